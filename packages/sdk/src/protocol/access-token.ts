@@ -1,0 +1,99 @@
+// Access tokens: RFC 9068 claims, the OIDC-A agent claims, and what of ours makes a token revocable in every part.
+import { Fault } from './fault.ts'
+
+/** The member `writ` of a token: what it rests on, beyond the registered claims. */
+export interface Roots {
+  /** The epoch of the issuer's feed of signals at which everything the token rests on was known to hold. */
+  readonly epoch: number
+  /** RFC 7638 thumbprint of the key that authenticated the client. */
+  readonly key: string
+  /** The grants that its scopes rest on. */
+  readonly grants: readonly string[]
+}
+
+export interface AccessTokenClaims {
+  readonly iss: string
+  readonly sub: string
+  readonly aud: string
+  readonly client_id: string
+  readonly jti: string
+  readonly iat: number
+  readonly exp: number
+  /** Space-separated leaves; absent where the token carries no right beyond being somebody. */
+  readonly scope?: string
+  readonly cnf?: { readonly jkt: string }
+  readonly agent_instance_id?: string
+  readonly agent_type?: string
+  readonly agent_model?: string
+  readonly agent_version?: string
+  readonly agent_provider?: string
+  readonly writ: Roots
+}
+
+/**
+ * Everything whose end ends the token. A token is dead if and only if a signal `narrowed` after `writ.epoch` names
+ * one of these: one rule for the server and for every verifier.
+ */
+export function subjectsOf(claims: AccessTokenClaims): readonly string[] {
+  const subjects = [claims.client_id, claims.aud, `key:${claims.writ.key}`, `token:${claims.jti}`, ...claims.writ.grants]
+  if (claims.agent_instance_id !== undefined) subjects.push(claims.agent_instance_id)
+  if (claims.cnf !== undefined && claims.cnf.jkt !== claims.writ.key) subjects.push(`key:${claims.cnf.jkt}`)
+  return subjects
+}
+
+const invalid = (kind: string, facts?: Record<string, unknown>): Fault =>
+  new Fault('invalid_token', 'The access token is not valid here.', { kind, ...facts })
+
+/** What the verifier expects; times in epoch seconds. */
+export interface Expected {
+  readonly issuer: string
+  readonly audience: string
+  readonly now: number
+  /** Tolerance for clocks that disagree; applied to `iat` and `nbf`, never to prolong `exp` beyond it. */
+  readonly skewSeconds: number
+}
+
+/**
+ * The claims of a token whose signature and `typ` have been verified. Throws `invalid_token` with one dull sentence,
+ * whatever is wrong, so that probing learns nothing (RFC 9068 §4, RFC 8725 §3.8 to §3.12).
+ */
+export function checkAccessToken(payload: Readonly<Record<string, unknown>>, expected: Expected): AccessTokenClaims {
+  const { iss, sub, aud, client_id, jti, iat, exp, nbf, scope, cnf, writ } = payload as Record<string, unknown>
+  if (iss !== expected.issuer) throw invalid('issuer', { iss })
+  // RFC 9068 §4: the audience is this resource; one string, as this issuer writes it. A list is nobody's token here.
+  if (aud !== expected.audience) throw invalid('audience', { aud })
+  if (typeof sub !== 'string' || typeof client_id !== 'string' || typeof jti !== 'string') throw invalid('claims')
+  if (!isInstant(iat) || !isInstant(exp)) throw invalid('times')
+  if (exp <= expected.now - expected.skewSeconds) throw invalid('expired', { exp })
+  if (iat > expected.now + expected.skewSeconds) throw invalid('issued_in_future', { iat })
+  if (nbf !== undefined && (!isInstant(nbf) || nbf > expected.now + expected.skewSeconds)) throw invalid('not_yet')
+  if (scope !== undefined && typeof scope !== 'string') throw invalid('scope')
+  if (cnf !== undefined && !isConfirmation(cnf)) throw invalid('confirmation')
+  if (!isRoots(writ)) throw invalid('roots')
+  const instance = payload['agent_instance_id']
+  if (instance !== undefined && typeof instance !== 'string') throw invalid('claims')
+  return payload as unknown as AccessTokenClaims
+}
+
+function isInstant(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+// RFC 9449 §6.1. A confirmation method that is not understood must not be taken for none (RFC 7800 §3.1).
+function isConfirmation(value: unknown): value is { jkt: string } {
+  if (typeof value !== 'object' || value === null) return false
+  const names = Object.keys(value)
+  return names.length === 1 && names[0] === 'jkt' && typeof (value as { jkt: unknown }).jkt === 'string'
+}
+
+function isRoots(value: unknown): value is Roots {
+  if (typeof value !== 'object' || value === null) return false
+  const { epoch, key, grants } = value as Record<string, unknown>
+  return (
+    isInstant(epoch) &&
+    typeof key === 'string' &&
+    Array.isArray(grants) &&
+    grants.length <= 64 &&
+    grants.every(grant => typeof grant === 'string')
+  )
+}

@@ -1,0 +1,45 @@
+// The revocation stream: how a verifier learns within the bound that something a token rests on has ended.
+import { createHash } from 'node:crypto'
+
+/**
+ * How the stream names a subject: half of its SHA-256, base64url. Whoever holds a token can compute the names it
+ * waits for; whoever only listens learns no identifiers.
+ */
+export function subjectDigest(subject: string): string {
+  return createHash('sha256').update(subject).digest().subarray(0, 16).toString('base64url')
+}
+
+/** One end: the epoch from which it holds, and the digest of the subject. */
+export type Narrowing = readonly [epoch: number, digest: string]
+
+/**
+ * A message of the stream: the data of a server-sent event, and the JSON answer to a poll.
+ * `snapshot`: forget what you knew; these are all narrowings that can still matter. `narrowed`: these were added.
+ * `heartbeat`: nothing new; sent at least each `heartbeatSeconds`, and only while the node follows its store.
+ */
+export interface StreamMessage {
+  readonly type: 'snapshot' | 'narrowed' | 'heartbeat'
+  /** The epoch up to which the listener is now complete. */
+  readonly epoch: number
+  /** The node's clock, epoch milliseconds. */
+  readonly at: number
+  readonly narrowed: readonly Narrowing[]
+}
+
+/** A server-sent event per message: `event` is the type, `id` the epoch, `data` the JSON. */
+export function formatEvent(message: StreamMessage): string {
+  return `event: ${message.type}\nid: ${message.epoch}\ndata: ${JSON.stringify(message)}\n\n`
+}
+
+/** The message in an event's data or a poll's answer, or undefined when it is not one. */
+export function parseMessage(value: unknown): StreamMessage | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { type, epoch, at, narrowed } = value as Record<string, unknown>
+  if (type !== 'snapshot' && type !== 'narrowed' && type !== 'heartbeat') return undefined
+  if (!Number.isSafeInteger(epoch) || typeof at !== 'number' || !Array.isArray(narrowed)) return undefined
+  for (const item of narrowed) {
+    if (!Array.isArray(item) || item.length !== 2) return undefined
+    if (!Number.isSafeInteger(item[0]) || typeof item[1] !== 'string') return undefined
+  }
+  return value as StreamMessage
+}

@@ -1,0 +1,127 @@
+// A change: everything that has to become true together, as inert data. Use cases build it; the store commits it.
+import type { EntryDraft } from './audit-entry.ts'
+import type { Agent, Instance, Key } from './agent.ts'
+import type { Client, Person } from './client.ts'
+import type { Grant } from './grant.ts'
+import type { IssuerKey } from './issuer-key.ts'
+import type { Resource } from './resource.ts'
+
+/**
+ * A replay mark: the commit holds only if nobody has left the same mark before `until` passed.
+ * `key` is a SHA-256 over length-prefixed parts, base64url.
+ */
+export interface Claim {
+  readonly key: string
+  /** Epoch seconds up to and including which the mark is remembered. */
+  readonly until: number
+}
+
+/** A one-time artefact to consume. `kind` keeps artefacts of different kinds apart (CVE-2026-4282). */
+export interface Take {
+  readonly kind: OneTimeKind
+  /** Hash of the artefact; the artefact itself is never stored. */
+  readonly key: string
+}
+
+export type OneTimeKind = 'enrollment'
+
+/** A one-time artefact to create. */
+export interface OneTime extends Take {
+  /** What taking it yields. */
+  readonly value: string
+  readonly expiresAt: number
+}
+
+/** The versioned records, by table. */
+export interface Records {
+  agent: Agent
+  instance: Instance
+  key: Key
+  resource: Resource
+  grant: Grant
+  client: Client
+  person: Person
+  issuerKey: IssuerKey
+}
+
+export type RecordKind = keyof Records
+
+/** A record with the version it was read at. */
+export type Versioned<T> = T & { readonly version: number }
+
+/**
+ * Writes one record. `ifVersion` 0: it must not exist yet; n: it must still have the version n it was read at.
+ * There is no unconditional write, so no change can undo another that it has not seen.
+ */
+export type Put = {
+  [K in RecordKind]: { readonly put: K; readonly value: Records[K]; readonly ifVersion: number }
+}[RecordKind]
+
+/** Removes one record that still has the version it was read at. Only resources and people are ever removed. */
+export interface Removal {
+  readonly remove: 'resource' | 'person' | 'client'
+  readonly id: string
+  readonly ifVersion: number
+}
+
+/**
+ * Something others act upon. `narrowed`: rights or liveness of the subject ended at this instant: every token that
+ * names the subject and was issued from an earlier epoch is dead, for ever. `changed`: read it again.
+ * The subject is an id (agent, instance, grant, client, resource), `key:<thumbprint>`, `token:<jti>` or
+ * `issuer-key:<kid>`.
+ */
+export interface Signal {
+  readonly subject: string
+  readonly kind: 'narrowed' | 'changed'
+}
+
+/**
+ * The facts that a decision rests on. The commit fails as `stale` when one of the subjects was narrowed after
+ * `epoch`, so what is committed was still true at the instant of the commit, on whatever node it was decided.
+ */
+export interface Basis {
+  readonly epoch: number
+  readonly subjects: readonly string[]
+}
+
+/** That a key authenticated its holder. Recorded at most once a second and key. */
+export interface Touch {
+  readonly thumbprint: string
+  readonly from: string | null
+}
+
+/** An answer kept for a repeated request with the same Idempotency-Key. */
+export interface Remembered {
+  readonly key: string
+  /** Hash of what was asked; the same key for another request is refused. */
+  readonly request: string
+  readonly status: number
+  readonly body: string
+  readonly until: number
+}
+
+/** All or nothing, durable before it is acknowledged, with its audit entries in the same commit. */
+export interface Change {
+  readonly basis?: Basis
+  readonly claims?: readonly Claim[]
+  readonly takes?: readonly Take[]
+  readonly creates?: readonly OneTime[]
+  readonly puts?: readonly Put[]
+  readonly removals?: readonly Removal[]
+  readonly signals?: readonly Signal[]
+  readonly touches?: readonly Touch[]
+  readonly remembers?: readonly Remembered[]
+  /** At least one: nothing changes unseen. */
+  readonly entries: readonly [EntryDraft, ...EntryDraft[]]
+}
+
+/**
+ * What became of a change. Only `done` changed anything, except that `replayed`, `spent`, `absent` and `stale` leave
+ * the fresh ones of its claims marked: a proof that was shown is used up.
+ */
+export type Committed =
+  | { readonly kind: 'done'; readonly first: { readonly id: string; readonly index: number }; readonly epoch: number }
+  | { readonly kind: 'replayed'; readonly claim: Claim }
+  | { readonly kind: 'spent' | 'absent'; readonly take: Take }
+  | { readonly kind: 'conflict'; readonly record: string; readonly id: string }
+  | { readonly kind: 'stale' }

@@ -1,0 +1,35 @@
+// Other OAuth clients (resource servers that introspect, applications) and people: records of the registry.
+import type { ClientId, PersonId } from '@writ/sdk/protocol/identifier'
+
+export type Status = 'active' | 'suspended'
+
+/** A client that is not an agent. Members as in RFC 7591 §2, kept as given in `metadata` once validated. */
+export interface Client {
+  readonly id: ClientId
+  readonly name: string
+  readonly tokenEndpointAuthMethod: 'private_key_jwt' | 'none'
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly status: Status
+  readonly statusReason: string | null
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+export interface Person {
+  readonly id: PersonId
+  /** As given; compared by `loginKey`, so that two spellings never are two people. */
+  readonly login: string
+  readonly loginKey: string
+  readonly name: string | null
+  /** scrypt, PHC string; null where the person signs in elsewhere. */
+  readonly passwordHash: string | null
+  readonly status: Status
+  readonly statusReason: string | null
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+/** The comparable form of a login: NFKC, lower case, so that confusable spellings collide instead of coexisting. */
+export function loginKey(login: string): string {
+  return login.normalize('NFKC').toLowerCase().normalize('NFKC')
+}

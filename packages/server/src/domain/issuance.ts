@@ -1,0 +1,36 @@
+// What has been decided, before anything is minted: inert data that names who, what, for how long, bound to which key.
+import type { AgentId, ClientId, GrantId, InstanceId } from '@writ/sdk/protocol/identifier'
+import type { Basis, Claim, Take } from './change.ts'
+
+/** Who the token speaks for, and the OIDC-A members that describe the agent. */
+export interface Holder {
+  readonly client: AgentId | ClientId
+  readonly subject: string
+  readonly instance: InstanceId | null
+  /** Thumbprint of the key that authenticated the client; when it is revoked, the token is dead. */
+  readonly key: string
+  readonly agentClaims: Readonly<Record<string, string>> | null
+}
+
+export interface Issuance {
+  readonly grantType: string
+  readonly holder: Holder
+  /** The one audience, canonical. */
+  readonly audience: string
+  readonly scopes: readonly string[]
+  readonly grants: readonly GrantId[]
+  readonly lifetimeSeconds: number
+  /** Thumbprint the token is bound to (RFC 9449 §6), or null for a bearer token. */
+  readonly boundTo: string | null
+  readonly claims: readonly Claim[]
+  readonly takes: readonly Take[]
+  readonly basis: Basis
+  readonly rule: string
+}
+
+/** The life of a token: the configured one, cut by every end it depends on. Never negative. */
+export function lifetime(wanted: number, now: number, ends: readonly (number | null)[]): number {
+  let end = now + wanted
+  for (const other of ends) if (other !== null && other < end) end = other
+  return Math.max(0, end - now)
+}

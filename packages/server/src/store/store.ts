@@ -1,0 +1,216 @@
+// The ports of storage: what each verb guarantees, in words. `contract/` holds every implementation to them.
+import type { Agent, Instance, Key, KeyUse } from '../domain/agent.ts'
+import type { Change, Committed, OneTimeKind, Records, Remembered, Signal, Versioned } from '../domain/change.ts'
+import type { Client, Person } from '../domain/client.ts'
+import type { Grant } from '../domain/grant.ts'
+import type { IssuerKey } from '../domain/issuer-key.ts'
+import type { Resource } from '../domain/resource.ts'
+import type { Tenant, TenantId } from '../domain/tenant.ts'
+import type { Ctx } from '../context.ts'
+
+/** The scope of a read: every method sees the rows of this tenant and no others. */
+export type Scope = Pick<Ctx, 'tenant'>
+
+/** A page of a list, in the order of creation; `after` is the id of the last item seen. */
+export interface PageRequest {
+  readonly limit: number
+  readonly after?: string
+}
+
+export interface Page<T> {
+  readonly items: readonly T[]
+  /** The `after` of the next page, or null at the end. */
+  readonly next: string | null
+}
+
+export interface Tenants {
+  get(id: TenantId): Promise<Tenant | undefined>
+  list(): Promise<readonly Tenant[]>
+  /** Creates it, or leaves the one that stands; answers the one that stands. */
+  ensure(tenant: Tenant): Promise<Tenant>
+}
+
+export interface Agents {
+  get(scope: Scope, id: string): Promise<Versioned<Agent> | undefined>
+  list(scope: Scope, page: PageRequest, filter: { owner?: string; status?: string; name?: string }): Promise<Page<Versioned<Agent>>>
+  instances(scope: Scope, agent: string): Promise<readonly Versioned<Instance>[]>
+  instance(scope: Scope, id: string): Promise<Versioned<Instance> | undefined>
+}
+
+export interface Keys {
+  byThumbprint(scope: Scope, thumbprint: string): Promise<Versioned<Key> | undefined>
+  ofOwner(scope: Scope, owner: string): Promise<readonly (Versioned<Key> & { readonly use: KeyUse | null })[]>
+}
+
+export interface Resources {
+  get(scope: Scope, id: string): Promise<Versioned<Resource> | undefined>
+  byIdentifier(scope: Scope, identifier: string): Promise<Versioned<Resource> | undefined>
+  list(scope: Scope, page: PageRequest): Promise<Page<Versioned<Resource>>>
+}
+
+export interface Grants {
+  get(scope: Scope, id: string): Promise<Versioned<Grant> | undefined>
+  /** Live and ended ones; `live` at that instant leaves only those that are neither revoked nor expired. */
+  list(scope: Scope, page: PageRequest, filter: { agent?: string; resource?: string; liveAt?: number }): Promise<Page<Versioned<Grant>>>
+}
+
+export interface Clients {
+  get(scope: Scope, id: string): Promise<Versioned<Client> | undefined>
+  list(scope: Scope, page: PageRequest): Promise<Page<Versioned<Client>>>
+}
+
+export interface People {
+  get(scope: Scope, id: string): Promise<Versioned<Person> | undefined>
+  byLogin(scope: Scope, loginKey: string): Promise<Versioned<Person> | undefined>
+  list(scope: Scope, page: PageRequest): Promise<Page<Versioned<Person>>>
+}
+
+export interface OneTimes {
+  /**
+   * What taking it would yield, without taking it. `spent` when it was taken, `absent` when it never was or has
+   * expired: expiry is judged at `now`, and an artefact is good strictly before its `expiresAt`.
+   */
+  peek(scope: Scope, kind: OneTimeKind, key: string, now: number): Promise<{ readonly value: string } | 'spent' | 'absent'>
+}
+
+/** Everything about one caller that a decision needs, read at one epoch. */
+export interface CallerFacts {
+  readonly epoch: number
+  /** Whether these come from memory; a refusal must never rest on memory alone, so the caller reads again. */
+  readonly remembered: boolean
+  readonly agent: Agent | undefined
+  readonly client: Client | undefined
+  readonly keys: readonly Key[]
+  /** Live at the time of reading or later: expiry still has to be judged. */
+  readonly grants: readonly Grant[]
+}
+
+/**
+ * The hot path's reads. Facts may come from memory as long as the feed of changes is followed; whatever is decided on
+ * them is checked again at commit (`Basis`), so memory can make a decision slower, never wrong.
+ */
+export interface Facts {
+  /** Of an agent or client; undefined when there is none of that id. `fresh` reads past the memory. */
+  caller(scope: Scope, id: string, options?: { fresh?: boolean }): Promise<CallerFacts | undefined>
+  resource(scope: Scope, identifier: string, options?: { fresh?: boolean }): Promise<(Resource & { readonly epoch: number }) | undefined>
+}
+
+export interface SignalAt extends Signal {
+  /** The epoch at which it holds: contiguous per tenant, in the order of commits. */
+  readonly epoch: number
+  /** Epoch milliseconds. */
+  readonly atMs: number
+}
+
+/** The feed of signals. Rows stay at least as long as any token issued before them could live. */
+export interface Signals {
+  /** The epoch of the last commit that carried a signal; 0 before the first. */
+  head(scope: Scope): Promise<number>
+  /** In order, at most `limit`, those after `epoch`; `kind` filters. */
+  after(scope: Scope, epoch: number, limit: number, kind?: Signal['kind']): Promise<readonly SignalAt[]>
+  /** `narrowed` signals not older than `sinceMs`: what a verifier that just connected has to know. */
+  narrowedSince(scope: Scope, sinceMs: number): Promise<readonly SignalAt[]>
+  /** Whether one of the subjects was narrowed after `epoch`. Always reads the store. */
+  isNarrowed(scope: Scope, subjects: readonly string[], epoch: number): Promise<boolean>
+  /**
+   * Calls back after each commit whose signals are visible, on this node at once and on others by notification with
+   * a poll of at most 250 ms behind it. `contactMs()` is the last instant at which the store was known reachable.
+   */
+  subscribe(listener: (tenant: TenantId, signals: readonly SignalAt[]) => void): () => void
+  contactMs(): number
+}
+
+export interface StoredEntry {
+  readonly index: number
+  /** The leaf, exactly as hashed. */
+  readonly text: string
+}
+
+export interface EntryFilter {
+  readonly agent?: string
+  readonly person?: string
+  readonly type?: string
+  readonly requestId?: string
+  readonly sinceMs?: number
+  readonly untilMs?: number
+}
+
+export interface Log {
+  /** Entries committed so far: the next index. */
+  size(scope: Scope): Promise<number>
+  entry(scope: Scope, id: string): Promise<StoredEntry | undefined>
+  /** By index, `from` inclusive, `to` exclusive. */
+  range(scope: Scope, from: number, to: number): Promise<readonly StoredEntry[]>
+  /** In index order, those after the index `after`. */
+  find(scope: Scope, filter: EntryFilter, after: number, limit: number): Promise<readonly StoredEntry[]>
+  /** Hash tiles (C2SP tlog-tiles), full ones only; 256 hashes of 32 bytes. */
+  tile(scope: Scope, level: number, index: number): Promise<Uint8Array | undefined>
+  /** The newest checkpoint note, and the tree size it commits to. */
+  checkpoint(scope: Scope): Promise<{ readonly size: number; readonly note: string } | undefined>
+  /**
+   * Stores full tiles and a checkpoint together, only if `size` is larger than that of the stored one: a smaller or
+   * second tree of the same size is never published, whatever crashed or raced before. False when it was not larger.
+   */
+  publish(scope: Scope, size: number, note: string, tiles: readonly { level: number; index: number; hashes: Uint8Array }[]): Promise<boolean>
+}
+
+export interface IssuerKeys {
+  list(scope: Scope): Promise<readonly Versioned<IssuerKey>[]>
+}
+
+export interface Leases {
+  /**
+   * Holds the named lease for `seconds` from the store's clock, or says that another holder has it. The fence grows
+   * with each new holder; a write that carries an older fence is refused.
+   */
+  hold(name: string, holder: string, seconds: number): Promise<{ readonly fence: number } | 'held'>
+  release(name: string, holder: string): Promise<void>
+}
+
+export interface Remembering {
+  /** The answer kept for this key, if it is still remembered at `now`. */
+  recall(scope: Scope, key: string, now: number): Promise<Remembered | undefined>
+}
+
+export interface Sweeping {
+  /** Deletes replay marks, one-time artefacts, answers and signals past their time; answers how many rows went. */
+  sweep(now: number, limits: { readonly signalsBeforeMs: number }): Promise<number>
+}
+
+/** Counts for the metrics page. */
+export interface StoreGauges {
+  /** Changes per group of the last groups, and the duration of the last commit in milliseconds. */
+  commit(): { readonly groups: number; readonly changes: number; readonly lastMs: number }
+}
+
+export interface Store {
+  readonly tenants: Tenants
+  readonly agents: Agents
+  readonly keys: Keys
+  readonly resources: Resources
+  readonly grants: Grants
+  readonly clients: Clients
+  readonly people: People
+  readonly oneTimes: OneTimes
+  readonly facts: Facts
+  readonly signals: Signals
+  readonly log: Log
+  readonly issuerKeys: IssuerKeys
+  readonly leases: Leases
+  readonly remembering: Remembering
+  readonly sweeping: Sweeping
+  readonly gauges: StoreGauges
+  /**
+   * Makes the whole change true, or none of it, and answers only once that is durable. Changes of requests in flight
+   * share a transaction; one that fails leaves the others untouched. Throws `Fault('temporarily_unavailable')` when
+   * the store cannot be reached or is full: then nothing was changed, or, if the connection broke during the commit
+   * itself, what was changed is complete and audited.
+   */
+  commit(ctx: Pick<Ctx, 'tenant' | 'now' | 'nowMs'>, change: Change): Promise<Committed>
+  /** Whether the store answers now; for readiness. */
+  ping(): Promise<boolean>
+  /** Finishes the commits in flight and lets go of the files and connections. */
+  close(): Promise<void>
+}
+
+export type { Records }
