@@ -40,6 +40,8 @@ export interface Agents {
 export interface Keys {
   byThumbprint(scope: Scope, thumbprint: string): Promise<Versioned<Key> | undefined>
   ofOwner(scope: Scope, owner: string): Promise<readonly (Versioned<Key> & { readonly use: KeyUse | null })[]>
+  /** At most `limit` keys in state `retiring` whose `expiresAt` is at or before `now`, those that ended first first. */
+  expired(scope: Scope, now: number, limit: number): Promise<readonly Versioned<Key>[]>
 }
 
 export interface Resources {
