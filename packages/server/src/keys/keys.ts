@@ -40,7 +40,11 @@ export interface Keys {
   /** HMAC-SHA-256 under the nonce key, shared by all nodes of the tenant. */
   nonceMac(scope: Pick<Ctx, 'tenant'>, input: string): Uint8Array
   /** Makes a new key pair of the purpose, sealed and staged; the caller commits it. */
-  stage(scope: Pick<Ctx, 'tenant'>, purpose: KeyPurpose, at: { readonly now: number; readonly activatesAt: number }): IssuerKey
+  stage(
+    scope: Pick<Ctx, 'tenant'>,
+    purpose: KeyPurpose,
+    at: { readonly now: number; readonly activatesAt: number },
+  ): IssuerKey
   /**
    * Takes over what the store holds now, all or nothing. Called at start, after a signal about a key, and by a poll
    * behind it. When it throws, what was read before keeps being served.
