@@ -6,6 +6,8 @@ export type Note = Readonly<Record<string, string | number | boolean | undefined
 
 export interface Ctx {
   readonly tenant: TenantId
+  /** The tenant's issuer identifier, byte for byte as published. */
+  readonly issuer: string
   /** Epoch seconds, whole; the one clock reading of this request. */
   readonly now: number
   /** The same instant in epoch milliseconds. */

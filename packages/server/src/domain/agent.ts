@@ -30,8 +30,8 @@ export interface Instance {
   readonly id: InstanceId
   readonly agent: AgentId
   readonly createdAt: number
-  /** How it came to be: an enrolment token, or a key that an administrator registered. */
-  readonly origin: 'enrolled' | 'registered'
+  /** Hash of the enrolment token it came by; null where an administrator registered its key. */
+  readonly enrollment: string | null
 }
 
 export type KeyState = 'staged' | 'active' | 'retiring' | 'retired' | 'revoked'

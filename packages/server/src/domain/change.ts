@@ -76,8 +76,9 @@ export interface Signal {
 }
 
 /**
- * The facts that a decision rests on. The commit fails as `stale` when one of the subjects was narrowed after
- * `epoch`, so what is committed was still true at the instant of the commit, on whatever node it was decided.
+ * Facts that a decision rests on, as read at one epoch. The commit fails as `stale` when one of the subjects was
+ * narrowed after that `epoch`, so what is committed was still true at the instant of the commit, on whatever node it
+ * was decided. Facts read at different epochs are different bases: one is never judged by the epoch of another.
  */
 export interface Basis {
   readonly epoch: number
@@ -102,7 +103,7 @@ export interface Remembered {
 
 /** All or nothing, durable before it is acknowledged, with its audit entries in the same commit. */
 export interface Change {
-  readonly basis?: Basis
+  readonly bases?: readonly Basis[]
   readonly claims?: readonly Claim[]
   readonly takes?: readonly Take[]
   readonly creates?: readonly OneTime[]
@@ -116,8 +117,9 @@ export interface Change {
 }
 
 /**
- * What became of a change. Only `done` changed anything, except that `replayed`, `spent`, `absent` and `stale` leave
- * the fresh ones of its claims marked: a proof that was shown is used up.
+ * What became of a change. Only `done` changed anything: a change that failed leaves none of its claims marked, so it
+ * may be decided again and committed anew. What a refused caller showed is used up by the change that records the
+ * refusal.
  */
 export type Committed =
   | { readonly kind: 'done'; readonly first: { readonly id: string; readonly index: number }; readonly epoch: number }

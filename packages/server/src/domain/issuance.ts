@@ -24,7 +24,7 @@ export interface Issuance {
   readonly boundTo: string | null
   readonly claims: readonly Claim[]
   readonly takes: readonly Take[]
-  readonly basis: Basis
+  readonly bases: readonly Basis[]
   readonly rule: string
 }
 

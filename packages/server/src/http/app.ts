@@ -1,0 +1,194 @@
+// The door: routes, request ids, one reading of the clock, limits, one log line, one catch. It knows no protocol.
+import { randomUUID } from 'node:crypto'
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import { Hono } from 'hono'
+import type { Ctx, Note } from '../context.ts'
+import type { TenantId } from '../domain/tenant.ts'
+import { currentNonce } from '../protocol/binding/dpop.ts'
+import { fixedLimits } from '../limits.ts'
+import { answerFault, type Face } from './problem.ts'
+import type { RateLimiter } from './rate.ts'
+import type { FaceDeps, Route } from './route.ts'
+
+/** Where the answer's log line and counts go. */
+export interface Observer {
+  request(line: Readonly<Record<string, unknown>>): void
+  /** Something that is not a Fault: our bug. */
+  bug(error: unknown, requestId: string): void
+}
+
+export interface Door {
+  readonly tenant: TenantId
+  readonly issuer: string
+  readonly deps: FaceDeps
+  readonly rates: RateLimiter
+  readonly trustedProxies: ReadonlySet<string>
+  readonly observer: Observer
+  readonly clockMs: () => number
+}
+
+/** What the server underneath knows of a connection; absent when a request is handed in directly. */
+export interface Connection {
+  readonly incoming?: { readonly socket?: { readonly remoteAddress?: string | undefined }; readonly rawHeaders?: readonly string[] }
+}
+
+/** The application for these routes; `routes` hold paths below the issuer, well-known ones below the host. */
+export function createApp(door: Door, routes: readonly Route[]): Hono<{ Bindings: Connection }> {
+  const app = new Hono<{ Bindings: Connection }>()
+  const issuerPath = new URL(door.issuer).pathname.replace(/\/$/, '')
+  const byPath = Map.groupBy(routes, route => (isAbsolute(route, issuerPath) ? route.path : `${issuerPath}${route.path}`))
+  for (const [path, group] of byPath) {
+    for (const route of group) app.on(route.method, path, c => serve(door, route, c.req.raw, c.env))
+    const methods = group.map(({ method }) => method)
+    const [first] = group
+    if (first !== undefined) app.all(path, c => otherMethod(door, first, methods, { request: c.req.raw, connection: c.env }))
+  }
+  app.notFound(c => serve(door, unknownRoute, c.req.raw, c.env))
+  return app
+}
+
+function isAbsolute(route: Route, issuerPath: string): boolean {
+  return route.path.startsWith('/.well-known/') || (issuerPath !== '' && route.path.startsWith(`${issuerPath}/.well-known/`))
+}
+
+const unknownRoute: Route = {
+  name: 'unknown',
+  method: 'GET',
+  path: '',
+  face: 'problem',
+  cors: false,
+  handle() {
+    throw new Fault('not_found', 'There is nothing at this address.', { kind: 'no_route' })
+  },
+}
+
+function otherMethod(
+  door: Door,
+  route: Route,
+  methods: readonly string[],
+  { request, connection }: { request: Request; connection: Connection },
+): Promise<Response> {
+  const allow = [...new Set([...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])].join(', ')
+  return serve(door, { ...route, handle: () => refuseMethod(route, request, allow) }, request, connection)
+}
+
+function refuseMethod(route: Route, request: Request, allow: string): Response {
+  if (request.method !== 'OPTIONS') throw new Fault('method_not_allowed', `Use ${allow}.`, { kind: 'method', allow })
+  const headers = new Headers({ allow, 'cache-control': 'no-store' })
+  if (route.cors) {
+    headers.set('access-control-allow-methods', allow)
+    headers.set('access-control-allow-headers', 'authorization, content-type, dpop')
+    headers.set('access-control-max-age', '600')
+  }
+  return new Response(null, { status: 204, headers })
+}
+
+async function serve(door: Door, route: Route, request: Request, connection: Connection): Promise<Response> {
+  const startedMs = performance.now()
+  const notes: Record<string, unknown> = {}
+  const ctx = contextOf(door, request, connection, notes)
+  let answer: Response
+  let code: string | undefined
+  try {
+    checkHeaders(connection)
+    if (!door.rates.take(`address:${ctx.peer ?? 'none'}`, ctx.nowMs)) {
+      throw new Fault('rate_limited', 'Too many requests from this address; slow down.', { kind: 'address' })
+    }
+    answer = await route.handle(ctx, door.deps, request)
+  } catch (error) {
+    const fault = isFault(error) ? error : bugAsFault(door, error, ctx)
+    code = fault.code
+    Object.assign(notes, fault.why === undefined ? {} : { why: fault.why.kind })
+    answer = answerOf(door, ctx, route.face, fault)
+    if (!ctx.isKnown()) door.deps.noise.count(ctx, { endpoint: route.name, code: fault.code })
+  }
+  finish(answer, ctx, route)
+  door.observer.request({
+    route: route.name,
+    method: request.method,
+    status: answer.status,
+    ms: Math.round((performance.now() - startedMs) * 100) / 100,
+    request_id: ctx.requestId,
+    ...(code === undefined ? {} : { code }),
+    ...notes,
+  })
+  return answer
+}
+
+function bugAsFault(door: Door, error: unknown, ctx: Ctx): Fault {
+  door.observer.bug(error, ctx.requestId)
+  return new Fault('server_error', 'The server failed; the request id helps to find out why.', { kind: 'bug' }, { cause: error })
+}
+
+function answerOf(door: Door, ctx: Ctx, face: Face, fault: Fault): Response {
+  const nonce = fault.code === 'use_dpop_nonce' ? currentNonce(ctx, door.deps) : undefined
+  const answer = answerFault(ctx, face, fault, nonce)
+  const allow = fault.why?.['allow']
+  if (typeof allow === 'string') answer.headers.set('allow', allow)
+  return answer
+}
+
+function finish(answer: Response, ctx: Ctx, route: Route): void {
+  answer.headers.set('x-request-id', ctx.requestId)
+  answer.headers.set('x-content-type-options', 'nosniff')
+  if (route.cors) {
+    answer.headers.set('access-control-allow-origin', '*')
+    answer.headers.set('access-control-expose-headers', 'dpop-nonce, www-authenticate, x-request-id')
+  }
+}
+
+interface OpenCtx extends Ctx {
+  /** Whether somebody was authenticated: what happens to them is an audit entry, not noise. */
+  isKnown(): boolean
+}
+
+function contextOf(door: Door, request: Request, connection: Connection, notes: Record<string, unknown>): OpenCtx {
+  const nowMs = door.clockMs()
+  return {
+    tenant: door.tenant,
+    issuer: door.issuer,
+    now: Math.floor(nowMs / 1000),
+    nowMs,
+    requestId: randomUUID(),
+    traceId: traceOf(request),
+    peer: peerOf(door, request, connection),
+    note: (facts: Note) => void Object.assign(notes, facts),
+    isKnown: () => notes['caller'] !== undefined,
+  }
+}
+
+// W3C Trace Context: only a well-formed id is kept, so that nobody writes into the log through it (threat C63).
+function traceOf(request: Request): string | undefined {
+  const given = request.headers.get('traceparent')
+  return given === null ? undefined : /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(given)?.[1]
+}
+
+/** The socket's address; the last hop that a configured proxy saw, where the socket is one (threat C70). */
+function peerOf(door: Door, request: Request, connection: Connection): string | undefined {
+  const address = connection?.incoming?.socket?.remoteAddress?.replace(/^::ffff:/, '')
+  if (address === undefined || !door.trustedProxies.has(address)) return address
+  const hops = (request.headers.get('x-forwarded-for') ?? '').split(',').map(hop => hop.trim())
+  const last = hops.findLast(hop => hop !== '' && !door.trustedProxies.has(hop))
+  return last !== undefined && /^[0-9a-fA-F:.]{2,45}$/.test(last) ? last : address
+}
+
+const singleHeaders = new Set(['authorization', 'dpop', 'content-type', 'content-length', 'idempotency-key', 'host'])
+
+/** Two parsers, two requests (threat C04, C65): a header that decides something may come once, and not endlessly. */
+function checkHeaders(connection: Connection): void {
+  const raw = connection?.incoming?.rawHeaders
+  if (raw === undefined) return
+  const seen = new Set<string>()
+  let size = 0
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = (raw[index] as string).toLowerCase()
+    size += name.length + (raw[index + 1] as string).length
+    if (!singleHeaders.has(name)) continue
+    if (seen.has(name)) {
+      if (name === 'dpop') throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'several_proofs' })
+      throw new Fault('invalid_request', `The header ${name} comes more than once.`, { kind: 'repeated_header' })
+    }
+    seen.add(name)
+  }
+  if (size > fixedLimits.maxHeaderBytes) throw new Fault('header_too_large', 'The request headers are too large.', { kind: 'headers' })
+}

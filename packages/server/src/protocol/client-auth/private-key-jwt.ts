@@ -1,0 +1,110 @@
+// RFC 7523 §2.2 and §3 with the audience rule of its revision: a client proves itself with a JWT signed by its key.
+import { Fault } from '@writ/sdk/protocol/fault'
+import { parseJws, verifyJws, type Jws } from '@writ/sdk/protocol/jws'
+import { checkTimes, isTyp, parseClaims } from '@writ/sdk/protocol/jwt'
+import type { Key } from '../../domain/agent.ts'
+import { hashParts } from '../../domain/hash.ts'
+import type { Ctx } from '../../context.ts'
+import type { CallerFacts } from '../../store/store.ts'
+import type { Deps } from '../deps.ts'
+import { one, type Evidence } from '../evidence.ts'
+import type { ClientAuthMethod, Proven } from './methods.ts'
+
+const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+// One sentence whatever was wrong, so that a prober learns neither which clients exist nor how far it came.
+const refuse = (kind: string, facts?: Record<string, unknown>): Fault =>
+  new Fault('invalid_client', 'The client could not be authenticated.', { kind, ...facts })
+
+export const privateKeyJwt: ClientAuthMethod = {
+  name: 'private_key_jwt',
+
+  isUsed(evidence) {
+    return evidence.form.has('client_assertion') || evidence.form.has('client_assertion_type')
+  },
+
+  async prove(ctx, deps, evidence) {
+    if (one(evidence.form, 'client_assertion_type') !== assertionType) throw refuse('assertion_type')
+    const assertion = one(evidence.form, 'client_assertion')
+    if (assertion === undefined) throw refuse('no_assertion')
+    return proveAssertion(ctx, deps, assertion, one(evidence.form, 'client_id'))
+  },
+}
+
+/** The client that signed this assertion. `named` is the client the request names elsewhere, if it does. */
+export async function proveAssertion(ctx: Ctx, deps: Deps, assertion: string, named?: string): Promise<Proven> {
+  const jws = parseAssertion(assertion)
+  const claims = checkClaims(ctx, deps, jws)
+  // RFC 7521 §4.2: a client_id beside the assertion must name the same client.
+  if (named !== undefined && named !== claims.sub) throw refuse('client_id_mismatch')
+  const found = await findKey(ctx, deps, claims.sub, jws)
+  if (found === undefined) throw refuse('no_such_key', { client: claims.sub, kid: jws.header['kid'] })
+  return {
+    id: claims.sub,
+    agent: found.facts.agent,
+    client: found.facts.client,
+    key: found.key,
+    facts: found.facts,
+    claims: [
+      {
+        key: hashParts('client-assertion', claims.sub, claims.jti).toString('base64url'),
+        until: claims.exp + deps.settings.clockSkewSeconds,
+      },
+    ],
+  }
+}
+
+function parseAssertion(assertion: string): Jws {
+  const jws = parseJws(assertion)
+  if (jws === undefined) throw refuse('malformed_assertion')
+  // RFC 8725 §3.11: typed by the revision, untyped by older clients; never another type of ours.
+  const typ = jws.header['typ']
+  if (typ !== undefined && !isTyp(typ, 'client-authentication+jwt') && !isTyp(typ, 'jwt')) throw refuse('assertion_typ', { typ })
+  return jws
+}
+
+interface AssertionClaims {
+  readonly sub: string
+  readonly jti: string
+  readonly exp: number
+}
+
+function checkClaims(ctx: Ctx, deps: Deps, jws: Jws): AssertionClaims {
+  const claims = parseClaims(jws)
+  if (claims === undefined) throw refuse('malformed_claims')
+  const { iss, sub, aud, jti, exp } = claims
+  // RFC 7523 §3: for client authentication issuer and subject are both the client.
+  if (typeof sub !== 'string' || sub !== iss) throw refuse('issuer_is_not_subject', { iss, sub })
+  // Audience injection (threat C12): the issuer identifier alone, as one string. The URL of an endpoint, or a list
+  // that also names us, may have been made for somebody else's server.
+  if (aud !== ctx.issuer) throw refuse('audience', { aud })
+  if (typeof jti !== 'string' || jti.length === 0 || jti.length > 256) throw refuse('jti')
+  if (typeof exp !== 'number') throw refuse('exp')
+  const { clockSkewSeconds, assertionSeconds } = deps.settings
+  const wrong = checkTimes(claims, ctx.now, { skewSeconds: clockSkewSeconds, maxLifeSeconds: assertionSeconds })
+  if (wrong !== undefined) throw refuse(wrong, { now: ctx.now })
+  return { sub, jti, exp: Math.ceil(exp) }
+}
+
+/**
+ * The key that signed, among those of the client. What memory does not know is read again before anything is refused,
+ * so that a key registered on another node a moment ago is good here.
+ */
+async function findKey(ctx: Ctx, deps: Deps, client: string, jws: Jws): Promise<{ facts: CallerFacts; key: Key } | undefined> {
+  for (const fresh of [false, true]) {
+    const facts = await deps.store.facts.caller(ctx, client, { fresh })
+    const key = facts && signerAmong(facts.keys, deps, jws)
+    if (facts !== undefined && key !== undefined) return { facts, key }
+    if (facts === undefined ? fresh : !facts.remembered) return undefined
+  }
+  return undefined
+}
+
+function signerAmong(keys: readonly Key[], deps: Deps, jws: Jws): Key | undefined {
+  const kid = jws.header['kid']
+  for (const key of keys) {
+    if (kid !== undefined && kid !== key.kid && kid !== key.thumbprint) continue
+    if (verifyJws(jws, deps.importedKeys.public(key.jwk, key.thumbprint))) return key
+  }
+  return undefined
+}

@@ -1,0 +1,145 @@
+// Enrolment: a single-use token and a proof of possession make one instance with one key. Ours; the proof is RFC 9449.
+import { Fault } from '@writ/sdk/protocol/fault'
+import { newId, type AgentId } from '@writ/sdk/protocol/identifier'
+import { thumbprint, type PublicJwk } from '@writ/sdk/protocol/jwk'
+import { isAgentLive, type Agent, type Instance, type Key } from '../domain/agent.ts'
+import type { Change, Take } from '../domain/change.ts'
+import { hashParts } from '../domain/hash.ts'
+import type { Ctx } from '../context.ts'
+import { bind, noProof, type Binding } from './binding/dpop.ts'
+import type { Deps } from './deps.ts'
+
+export interface Enrollment {
+  readonly token: string
+  readonly jwk: PublicJwk
+  readonly proof: string | undefined
+  readonly method: string
+  readonly uri: string
+}
+
+export interface Enrolled {
+  readonly agent: AgentId
+  readonly instance: string
+  readonly key: Pick<Key, 'kid' | 'notBefore' | 'expiresAt'>
+}
+
+/** How an enrolment token is found again; the token itself is never stored. */
+export function enrollmentKey(token: string): string {
+  return hashParts('enrollment', token).toString('base64url')
+}
+
+const invalid = (kind: string): Fault =>
+  new Fault('invalid_enrollment', 'The enrolment token is unknown, used or expired; ask for a new one.', { kind })
+
+/**
+ * Throws `invalid_enrollment`, `invalid_dpop_proof`, or `conflict` when the key already belongs to an instance.
+ * A repeated request with the same token and the same key is the retry of a lost answer and is answered alike: only
+ * the holder of the key can make it, and it creates nothing.
+ */
+export async function enroll(ctx: Ctx, deps: Deps, request: Enrollment): Promise<Enrolled> {
+  if (request.proof === undefined) throw noProof()
+  const binding = bind(ctx, deps, { method: request.method, uri: request.uri, proof: request.proof, nonce: 'optional' })
+  if (binding.jkt !== thumbprint(request.jwk)) {
+    throw new Fault('invalid_dpop_proof', 'The proof must be made with the key that is enrolled.', { kind: 'other_key' })
+  }
+  const take: Take = { kind: 'enrollment', key: enrollmentKey(request.token) }
+  const found = await deps.store.oneTimes.peek(ctx, take.kind, take.key, ctx.now)
+  if (found === 'absent') throw invalid('absent')
+  if (found === 'spent') return repeated(ctx, deps, take, binding)
+  const facts = await deps.store.facts.caller(ctx, found.value, { fresh: true })
+  if (facts?.agent === undefined || !isAgentLive(facts.agent, ctx.now)) throw invalid('agent_not_live')
+  const { agent } = facts
+  const { instance, key } = newInstance(ctx, deps, agent, take, request.jwk, binding)
+  const committed = await deps.store.commit(ctx, changeOf(ctx, { agent, instance, key, take, binding, epoch: facts.epoch }))
+  switch (committed.kind) {
+    case 'done':
+      return { agent: agent.id, instance: instance.id, key }
+    case 'spent':
+      return repeated(ctx, deps, take, binding)
+    case 'replayed':
+      throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
+    case 'conflict':
+      throw new Fault('conflict', 'This key already belongs to an instance; make a new one.', { kind: 'key_taken' })
+    default:
+      throw invalid(committed.kind)
+  }
+}
+
+function newInstance(
+  ctx: Ctx,
+  deps: Deps,
+  agent: Agent,
+  take: Take,
+  jwk: PublicJwk,
+  binding: Binding,
+): { instance: Instance; key: Key } {
+  const instance: Instance = {
+    id: newId('ins', deps.randomBytes),
+    agent: agent.id,
+    createdAt: ctx.now,
+    enrollment: take.key,
+  }
+  const key: Key = {
+    thumbprint: binding.jkt,
+    kid: jwk.kid ?? binding.jkt,
+    owner: agent.id,
+    instance: instance.id,
+    jwk,
+    state: 'active',
+    notBefore: ctx.now,
+    expiresAt: ctx.now + deps.settings.agentKeySeconds,
+    createdAt: ctx.now,
+    stateAt: ctx.now,
+    stateReason: null,
+  }
+  return { instance, key }
+}
+
+interface Joining {
+  readonly agent: Agent
+  readonly instance: Instance
+  readonly key: Key
+  readonly take: Take
+  readonly binding: Binding
+  readonly epoch: number
+}
+
+function changeOf(ctx: Ctx, { agent, instance, key, take, binding, epoch }: Joining): Change {
+  return {
+    bases: [{ epoch, subjects: [agent.id] }],
+    claims: [binding.claim],
+    takes: [take],
+    puts: [
+      { put: 'instance', value: instance, ifVersion: 0 },
+      { put: 'key', value: key, ifVersion: 0 },
+    ],
+    signals: [{ subject: agent.id, kind: 'changed' }],
+    entries: [
+      {
+        type: 'instance.enrolled',
+        outcome: 'allowed',
+        agent: agent.id,
+        instance: instance.id,
+        key: key.thumbprint,
+        chain: [
+          { sub: agent.id, kind: 'agent' },
+          { sub: instance.id, kind: 'instance' },
+        ],
+        action: 'enroll',
+        decision: { rule: 'enrollment_token', epoch },
+        requestId: ctx.requestId,
+        traceId: ctx.traceId ?? null,
+        peer: ctx.peer ?? null,
+      },
+    ],
+  }
+}
+
+async function repeated(ctx: Ctx, deps: Deps, take: Take, binding: Binding): Promise<Enrolled> {
+  const key = await deps.store.keys.byThumbprint(ctx, binding.jkt)
+  if (key === undefined || key.instance === null) throw invalid('spent')
+  const instance = await deps.store.agents.instance(ctx, key.instance)
+  // The same key with another token, or the same token with another key, is no retry.
+  if (instance === undefined || instance.enrollment !== take.key) throw invalid('spent')
+  return { agent: instance.agent, instance: instance.id, key }
+}

@@ -1,0 +1,116 @@
+// RFC 7662: whether a token lives, told only to those who may know; everybody else hears `{"active":false}`.
+import { checkAccessToken, subjectsOf, type AccessTokenClaims } from '@writ/sdk/protocol/access-token'
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import { parseJws, verifyJws } from '@writ/sdk/protocol/jws'
+import { isTyp, parseClaims } from '@writ/sdk/protocol/jwt'
+import { isAgentLive } from '../domain/agent.ts'
+import type { EntryDraft } from '../domain/audit-entry.ts'
+import { isGrantLive } from '../domain/grant.ts'
+import { leavesOf } from '../domain/resource.ts'
+import type { Ctx } from '../context.ts'
+import type { CallerFacts } from '../store/store.ts'
+import { admit, standingOf } from './client-auth/admit.ts'
+import { authenticateClient, type Proven } from './client-auth/methods.ts'
+import type { Deps } from './deps.ts'
+import { one, type Evidence } from './evidence.ts'
+import { recordRefusal } from './refusal.ts'
+
+/** The leaf of the management resource that lets an operator introspect any token. */
+export const introspectionScope = 'writ:tokens:read'
+
+export type Introspection = { readonly active: false } | ({ readonly active: true } & Readonly<Record<string, unknown>>)
+
+export async function introspect(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<Introspection> {
+  const token = one(evidence.form, 'token')
+  if (token === undefined) throw new Fault('invalid_request', 'token is missing.', { kind: 'no_token' })
+  const proven = await authenticateClient(ctx, deps, evidence)
+  try {
+    admit(ctx, proven)
+    const claims = readOwnToken(ctx, deps, token)
+    const visible = claims !== undefined && (await maySee(ctx, deps, proven, claims.aud))
+    const live = visible && (await isLive(ctx, deps, claims))
+    await record(ctx, deps, proven, claims, { visible, live })
+    return live ? answerOf(claims) : { active: false }
+  } catch (error) {
+    if (isFault(error)) await recordRefusal(ctx, deps, { type: 'token.introspected', fault: error, proven, claims: proven.claims })
+    throw error
+  }
+}
+
+/** The claims of a token that this issuer signed and that has not expired; undefined for anything else. */
+export function readOwnToken(ctx: Ctx, deps: Pick<Deps, 'keys'>, token: string): AccessTokenClaims | undefined {
+  const jws = parseJws(token)
+  if (jws === undefined || !isTyp(jws.header['typ'], 'at+jwt')) return undefined
+  const kid = jws.header['kid']
+  const key = typeof kid === 'string' ? deps.keys.verifier(ctx, kid) : undefined
+  if (key === undefined || !verifyJws(jws, key)) return undefined
+  const payload = parseClaims(jws)
+  if (payload === undefined || typeof payload['aud'] !== 'string') return undefined
+  try {
+    // Our own clock made these times: no tolerance, so nothing outlives its own expiry here.
+    return checkAccessToken(payload, { issuer: ctx.issuer, audience: payload['aud'], now: ctx.now, skewSeconds: 0 })
+  } catch (error) {
+    if (isFault(error)) return undefined
+    throw error
+  }
+}
+
+/** Listed for the resource, or an operator (threat C22: anybody else must not learn whether a token exists). */
+async function maySee(ctx: Ctx, deps: Deps, proven: Proven, audience: string): Promise<boolean> {
+  const resource = await deps.store.facts.resource(ctx, audience, { fresh: true })
+  if (resource === undefined) return false
+  if (resource.introspectionClients.includes(proven.id)) return true
+  const management = await deps.store.facts.resource(ctx, `${ctx.issuer}/api/v1`)
+  if (management === undefined) return false
+  return proven.facts.grants.some(
+    grant =>
+      grant.resource === management.identifier &&
+      isGrantLive(grant, ctx.now) &&
+      leavesOf(management.scopes, grant.scopes).includes(introspectionScope),
+  )
+}
+
+async function isLive(ctx: Ctx, deps: Deps, claims: AccessTokenClaims): Promise<boolean> {
+  if (await deps.store.signals.isNarrowed(ctx, subjectsOf(claims), claims.writ.epoch)) return false
+  const facts: CallerFacts | undefined = await deps.store.facts.caller(ctx, claims.client_id, { fresh: true })
+  return facts?.agent !== undefined && isAgentLive(facts.agent, ctx.now)
+}
+
+function answerOf(claims: AccessTokenClaims): Introspection {
+  const { writ: _ours, ...registered } = claims
+  return { active: true, ...registered, token_type: claims.cnf === undefined ? 'Bearer' : 'DPoP' }
+}
+
+async function record(
+  ctx: Ctx,
+  deps: Deps,
+  proven: Proven,
+  claims: AccessTokenClaims | undefined,
+  seen: { visible: boolean; live: boolean },
+): Promise<void> {
+  const entry: EntryDraft = {
+    type: 'token.introspected',
+    outcome: seen.visible ? 'allowed' : 'refused',
+    agent: proven.agent?.id ?? null,
+    instance: proven.key.instance,
+    key: proven.key.thumbprint,
+    chain: [{ sub: proven.id, kind: proven.agent === undefined ? 'client' : 'agent' }],
+    resource: claims?.aud ?? null,
+    action: 'introspect',
+    decision: { rule: seen.visible ? 'introspection_client' : 'not_visible', epoch: proven.facts.epoch },
+    requestId: ctx.requestId,
+    traceId: ctx.traceId ?? null,
+    peer: ctx.peer ?? null,
+    facts: { active: seen.live, jti: seen.visible ? (claims?.jti ?? null) : null },
+  }
+  const committed = await deps.store.commit(ctx, {
+    bases: [{ epoch: proven.facts.epoch, subjects: standingOf(proven) }],
+    claims: proven.claims,
+    touches: [{ thumbprint: proven.key.thumbprint, from: ctx.peer ?? null }],
+    entries: [entry],
+  })
+  if (committed.kind === 'done') return
+  throw committed.kind === 'stale'
+    ? new Fault('temporarily_unavailable', 'The standing of this client just changed; try again.', { kind: 'stale' })
+    : new Fault('invalid_client', 'The client could not be authenticated.', { kind: 'assertion_replayed' })
+}

@@ -1,0 +1,140 @@
+// Self-service rotation of an instance's key: the old key signs the assertion, the new one the proof. Ours.
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import { thumbprint, type PublicJwk } from '@writ/sdk/protocol/jwk'
+import { retireKey, type Key } from '../domain/agent.ts'
+import type { Change, Versioned } from '../domain/change.ts'
+import type { Ctx } from '../context.ts'
+import { bind, noProof, type Binding } from './binding/dpop.ts'
+import { admit, standingOf } from './client-auth/admit.ts'
+import { known, type Proven } from './client-auth/methods.ts'
+import { proveAssertion } from './client-auth/private-key-jwt.ts'
+import type { Deps } from './deps.ts'
+import { recordRefusal } from './refusal.ts'
+
+export interface Rekey {
+  readonly assertion: string
+  readonly jwk: PublicJwk
+  readonly proof: string | undefined
+  readonly method: string
+  readonly uri: string
+}
+
+export interface Rekeyed {
+  readonly agent: string
+  readonly instance: string
+  readonly key: Pick<Key, 'kid' | 'notBefore' | 'expiresAt'>
+  readonly previous: Pick<Key, 'kid' | 'expiresAt'>
+}
+
+/**
+ * The successor is good at once, the predecessor for the overlap, so that nothing in flight fails. Repeating the
+ * request with the same new key is the retry of a lost answer and yields the same. Throws `invalid_client`,
+ * `invalid_dpop_proof`, or `conflict` when the new key is known already or another successor was faster.
+ */
+export async function rekey(ctx: Ctx, deps: Deps, request: Rekey): Promise<Rekeyed> {
+  if (request.proof === undefined) throw noProof()
+  const binding = bind(ctx, deps, { method: request.method, uri: request.uri, proof: request.proof, nonce: 'optional' })
+  if (binding.jkt !== thumbprint(request.jwk)) {
+    throw new Fault('invalid_dpop_proof', 'The proof must be made with the new key.', { kind: 'other_key' })
+  }
+  const proven = known(ctx, deps, await proveAssertion(ctx, deps, request.assertion))
+  try {
+    admit(ctx, proven)
+    return await succeed(ctx, deps, { request, binding, proven })
+  } catch (error) {
+    if (isFault(error)) {
+      await recordRefusal(ctx, deps, { type: 'key.rotated', fault: error, proven, claims: [...proven.claims, binding.claim] })
+    }
+    throw error
+  }
+}
+
+interface Succession {
+  readonly request: Rekey
+  readonly binding: Binding
+  readonly proven: Proven
+}
+
+async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succession): Promise<Rekeyed> {
+  const old = await deps.store.keys.byThumbprint(ctx, proven.key.thumbprint)
+  if (old === undefined || old.instance === null || proven.agent === undefined) {
+    throw new Fault('access_denied', 'Only the key of an instance rotates itself.', { kind: 'not_an_instance' })
+  }
+  const standing = await deps.store.keys.byThumbprint(ctx, binding.jkt)
+  if (standing !== undefined) {
+    const isRetry = standing.instance === old.instance && standing.state === 'active' && old.state === 'retiring'
+    if (!isRetry) throw new Fault('conflict', 'The new key is known already; make another.', { kind: 'key_taken' })
+    return answerOf(proven, old.instance, standing, old)
+  }
+  // A key that was replaced has had its successor; a second one would fork the instance.
+  if (old.state !== 'active') throw new Fault('conflict', 'This key has a successor already.', { kind: 'already_rotated' })
+  const next: Key = {
+    thumbprint: binding.jkt,
+    kid: request.jwk.kid ?? binding.jkt,
+    owner: old.owner,
+    instance: old.instance,
+    jwk: request.jwk,
+    state: 'active',
+    notBefore: ctx.now,
+    expiresAt: ctx.now + deps.settings.agentKeySeconds,
+    createdAt: ctx.now,
+    stateAt: ctx.now,
+    stateReason: null,
+  }
+  const retiring = retireKey(old, ctx.now + deps.settings.keyOverlapSeconds, ctx.now)
+  const committed = await deps.store.commit(ctx, changeOf(ctx, { proven, binding, old, retiring, next }))
+  switch (committed.kind) {
+    case 'done':
+      return answerOf(proven, old.instance, next, retiring)
+    case 'replayed':
+      throw new Fault('invalid_client', 'The client could not be authenticated.', { kind: 'evidence_replayed' })
+    case 'conflict':
+      throw new Fault('conflict', 'The key was rotated by somebody else just now.', { kind: 'lost_race' })
+    default:
+      throw new Fault('temporarily_unavailable', 'The standing of this agent just changed; try again.', { kind: committed.kind })
+  }
+}
+
+interface Rotation {
+  readonly proven: Proven
+  readonly binding: Binding
+  readonly old: Versioned<Key>
+  readonly retiring: Key
+  readonly next: Key
+}
+
+function changeOf(ctx: Ctx, { proven, binding, old, retiring, next }: Rotation): Change {
+  return {
+    bases: [{ epoch: proven.facts.epoch, subjects: standingOf(proven) }],
+    claims: [...proven.claims, binding.claim],
+    puts: [
+      { put: 'key', value: retiring, ifVersion: old.version },
+      { put: 'key', value: next, ifVersion: 0 },
+    ],
+    signals: [{ subject: proven.id, kind: 'changed' }],
+    touches: [{ thumbprint: old.thumbprint, from: ctx.peer ?? null }],
+    entries: [
+      {
+        type: 'key.rotated',
+        outcome: 'allowed',
+        agent: proven.id,
+        instance: old.instance,
+        key: old.thumbprint,
+        chain: [
+          { sub: proven.id, kind: 'agent' },
+          { sub: old.instance ?? proven.id, kind: 'instance' },
+        ],
+        action: 'rotate',
+        decision: { rule: 'old_and_new_key', epoch: proven.facts.epoch },
+        requestId: ctx.requestId,
+        traceId: ctx.traceId ?? null,
+        peer: ctx.peer ?? null,
+        facts: { successor: next.thumbprint, overlap_until: retiring.expiresAt },
+      },
+    ],
+  }
+}
+
+function answerOf(proven: Proven, instance: string, key: Key, previous: Key): Rekeyed {
+  return { agent: proven.id, instance, key, previous }
+}

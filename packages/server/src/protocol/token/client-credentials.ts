@@ -1,0 +1,115 @@
+// RFC 6749 §4.4 with RFC 8707: an agent obtains a token for itself, for one resource, from its own grants.
+import { Fault } from '@writ/sdk/protocol/fault'
+import { parseScope } from '@writ/sdk/protocol/scope'
+import { canonicalResource } from '@writ/sdk/protocol/uri'
+import type { Agent } from '../../domain/agent.ts'
+import { isGrantLive, narrow } from '../../domain/grant.ts'
+import { lifetime, type Issuance } from '../../domain/issuance.ts'
+import type { Resource } from '../../domain/resource.ts'
+import type { Ctx } from '../../context.ts'
+import type { CallerFacts } from '../../store/store.ts'
+import { noProof } from '../binding/dpop.ts'
+import { standingOf } from '../client-auth/admit.ts'
+import { one } from '../evidence.ts'
+import type { GrantRequest, GrantType, Reads } from './grants.ts'
+
+export const clientCredentials: GrantType = {
+  type: 'client_credentials',
+  repeatable: ['resource'],
+
+  async decide(ctx, deps, request) {
+    const { facts, agent } = request.proven
+    if (agent === undefined) {
+      throw new Fault('unauthorized_client', 'Only agents obtain tokens for themselves.', { kind: 'not_an_agent' })
+    }
+    // RFC 9396: details without force here would be rights that nobody enforces.
+    if (request.form.has('authorization_details')) {
+      throw new Fault('invalid_authorization_details', 'authorization_details is not supported yet.', { kind: 'details' })
+    }
+    const resource = await findResource(ctx, deps, request, facts)
+    const asked = askedScopes(one(request.form, 'scope'))
+    const narrowed = narrow(resource, facts.grants, asked, ctx.now)
+    if ('refused' in narrowed) {
+      throw new Fault('invalid_scope', `The scope ${narrowed.refused} is not granted for this resource.`, {
+        kind: 'not_granted',
+        scope: narrowed.refused,
+        resource: resource.identifier,
+      })
+    }
+    if (request.binding === undefined && !resource.bearerAllowed) throw noProof()
+    const seconds = lifetime(deps.settings.accessTokenSeconds, ctx.now, [narrowed.expiresAt, agent.expiresAt])
+    const grants = narrowed.grants.map(grant => grant.id)
+    return {
+      grantType: 'client_credentials',
+      holder: holderOf(agent, request),
+      audience: resource.identifier,
+      scopes: narrowed.scopes,
+      grants,
+      lifetimeSeconds: seconds,
+      boundTo: request.binding?.jkt ?? null,
+      claims: request.binding === undefined ? request.proven.claims : [...request.proven.claims, request.binding.claim],
+      takes: [],
+      bases: [
+        { epoch: facts.epoch, subjects: [...standingOf(request.proven), ...grants] },
+        { epoch: resource.epoch, subjects: [resource.identifier] },
+      ],
+      rule: 'client_credentials',
+    }
+  },
+}
+
+async function findResource(
+  ctx: Ctx,
+  deps: Reads,
+  request: GrantRequest,
+  facts: CallerFacts,
+): Promise<Resource & { readonly epoch: number }> {
+  const named = new Set<string>()
+  for (const text of request.form.get('resource') ?? []) {
+    const identifier = canonicalResource(text)
+    if (identifier === undefined) throw target('not_a_resource_indicator', text)
+    named.add(identifier)
+  }
+  // One audience a token (RFC 9700 §2.3): two spellings of one resource are one, two resources are refused.
+  if (named.size > 1) throw target('several_resources')
+  const [identifier] = named.size === 1 ? named : onlyResource(facts, ctx.now)
+  if (identifier === undefined) throw target('no_resource')
+  const resource = await deps.store.facts.resource(ctx, identifier, { fresh: request.fresh })
+  if (resource === undefined) throw target('unknown_resource', identifier)
+  return resource
+}
+
+/** The default where no resource is named: the only one the agent has a grant for. */
+function onlyResource(facts: CallerFacts, now: number): ReadonlySet<string> {
+  const resources = new Set(facts.grants.filter(grant => isGrantLive(grant, now)).map(grant => grant.resource))
+  return resources.size === 1 ? resources : new Set()
+}
+
+const sayTarget: Readonly<Record<string, string>> = {
+  not_a_resource_indicator: 'resource must be an absolute URI without a fragment.',
+  several_resources: 'Ask for one resource at a time.',
+  no_resource: 'Name the resource: this agent has grants for none or for several.',
+  unknown_resource: 'The resource is not registered here.',
+}
+
+function target(kind: string, resource?: string): Fault {
+  return new Fault('invalid_target', sayTarget[kind] ?? 'The resource is not acceptable.', { kind, resource })
+}
+
+function askedScopes(text: string | undefined): readonly string[] | undefined {
+  if (text === undefined) return undefined
+  const scopes = parseScope(text)
+  if (scopes === undefined) throw new Fault('invalid_scope', 'scope is malformed.', { kind: 'malformed_scope' })
+  return scopes
+}
+
+function holderOf(agent: Agent, request: GrantRequest): Issuance['holder'] {
+  const { key } = request.proven
+  const claims: Record<string, string> = {}
+  // OIDC-A §2.1. No delegator is ever made up: an agent that acts for itself has none.
+  if (agent.kind !== null) claims['agent_type'] = agent.kind
+  if (agent.model !== null) claims['agent_model'] = agent.model
+  if (agent.softwareVersion !== null) claims['agent_version'] = agent.softwareVersion
+  if (agent.provider !== null) claims['agent_provider'] = agent.provider
+  return { client: agent.id, subject: agent.id, instance: key.instance, key: key.thumbprint, agentClaims: claims }
+}

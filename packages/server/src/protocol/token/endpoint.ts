@@ -1,0 +1,94 @@
+// RFC 6749 §3.2: the order of steps at the token endpoint, and nothing else.
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import type { Issuance } from '../../domain/issuance.ts'
+import type { Ctx } from '../../context.ts'
+import { bind, type Binding } from '../binding/dpop.ts'
+import { admit } from '../client-auth/admit.ts'
+import { authenticateClient, type Proven } from '../client-auth/methods.ts'
+import type { Deps } from '../deps.ts'
+import { one, type Evidence } from '../evidence.ts'
+import { recordRefusal } from '../refusal.ts'
+import { grantTypes, type GrantType } from './grants.ts'
+import { issue, type Issued } from './issue.ts'
+
+/** How often a decision is made again because what it rested on changed before it could be committed. */
+const attempts = 4
+
+export async function token(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<Issued> {
+  const grant = grantNamed(one(evidence.form, 'grant_type'))
+  // The proof first: a missing nonce is answered before the assertion is looked at, so that a client which repeats
+  // the request with the nonce may send the same assertion again (RFC 9449 §8).
+  const binding =
+    evidence.dpop === undefined
+      ? undefined
+      : bind(ctx, deps, { method: evidence.method, uri: evidence.uri, proof: evidence.dpop, nonce: deps.settings.dpopNonce })
+  const proven = await authenticateClient(ctx, deps, evidence)
+  try {
+    return await decideAndIssue(ctx, deps, { grant, evidence, proven, binding })
+  } catch (error) {
+    if (isFault(error)) {
+      await recordRefusal(ctx, deps, {
+        type: 'token.issued',
+        fault: error,
+        proven,
+        claims: binding === undefined ? proven.claims : [...proven.claims, binding.claim],
+        resource: one(evidence.form, 'resource'),
+        action: one(evidence.form, 'scope'),
+      })
+    }
+    throw error
+  }
+}
+
+interface Request {
+  readonly grant: GrantType
+  readonly evidence: Evidence
+  readonly proven: Proven
+  readonly binding: Binding | undefined
+}
+
+async function decideAndIssue(ctx: Ctx, deps: Deps, request: Request): Promise<Issued> {
+  let { proven } = request
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const fresh = attempt > 1
+    if (fresh) proven = await readAgain(ctx, deps, proven)
+    const issuance = await decide(ctx, deps, { ...request, proven }, fresh)
+    if (issuance === 'read again') continue
+    const issued = await issue(ctx, deps, issuance)
+    if (issued !== 'stale') return issued
+  }
+  throw new Fault('temporarily_unavailable', 'The rights of this client keep changing; try again.', { kind: 'always_stale' })
+}
+
+async function decide(ctx: Ctx, deps: Deps, request: Request, fresh: boolean): Promise<Issuance | 'read again'> {
+  const { grant, evidence, proven, binding } = request
+  try {
+    admit(ctx, proven)
+    return await grant.decide(ctx, deps, { form: evidence.form, proven, binding, fresh })
+  } catch (error) {
+    // What memory refuses is read again first: a grant given on another node a moment ago counts here.
+    if (isFault(error) && proven.facts.remembered && !fresh) return 'read again'
+    throw error
+  }
+}
+
+/** The same client with today's facts. Its signature was verified and stays so; its key is looked up by thumbprint. */
+async function readAgain(ctx: Ctx, deps: Deps, proven: Proven): Promise<Proven> {
+  const facts = await deps.store.facts.caller(ctx, proven.id, { fresh: true })
+  const key = facts?.keys.find(candidate => candidate.thumbprint === proven.key.thumbprint)
+  if (facts === undefined || key === undefined) {
+    throw new Fault('invalid_client', 'The client could not be authenticated.', { kind: 'gone', client: proven.id })
+  }
+  return { ...proven, facts, key, agent: facts.agent, client: facts.client }
+}
+
+function grantNamed(name: string | undefined): GrantType {
+  if (name === undefined) throw new Fault('invalid_request', 'grant_type is missing.', { kind: 'no_grant_type' })
+  const grant = grantTypes.find(candidate => candidate.type === name)
+  if (grant === undefined) {
+    throw new Fault('unsupported_grant_type', `Supported grant types: ${grantTypes.map(({ type }) => type).join(', ')}.`, {
+      kind: 'unknown_grant_type',
+    })
+  }
+  return grant
+}
