@@ -1,0 +1,141 @@
+// The sealed text and its cipher: AES-256-GCM with random 96-bit nonces (NIST SP 800-38D §8.2.2; RFC 5116 §5.2).
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto'
+import { Fault } from '@writ/sdk/protocol/fault'
+import { Secret } from '@writ/sdk/protocol/secret'
+import type { Sealer } from '../sealer.ts'
+
+/** The length of the sealing key in bytes. */
+export const keyBytes = 32
+
+const version = 'v1'
+const nonceBytes = 12
+const tagBytes = 16
+const idBytes = 12
+// Private keys are below 200 bytes; nothing that is sealed here is large.
+const longestSealed = 16_384
+
+/**
+ * NIST SP 800-38D §8.3: with random nonces one key seals at most 2^32 messages. One is sealed per issuer key that is
+ * made, so that a key file lasts for four thousand million rotations of all its nodes; the count is of one process.
+ */
+export const sealLimit = 2 ** 32
+
+/**
+ * Text: `v1.<sealer id>.<nonce>.<ciphertext>.<tag>`, base64url. Associated data: version, sealer id and identity, each
+ * with its length before it. The id is a hash of a key derived beside the sealing one, and says nothing about either.
+ */
+export function aesGcmSealer(master: Secret<Uint8Array>, limit: number = sealLimit): Sealer {
+  const key = createSecretKey(derive(master, 'writ seal v1 aes-256-gcm'))
+  const id = createHash('sha256')
+    .update(derive(master, 'writ seal v1 id'))
+    .digest()
+    .subarray(0, idBytes)
+    .toString('base64url')
+  let sealed = 0
+  return {
+    id,
+    seal(plain, identity) {
+      if (sealed >= limit) {
+        throw new Fault('server_error', 'The sealing key has sealed all it may: replace it.', {
+          kind: 'seal_limit',
+        })
+      }
+      sealed += 1
+      const nonce = randomBytes(nonceBytes)
+      const { ciphertext, tag } = encrypt(key, nonce, plain.reveal(), associated(id, identity))
+      return [version, id, ...[nonce, ciphertext, tag].map(part => part.toString('base64url'))].join('.')
+    },
+    open(text, identity) {
+      const parts = parseSealed(text)
+      if (parts === undefined || parts.id !== id) return undefined
+      const plain = decrypt(key, parts, associated(id, identity))
+      return plain && new Secret(plain)
+    },
+  }
+}
+
+/** The id of the sealer that made the text; undefined where nothing of this format did. */
+export function sealerOf(sealed: string): string | undefined {
+  return parseSealed(sealed)?.id
+}
+
+function derive(master: Secret<Uint8Array>, info: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', master.reveal(), '', info, keyBytes))
+}
+
+interface Parts {
+  readonly id: string
+  readonly nonce: Buffer
+  readonly ciphertext: Buffer
+  readonly tag: Buffer
+}
+
+function parseSealed(text: string): Parts | undefined {
+  if (text.length > longestSealed) return undefined
+  const [format, id, ...rest] = text.split('.')
+  if (format !== version || id === undefined || rest.length !== 3) return undefined
+  const [nonce, ciphertext, tag] = rest.map(part => Buffer.from(part, 'base64url'))
+  if (nonce?.length !== nonceBytes || ciphertext === undefined || tag?.length !== tagBytes) return undefined
+  // One sealed text has one spelling; what Node's decoder skips would give it many.
+  const canonical = [nonce, ciphertext, tag].every((part, at) => part.toString('base64url') === rest[at])
+  return canonical ? { id, nonce, ciphertext, tag } : undefined
+}
+
+// Lengths before the parts: no two lists of parts share their bytes (threat C54).
+function associated(id: string, identity: string): Buffer {
+  return Buffer.concat(
+    [version, id, identity].flatMap(part => {
+      const bytes = Buffer.from(part, 'utf8')
+      const length = Buffer.alloc(4)
+      length.writeUInt32BE(bytes.length)
+      return [length, bytes]
+    }),
+  )
+}
+
+/** AES-GCM with a tag of 128 bits; the nonce must be fresh for the key. */
+export function encrypt(
+  key: KeyObject,
+  nonce: Uint8Array,
+  plain: Uint8Array,
+  aad: Uint8Array,
+): Pick<Parts, 'ciphertext' | 'tag'> {
+  const cipher = createCipheriv(cipherOf(key), key, nonce, { authTagLength: tagBytes })
+  cipher.setAAD(aad)
+  const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()])
+  return { ciphertext, tag: cipher.getAuthTag() }
+}
+
+/**
+ * The plaintext, or undefined where a bit of anything differs. Takes nonces of 96 bits and tags of 128 alone: a shorter
+ * tag can be guessed, and a nonce of another length has lost the bound on collisions (NIST SP 800-38D §8.2).
+ */
+export function decrypt(key: KeyObject, parts: Omit<Parts, 'id'>, aad: Uint8Array): Buffer | undefined {
+  if (parts.nonce.length !== nonceBytes || parts.tag.length !== tagBytes) return undefined
+  const decipher = createDecipheriv(cipherOf(key), key, parts.nonce, { authTagLength: tagBytes })
+  decipher.setAAD(aad)
+  decipher.setAuthTag(parts.tag)
+  const begun = decipher.update(parts.ciphertext)
+  try {
+    return Buffer.concat([begun, decipher.final()])
+  } catch (cause) {
+    // Node has no other sign of a tag that does not match than an error without a code.
+    if (cause instanceof Error) return undefined
+    throw cause
+  }
+}
+
+function cipherOf(key: KeyObject): 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' {
+  const bits = (key.symmetricKeySize ?? 0) * 8
+  if (bits !== 128 && bits !== 192 && bits !== 256)
+    throw new RangeError('an AES key has 128, 192 or 256 bits')
+  return `aes-${bits}-gcm`
+}
