@@ -1,0 +1,29 @@
+// Who is calling, as a resource sees it: the answer to "which agent, for whom, allowed to do what".
+
+export interface Caller {
+  /** The agent or other client that holds the key and makes the call; `client_id` of the token. */
+  readonly agent: string
+  /** The running instance of the agent, where it has one. */
+  readonly instance: string | null
+  /** Whom the call is for: a person, or the agent itself. */
+  readonly subject: string
+  /** The person on whose behalf the agent acts; null when it acts for itself. */
+  readonly person: string | null
+  /** Everybody who stands between the subject and the call, the caller first. */
+  readonly chain: readonly string[]
+  /** The one grant that every right of the token rests on; null when it rests on several or none. */
+  readonly grant: string | null
+  readonly grants: readonly string[]
+  /** The leaves that the token carries. */
+  readonly scopes: readonly string[]
+  /** RFC 7638 thumbprint of the key that the token is bound to; null for a bearer token. */
+  readonly key: string | null
+  /** The token's id, for the resource's own log. */
+  readonly tokenId: string
+  /** Epoch seconds. */
+  readonly expiresAt: number
+  /** Whether the token carries this scope. */
+  may(scope: string): boolean
+  /** Whether the token is still good: not expired, not revoked, and the issuer's word on that still recent. */
+  holds(): boolean
+}
