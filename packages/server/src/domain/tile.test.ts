@@ -1,6 +1,11 @@
 // Tiles: the examples of C2SP tlog-tiles, and trees that grow tile by tile into what the whole tree says.
 import assert from 'node:assert/strict'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
+import { exportWriter } from '@writ/sdk/protocol/audit-export'
+import { verifyExport } from '@writ/sdk/protocol/audit-verification'
+import { formatCheckpoint } from '@writ/sdk/protocol/checkpoint'
+import { formatVerifierKey, signNote, verifierKey } from '@writ/sdk/protocol/note'
 import { verifyConsistency, verifyInclusion } from '@writ/sdk/protocol/proof'
 import fc from 'fast-check'
 import { consistencyProof, inclusionProof, leafHash, rootAt, rootOf } from './merkle.ts'
@@ -189,6 +194,42 @@ test('one reader gives the same proofs as a new one for each', () => {
       inclusionProof(index, most, hashReader(most, stored)),
     )
   }
+})
+
+test('an export whose proofs come out of tiles verifies, entry by entry', async () => {
+  const size = 3000
+  const texts = Array.from({ length: size }, (_, index) => JSON.stringify({ id: `evt_${index}`, index }))
+  const { edge, full } = growEdge(emptyEdge, Buffer.concat(texts.map(leafHash)))
+  const byPlace = new Map(full.map(({ level, index, hashes }) => [`${level}/${index}`, hashes]))
+  const read = hashReader(
+    size,
+    (level, index) => byPlace.get(`${level}/${index}`) ?? edgeTile(edge, level, index),
+  )
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
+  const raw = Buffer.from(publicKey.export({ format: 'jwk' }).x as string, 'base64url')
+  const signer = {
+    key: verifierKey('log.example', raw),
+    sign: (text: string) => sign(null, Buffer.from(text), privateKey),
+  }
+  const checkpoint = await signNote(
+    formatCheckpoint({ origin: 'log.example', size, root: edgeRoot(edge) }),
+    signer,
+  )
+  const key = formatVerifierKey(signer.key)
+  const range = { fromIndex: 200, toIndex: 2900, since: null, until: null }
+  const writer = exportWriter({ origin: 'log.example', verifierKey: key, checkpoint, ...range })
+  const lines = async function* () {
+    yield writer.header.trimEnd()
+    for (let index = 200; index < 2900; index++) {
+      yield writer
+        .entry({ index, entry: texts[index] as string, proof: inclusionProof(index, size, read) })
+        .trimEnd()
+    }
+    yield (await writer.end(signer)).trimEnd()
+  }
+  const report = await verifyExport(lines(), { verifierKey: key })
+  assert.deepEqual(report.problems, [])
+  assert.equal(report.entries, 2700)
 })
 
 test('a missing, short or misshapen tile proves nothing', () => {
