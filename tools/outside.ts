@@ -2,7 +2,7 @@
 import type { Outcome, Tree } from './tree.ts'
 
 /** Written in pieces, so that this file does not say what it forbids. */
-const above = `..${'/'}shared`
+const above = new RegExp(`\\.\\./${'shared'}(?![\\w-])`)
 /** The one line that may name a place outside: where the continuous run finds the vectors of others. */
 const entrance = '.ci/run'
 
@@ -17,7 +17,7 @@ export const checkOutside = (tree: Tree): Outcome => {
   const files = tree.files.filter(file => readable.test(file) && file !== 'package-lock.json')
   const problems = files.flatMap(file => {
     const lines = tree.read(file).split('\n')
-    const naming = lines.filter(line => line.includes(above)).length
+    const naming = lines.filter(line => above.test(line)).length
     const excess =
       naming > (file === entrance ? 1 : 0) ? [`${file} names a place outside the repository`] : []
     const marked = lines.flatMap((line, index) => {
