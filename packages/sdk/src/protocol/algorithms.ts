@@ -1,0 +1,75 @@
+// The signature algorithms: one table, and everything below receives its row. RFC 7518 §3.4, RFC 8037, RFC 9864.
+import { generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto'
+import { isSoundEd25519Point } from './edwards25519.ts'
+
+/** How a key is used; one algorithm, never a family of them (RFC 8725 §3.1). */
+export interface Algorithm {
+  readonly name: string
+  /**
+   * The values of the header's `alg` that mean this algorithm. RFC 9864 §2.2 renames `EdDSA`, which said too little,
+   * to `Ed25519`: with a key on that curve the two mean the same.
+   */
+  readonly accepts: readonly string[]
+  readonly kty: string
+  readonly crv: string
+  /** The binary members of the public JWK and their exact length in bytes; sorted, as the thumbprint needs them. */
+  readonly coordinates: Readonly<Record<string, number>>
+  readonly signatureBytes: number
+  generate(): { readonly publicKey: KeyObject; readonly privateKey: KeyObject }
+  sign(input: Uint8Array, key: KeyObject): Buffer
+  /** Only ever called with a signature of exactly `signatureBytes`. */
+  verify(input: Uint8Array, key: KeyObject, signature: Uint8Array): boolean
+  /** What importing the key does not refuse by itself (threat C20). Coordinates have their exact lengths. */
+  isSound(coordinates: readonly Uint8Array[]): boolean
+}
+
+// RFC 7518 §3.4: R and S side by side. A DER signature has many lengths and spellings; this form has one.
+const dsaEncoding = 'ieee-p1363'
+
+const ed25519 = {
+  accepts: ['Ed25519', 'EdDSA'],
+  kty: 'OKP',
+  crv: 'Ed25519',
+  coordinates: { x: 32 },
+  signatureBytes: 64,
+  generate: () => generateKeyPairSync('ed25519'),
+  sign: (input, key) => sign(null, input, key),
+  verify: (input, key, signature) => verify(null, input, key, signature),
+  isSound: ([x]) => x !== undefined && isSoundEd25519Point(x),
+} as const satisfies Omit<Algorithm, 'name'>
+
+export const algorithms = {
+  ES256: {
+    name: 'ES256',
+    accepts: ['ES256'],
+    kty: 'EC',
+    crv: 'P-256',
+    coordinates: { x: 32, y: 32 },
+    signatureBytes: 64,
+    generate: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    sign: (input, key) => sign('sha256', input, { key, dsaEncoding }),
+    verify: (input, key, signature) => verify('sha256', input, { key, dsaEncoding }, signature),
+    // The import itself refuses points that are not on the curve and coordinates of p or more.
+    isSound: () => true,
+  },
+  Ed25519: { ...ed25519, name: 'Ed25519' },
+  // The same algorithm under its older name, for keys whose holder says so in `alg` and signs so.
+  EdDSA: { ...ed25519, name: 'EdDSA' },
+} as const satisfies Record<string, Algorithm>
+
+export type AlgorithmName = keyof typeof algorithms
+
+const rows: readonly Algorithm[] = Object.values(algorithms)
+
+/**
+ * The row with this name, or the row for this key: the one its `alg` names, else the first for its type and curve.
+ * Undefined for anything unknown and for a key whose `alg` contradicts its type.
+ */
+export function algorithmFor(
+  from: string | { readonly kty?: unknown; readonly crv?: unknown; readonly alg?: unknown },
+): Algorithm | undefined {
+  if (typeof from === 'string') return rows.find(row => row.name === from)
+  return rows.find(
+    row => row.kty === from.kty && row.crv === from.crv && (from.alg === undefined || row.name === from.alg),
+  )
+}

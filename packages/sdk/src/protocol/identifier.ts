@@ -1,0 +1,65 @@
+// Identifiers: a visible prefix and 130 random bits. An identifier is its text; there is no second spelling of one.
+
+/** Everything that has an identifier of ours, by its prefix. */
+export const prefixes = {
+  agt: 'agent',
+  ins: 'instance of an agent',
+  usr: 'person',
+  cli: 'other OAuth client',
+  grt: 'grant',
+  res: 'protected resource',
+  evt: 'audit entry',
+  enr: 'enrolment token',
+  reg: 'registration token',
+  key: 'key',
+  tok: 'token',
+  shd: 'shadow',
+  apr: 'approval',
+  pol: 'policy',
+} as const
+
+export type Prefix = keyof typeof prefixes
+
+/** The text `<prefix>_<26 letters>`; the brand keeps identifiers of different things apart. */
+export type Id<P extends Prefix> = string & { readonly id: P }
+
+export type AgentId = Id<'agt'>
+export type InstanceId = Id<'ins'>
+export type PersonId = Id<'usr'>
+export type ClientId = Id<'cli'>
+export type GrantId = Id<'grt'>
+export type ResourceId = Id<'res'>
+export type EventId = Id<'evt'>
+export type ShadowId = Id<'shd'>
+export type ApprovalId = Id<'apr'>
+
+// Crockford's base32 in lower case: no i, l, o, u, so none is misread for another (threat C40).
+const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
+const length = 26
+const body = new RegExp(`^[${alphabet}]{${length}}$`)
+
+/**
+ * A new identifier of 26 × 5 = 130 random bits, without a time in it: it tells nothing about when or how many.
+ * `randomBytes` must be cryptographically strong, for some identifiers are also secrets.
+ */
+export function newId<P extends Prefix>(prefix: P, randomBytes: (length: number) => Uint8Array): Id<P> {
+  let text = `${prefix}_`
+  // 32 letters divide the 256 values of a byte evenly: no letter is likelier than another.
+  for (const byte of randomBytes(length)) text += alphabet[byte & 31]
+  return text as Id<P>
+}
+
+/** The identifier, or undefined where the value is not exactly the text of one with this prefix. */
+export function parseId<P extends Prefix>(prefix: P, value: unknown): Id<P> | undefined {
+  if (typeof value !== 'string' || !value.startsWith(`${prefix}_`)) return undefined
+  return body.test(value.slice(prefix.length + 1)) ? (value as Id<P>) : undefined
+}
+
+/** What an identifier names, by its prefix; undefined where the value is no identifier. */
+export function prefixOf(value: unknown): Prefix | undefined {
+  if (typeof value !== 'string') return undefined
+  const prefix = value.slice(0, value.indexOf('_'))
+  return Object.hasOwn(prefixes, prefix) && parseId(prefix as Prefix, value) !== undefined
+    ? (prefix as Prefix)
+    : undefined
+}

@@ -1,0 +1,262 @@
+// Keys as JSON: RFC 7517, RFC 7518 §6.2, RFC 8037 §2; thumbprints: RFC 7638. Strict where they enter, imported once.
+import { createPrivateKey, createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { type Algorithm, type AlgorithmName, algorithmFor, algorithms } from './algorithms.ts'
+import { decodeBase64url } from './base64url.ts'
+import { boundedCache } from './bounded-cache.ts'
+import { Fault } from './fault.ts'
+import { Secret } from './secret.ts'
+
+/** A public key that has been checked, with the members that have a meaning here and no others. */
+export interface PublicJwk {
+  readonly kty: string
+  readonly crv: string
+  readonly x: string
+  readonly y?: string
+  readonly kid?: string
+  readonly alg?: string
+  readonly use?: 'sig'
+  readonly key_ops?: readonly string[]
+}
+
+/** A private key. It never leaves its holder's process in clear. */
+export interface PrivateJwk extends PublicJwk {
+  readonly d: string
+}
+
+/** A key that verifies: what it accepts depends on it alone, never on what a token says about itself. */
+export interface VerifyKey {
+  readonly alg: Algorithm
+  readonly key: KeyObject
+  /** RFC 7638 SHA-256 thumbprint. */
+  readonly jkt: string
+  readonly jwk: PublicJwk
+}
+
+/** A key that signs. `jwk` is the public half. */
+export interface SignKey {
+  readonly alg: Algorithm
+  readonly key: KeyObject
+  readonly jkt: string
+  readonly jwk: PublicJwk
+}
+
+// RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2, RFC 9964: what only the holder may know, of whatever type.
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as const
+
+// RFC 7517 §4.6 to §4.9. Certificates are not evaluated here, so nothing may look as if they had been.
+const certificateMembers = ['x5u', 'x5c', 'x5t', 'x5t#S256'] as const
+
+const maxKidLength = 256
+
+const refuse = (kind: string, say: string): Fault => new Fault('invalid_key', say, { kind })
+
+/**
+ * The public key in a parsed JSON value; unknown members are dropped (RFC 7517 §4). Throws `invalid_key` with a
+ * sentence that says what to change: the holder of a key is told, nobody learns anything about keys of others.
+ */
+export function parsePublicJwk(value: unknown): PublicJwk {
+  return checkKey(value).jwk
+}
+
+/** `parsePublicJwk` and `importPublic` in one, so that the key is imported once. Throws `invalid_key`. */
+export function importForeign(value: unknown): VerifyKey {
+  const { jwk, alg, key } = checkKey(value)
+  return { alg, key, jkt: thumbprint(jwk), jwk }
+}
+
+function checkKey(value: unknown): { jwk: PublicJwk; alg: Algorithm; key: KeyObject } {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw refuse('not_an_object', 'The key must be a JSON Web Key, an object.')
+  }
+  const given = value as Readonly<Record<string, unknown>>
+  // A private key that was sent is no longer private: accepting its public half would bless a leaked key.
+  if (privateMembers.some(name => Object.hasOwn(given, name))) {
+    throw refuse(
+      'private_member',
+      'The key contains private or symmetric members; make a new one and send only its public half.',
+    )
+  }
+  if (certificateMembers.some(name => Object.hasOwn(given, name))) {
+    throw refuse('certificate_member', 'Certificates are not evaluated here; leave out x5u, x5c and x5t.')
+  }
+  const alg = rowFor(given)
+  const jwk: PublicJwk = { ...coordinatesOf(given, alg), ...annotationsOf(given) }
+  return { jwk, alg, key: importObject(jwk, alg) }
+}
+
+function rowFor(given: Readonly<Record<string, unknown>>): Algorithm {
+  const { kty, crv, alg } = given
+  if (algorithmFor({ kty, crv }) === undefined) {
+    throw refuse('unacceptable_type', 'Use a key on the curve P-256 (kty EC) or Ed25519 (kty OKP).')
+  }
+  const row = algorithmFor({ kty, crv, alg })
+  if (row === undefined)
+    throw refuse('alg_contradicts_type', 'The alg of the key does not fit its type and curve.')
+  return row
+}
+
+function coordinatesOf(given: Readonly<Record<string, unknown>>, alg: Algorithm): PublicJwk {
+  const bytes: Uint8Array[] = []
+  const members: Record<string, string> = { kty: alg.kty, crv: alg.crv }
+  for (const [name, length] of Object.entries(alg.coordinates)) {
+    const text = given[name]
+    const decoded = typeof text === 'string' && text.length < 64 ? decodeBase64url(text) : undefined
+    // RFC 7518 §6.2.1.2: the full length, leading zeros included; else one point had several spellings.
+    if (typeof text !== 'string' || decoded?.length !== length) {
+      throw refuse('coordinate', `${name} must be exactly ${length} bytes in base64url without padding.`)
+    }
+    bytes.push(decoded)
+    members[name] = text
+  }
+  if (!alg.isSound(bytes)) throw refuse('unsound_point', 'The key is not a sound point of its curve.')
+  return members as unknown as PublicJwk
+}
+
+function annotationsOf(
+  given: Readonly<Record<string, unknown>>,
+): Pick<PublicJwk, 'kid' | 'alg' | 'use' | 'key_ops'> {
+  const { kid, alg, use, key_ops: ops } = given
+  if (kid !== undefined && (typeof kid !== 'string' || kid.length === 0 || kid.length > maxKidLength)) {
+    throw refuse('kid', `kid must be a string of 1 to ${maxKidLength} characters.`)
+  }
+  // RFC 7517 §4.2 and §4.3: a key made for encryption is not a key that signs.
+  if (use !== undefined && use !== 'sig') throw refuse('use', 'The use of the key must be sig, or left out.')
+  if (ops !== undefined && !isVerifying(ops)) {
+    throw refuse(
+      'key_ops',
+      'The key_ops of the key must be different strings, verify among them, or left out.',
+    )
+  }
+  return {
+    ...(kid === undefined ? {} : { kid }),
+    ...(alg === undefined ? {} : { alg: alg as string }),
+    ...(use === undefined ? {} : { use }),
+    ...(ops === undefined ? {} : { key_ops: ops }),
+  }
+}
+
+function isVerifying(ops: unknown): ops is readonly string[] {
+  if (!Array.isArray(ops) || ops.length > 16 || !ops.every(op => typeof op === 'string')) return false
+  return ops.includes('verify') && new Set(ops).size === ops.length
+}
+
+function importObject(jwk: PublicJwk, alg: Algorithm): KeyObject {
+  try {
+    return createPublicKey({ key: pick(jwk, alg), format: 'jwk' })
+  } catch (cause) {
+    // Node says so with an error of its own for each way in which a point is not on the curve.
+    throw new Fault(
+      'invalid_key',
+      'The key is not a sound point of its curve.',
+      { kind: 'not_on_curve' },
+      { cause },
+    )
+  }
+}
+
+/** The members that make the key, without what is said about it: `key_ops` would be judged again by the importer. */
+function pick(jwk: PublicJwk, alg: Algorithm): JsonWebKey {
+  const members: JsonWebKey = { kty: alg.kty, crv: alg.crv }
+  for (const name of Object.keys(alg.coordinates)) members[name] = jwk[name as 'x' | 'y']
+  return members
+}
+
+/** RFC 7638 §3 with SHA-256, in base64url: the name of a key everywhere in Writ. The key must have been parsed. */
+export function thumbprint(jwk: PublicJwk): string {
+  const alg = algorithmFor({ kty: jwk.kty, crv: jwk.crv })
+  if (alg === undefined) throw refuse('unacceptable_type', 'The key is of an unknown type.')
+  // RFC 7638 §3.3: the required members in lexicographic order, no white space. Nothing here needs escaping.
+  const coordinates = Object.keys(alg.coordinates).map(name => `,"${name}":"${jwk[name as 'x' | 'y']}"`)
+  return hash('sha256', `{"crv":"${alg.crv}","kty":"${alg.kty}"${coordinates.join('')}}`, 'base64url')
+}
+
+/** The key ready to verify. For keys that `parsePublicJwk` has seen. Throws `invalid_key`. */
+export function importPublic(jwk: PublicJwk): VerifyKey {
+  const alg = rowFor(jwk as unknown as Record<string, unknown>)
+  return { alg, key: importObject(jwk, alg), jkt: thumbprint(jwk), jwk }
+}
+
+/** A private JWK ready to sign. Throws `invalid_key`, also where the two halves do not belong together. */
+export function importPrivate(value: Secret<PrivateJwk>): SignKey {
+  const { d, ...rest } = value.reveal()
+  // What the key is for was said of the private half (`sign`); what is published is its public half.
+  const { key_ops: _ops, ...given } = rest
+  const { jwk, alg } = checkKey(given)
+  const secret = typeof d === 'string' ? decodeBase64url(d) : undefined
+  if (secret?.length !== 32)
+    throw refuse('private_half', 'd must be exactly 32 bytes in base64url without padding.')
+  const key = importPrivateObject({ ...pick(jwk, alg), d })
+  // The importer believes the public members it is given: sign and verify once, so that no wrong half is published.
+  const probe = Buffer.from('writ key check')
+  const publicKey = importObject(jwk, alg)
+  if (!alg.verify(probe, publicKey, alg.sign(probe, key))) {
+    throw refuse('halves_differ', 'The private and the public half of the key do not belong together.')
+  }
+  return { alg, key, jkt: thumbprint(jwk), jwk }
+}
+
+function importPrivateObject(jwk: JsonWebKey): KeyObject {
+  try {
+    return createPrivateKey({ key: jwk, format: 'jwk' })
+  } catch {
+    // The cause is dropped: nothing that has seen a private key goes into an error.
+    throw refuse('private_half', 'The private half of the key is not valid.')
+  }
+}
+
+export interface KeyPair {
+  readonly sign: SignKey
+  readonly verify: VerifyKey
+  /** The private key for storage under a seal. */
+  readonly secret: Secret<PrivateJwk>
+}
+
+/** A new key pair. `jwk` carries `alg`, so that whoever reads it need not guess. */
+export function generateKeyPair(alg: AlgorithmName): KeyPair {
+  const row: Algorithm = algorithms[alg]
+  const { publicKey, privateKey } = row.generate()
+  const { d, ...exported } = privateKey.export({ format: 'jwk' })
+  const jwk: PublicJwk = {
+    ...(pick(exported as unknown as PublicJwk, row) as unknown as PublicJwk),
+    alg: row.name,
+  }
+  const jkt = thumbprint(jwk)
+  return {
+    sign: { alg: row, key: privateKey, jkt, jwk },
+    verify: { alg: row, key: publicKey, jkt, jwk },
+    secret: new Secret<PrivateJwk>({ ...jwk, d: d as string }),
+  }
+}
+
+/** Imported keys, so that each is imported once and not with each request (28 µs, half a verification). */
+export interface KeyCache {
+  /** A registered key by its thumbprint. Throws `invalid_key` where the thumbprint is another key's. */
+  public(jwk: PublicJwk, jkt: string): VerifyKey
+  /** The key in the header segment of a proof whose header has been accepted and whose signature has held before. */
+  proof(headerPart: string): VerifyKey | undefined
+  /** To be called only after a signature has held: else keys nobody holds would push out those in use. */
+  keepProof(headerPart: string, key: VerifyKey): void
+}
+
+/** A header segment larger than this is checked anew each time, so that the cache is bounded in bytes too. */
+const maxHeaderPart = 1_024
+
+/** A cache of at most `limit` registered keys and as many keys of proofs. */
+export function keyCache(limit: number): KeyCache {
+  const registered = boundedCache<VerifyKey>(limit)
+  const proofs = boundedCache<VerifyKey>(limit)
+  return {
+    public(jwk, jkt) {
+      const known = registered.get(jkt)
+      if (known !== undefined) return known
+      const key = importPublic(jwk)
+      if (key.jkt !== jkt) throw refuse('thumbprint', 'The thumbprint is not that of the key.')
+      registered.set(jkt, key)
+      return key
+    },
+    proof: headerPart => proofs.get(headerPart),
+    keepProof(headerPart, key) {
+      if (headerPart.length <= maxHeaderPart) proofs.set(headerPart, key)
+    },
+  }
+}
