@@ -1,5 +1,5 @@
 // DPoP proofs: what a proof must be (RFC 9449 §4.2) and the checks of a receiver (§4.3), in their order.
-import { hash } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { Fault, isFault } from './fault.ts'
 import { readJsonObject } from './json.ts'
 import { importForeign, type KeyCache, type PublicJwk, type SignKey, type VerifyKey } from './jwk.ts'
@@ -162,9 +162,10 @@ export interface ProofRequest {
   readonly uri: string
   readonly nonce?: string
   readonly accessToken?: string
-  readonly nowSeconds: number
-  /** Unique for each proof; at least 96 random bits (RFC 9449 §4.2). */
-  readonly jti: string
+  /** Epoch seconds. */
+  readonly now: number
+  /** Unique for each proof, at least 96 random bits (RFC 9449 §4.2); made here when left out. */
+  readonly jti?: string
   /** `proofHeader(key)`, for a key that makes many proofs. */
   readonly header?: PreparedHeader
 }
@@ -181,14 +182,14 @@ function bareJwk({ kty, crv, x, y }: PublicJwk): PublicJwk {
 
 /** A proof for one request. Throws a RangeError where `uri` is no http or https URL. */
 export function createProof(request: ProofRequest): string {
-  const { key, method, uri, nonce, accessToken, nowSeconds, jti } = request
+  const { key, method, uri, nonce, accessToken, now, jti = randomUUID() } = request
   const htu = canonicalHtu(uri)
   if (htu === undefined) throw new RangeError('a proof needs an http or https URL')
   const claims = {
     jti,
     htm: method,
     htu,
-    iat: nowSeconds,
+    iat: now,
     ...(nonce === undefined ? {} : { nonce }),
     ...(accessToken === undefined ? {} : { ath: accessTokenHash(accessToken) }),
   }

@@ -18,10 +18,13 @@ export const prefixes = {
   pol: 'policy',
 } as const
 
-export type Prefix = keyof typeof prefixes
+export type IdPrefix = keyof typeof prefixes
 
 /** The text `<prefix>_<26 letters>`; the brand keeps identifiers of different things apart. */
-export type Id<P extends Prefix> = string & { readonly id: P }
+export type Id<P extends IdPrefix> = string & { readonly id: P }
+
+/** The type of identifier for each prefix. */
+export type Ids = { readonly [P in IdPrefix]: Id<P> }
 
 export type AgentId = Id<'agt'>
 export type InstanceId = Id<'ins'>
@@ -42,24 +45,28 @@ const body = new RegExp(`^[${alphabet}]{${length}}$`)
  * A new identifier of 26 × 5 = 130 random bits, without a time in it: it tells nothing about when or how many.
  * `randomBytes` must be cryptographically strong, for some identifiers are also secrets.
  */
-export function newId<P extends Prefix>(prefix: P, randomBytes: (length: number) => Uint8Array): Id<P> {
+export function newId<P extends IdPrefix>(prefix: P, randomBytes: (length: number) => Uint8Array): Id<P> {
   let text = `${prefix}_`
   // 32 letters divide the 256 values of a byte evenly: no letter is likelier than another.
   for (const byte of randomBytes(length)) text += alphabet[byte & 31]
   return text as Id<P>
 }
 
-/** The identifier, or undefined where the value is not exactly the text of one with this prefix. */
-export function parseId<P extends Prefix>(prefix: P, value: unknown): Id<P> | undefined {
-  if (typeof value !== 'string' || !value.startsWith(`${prefix}_`)) return undefined
-  return body.test(value.slice(prefix.length + 1)) ? (value as Id<P>) : undefined
+/** Whether the value is exactly the text of an identifier with this prefix. */
+export function isId<P extends IdPrefix>(prefix: P, value: unknown): value is Id<P> {
+  return (
+    typeof value === 'string' && value.startsWith(`${prefix}_`) && body.test(value.slice(prefix.length + 1))
+  )
+}
+
+/** The identifier, or undefined where the value is none with this prefix. */
+export function parseId<P extends IdPrefix>(prefix: P, value: unknown): Id<P> | undefined {
+  return isId(prefix, value) ? value : undefined
 }
 
 /** What an identifier names, by its prefix; undefined where the value is no identifier. */
-export function prefixOf(value: unknown): Prefix | undefined {
+export function prefixOf(value: unknown): IdPrefix | undefined {
   if (typeof value !== 'string') return undefined
   const prefix = value.slice(0, value.indexOf('_'))
-  return Object.hasOwn(prefixes, prefix) && parseId(prefix as Prefix, value) !== undefined
-    ? (prefix as Prefix)
-    : undefined
+  return Object.hasOwn(prefixes, prefix) && isId(prefix as IdPrefix, value) ? (prefix as IdPrefix) : undefined
 }
