@@ -163,7 +163,7 @@ export interface ProofRequest {
   readonly nonce?: string
   readonly accessToken?: string
   /** Epoch seconds. */
-  readonly now: number
+  readonly nowSeconds: number
   /** Unique for each proof, at least 96 random bits (RFC 9449 §4.2); made here when left out. */
   readonly jti?: string
   /** `proofHeader(key)`, for a key that makes many proofs. */
@@ -182,14 +182,14 @@ function bareJwk({ kty, crv, x, y }: PublicJwk): PublicJwk {
 
 /** A proof for one request. Throws a RangeError where `uri` is no http or https URL. */
 export function createProof(request: ProofRequest): string {
-  const { key, method, uri, nonce, accessToken, now, jti = randomUUID() } = request
+  const { key, method, uri, nonce, accessToken, nowSeconds, jti = randomUUID() } = request
   const htu = canonicalHtu(uri)
   if (htu === undefined) throw new RangeError('a proof needs an http or https URL')
   const claims = {
     jti,
     htm: method,
     htu,
-    iat: now,
+    iat: nowSeconds,
     ...(nonce === undefined ? {} : { nonce }),
     ...(accessToken === undefined ? {} : { ath: accessTokenHash(accessToken) }),
   }
