@@ -68,7 +68,8 @@ export interface Removal {
  * Something others act upon. `narrowed`: rights or liveness of the subject ended at this instant: every token that
  * names the subject and was issued from an earlier epoch is dead, for ever. `changed`: read it again.
  * The subject is an id (agent, instance, grant, client, resource), `key:<thumbprint>`, `token:<jti>` or
- * `issuer-key:<kid>`.
+ * `issuer-key:<kid>`. A change that writes a record without a signal about the one it belongs to (the agent of an
+ * instance or grant, the owner of a key, else the record itself) gets a `changed` one from the store.
  */
 export interface Signal {
   readonly subject: string
@@ -101,9 +102,19 @@ export interface Remembered {
   readonly until: number
 }
 
+/**
+ * The fence of the lease under which a background loop works. The commit fails as `stale` when another holder has had
+ * the lease since, so that a loop that was paused past its lease writes nothing.
+ */
+export interface Fence {
+  readonly lease: string
+  readonly fence: number
+}
+
 /** All or nothing, durable before it is acknowledged, with its audit entries in the same commit. */
 export interface Change {
   readonly bases?: readonly Basis[]
+  readonly fence?: Fence
   readonly claims?: readonly Claim[]
   readonly takes?: readonly Take[]
   readonly creates?: readonly OneTime[]
@@ -119,7 +130,8 @@ export interface Change {
 /**
  * What became of a change. Only `done` changed anything: a change that failed leaves none of its claims marked, so it
  * may be decided again and committed anew. What a refused caller showed is used up by the change that records the
- * refusal.
+ * refusal. Of several reasons the first of this order is told: stale, replayed, spent or absent, conflict. `record` of
+ * a conflict is the kind of record, or `oneTime`, or `answer` for an Idempotency-Key in use.
  */
 export type Committed =
   | { readonly kind: 'done'; readonly first: { readonly id: string; readonly index: number }; readonly epoch: number }

@@ -1,0 +1,141 @@
+// The hot path's reads: what a decision needs about a caller, in one statement at one epoch, kept until a signal.
+import { sql } from 'kysely'
+import type { Agent, Key } from '../../domain/agent.ts'
+import type { Client } from '../../domain/client.ts'
+import type { Grant } from '../../domain/grant.ts'
+import type { Resource } from '../../domain/resource.ts'
+import type { CallerFacts, Facts, SignalAt } from '../store.ts'
+import type { Db } from './dialect.ts'
+import type { Engine } from './engine/engine.ts'
+import { type Memory, memoryOf } from './memory.ts'
+import { isStorable } from './records/record.ts'
+
+export interface FactsTools {
+  readonly db: Db
+  readonly engine: Engine
+  /** The epoch up to which the feed has told the memory everything. */
+  seen(tenant: string): number
+  /** Whether memory may be used: on several nodes, only while the feed is followed. */
+  isFollowed(): boolean
+}
+
+type ResourceFacts = Resource & { readonly epoch: number }
+
+/** The parts of the facts as rows: one statement, so that all of it is of one snapshot. */
+function callerQuery(db: Db): { readonly sql: string } {
+  const part = (what: string, from: ReturnType<typeof sql>) => sql`select ${sql.lit(what)} as what, ${from}`
+  const whole = sql.join(
+    [
+      part('epoch', sql`cast(epoch as text) as body, 0 as at from heads where tenant = ${0}`),
+      part('agent', sql`body, 0 as at from agents where tenant = ${0} and id = ${0}`),
+      part('client', sql`body, 0 as at from clients where tenant = ${0} and id = ${0}`),
+      part('key', sql`body, ordinal as at from keys where tenant = ${0} and owner = ${0}`),
+      part(
+        'grant',
+        sql`body, ordinal as at from grants where tenant = ${0} and agent = ${0} and revoked_at is null`,
+      ),
+    ],
+    sql` union all `,
+  )
+  return { sql: sql`${whole} order by at`.compile(db).sql }
+}
+
+const resourceQuery = (db: Db): { readonly sql: string } => ({
+  sql: sql`select resources.body as body, heads.epoch as epoch from heads left join resources
+    on resources.tenant = heads.tenant and resources.identifier = ${0} where heads.tenant = ${0}`.compile(db)
+    .sql,
+})
+
+const freezeDeep = <T>(value: T): T => {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const member of Object.values(value)) freezeDeep(member)
+  }
+  return value
+}
+
+const parse = <T>(body: string): T => freezeDeep(JSON.parse(body)) as T
+
+async function readCaller(
+  tools: FactsTools,
+  text: string,
+  tenant: string,
+  id: string,
+): Promise<CallerFacts | undefined> {
+  const key = [tenant, id]
+  const { rows } = await tools.engine.query(text, [tenant, ...key, ...key, ...key, ...key], 'caller-facts')
+  const bodies = (what: string): string[] =>
+    rows.flatMap(row => (row['what'] === what ? [row['body'] as string] : []))
+  const [epoch] = bodies('epoch')
+  const [agent] = bodies('agent')
+  const [client] = bodies('client')
+  if (epoch === undefined || (agent === undefined && client === undefined)) return undefined
+  return Object.freeze({
+    epoch: Number(epoch),
+    remembered: false,
+    agent: agent === undefined ? undefined : parse<Agent>(agent),
+    client: client === undefined ? undefined : parse<Client>(client),
+    keys: Object.freeze(bodies('key').map(parse<Key>)),
+    grants: Object.freeze(bodies('grant').map(parse<Grant>)),
+  })
+}
+
+async function readResource(
+  tools: FactsTools,
+  text: string,
+  tenant: string,
+  identifier: string,
+): Promise<ResourceFacts | undefined> {
+  const { rows } = await tools.engine.query(text, [identifier, tenant], 'resource-facts')
+  const body = rows[0]?.['body']
+  if (typeof body !== 'string') return undefined
+  return Object.freeze({ ...parse<Resource>(body), epoch: rows[0]?.['epoch'] as number })
+}
+
+const callerSubjects = (facts: CallerFacts, id: string): readonly string[] => [
+  id,
+  ...facts.keys.flatMap(key => [`key:${key.thumbprint}`, ...(key.instance === null ? [] : [key.instance])]),
+  ...facts.grants.map(grant => grant.id),
+]
+
+/** The port, and the ear that the memory needs on the feed. */
+export function factsOver(tools: FactsTools): {
+  facts: Facts
+  hear(tenant: string, signals: readonly SignalAt[]): void
+} {
+  const callers: Memory<CallerFacts> = memoryOf({ seen: tools.seen, refresh: rememberedCaller })
+  const resources: Memory<ResourceFacts> = memoryOf({
+    seen: tools.seen,
+    refresh: (old, epoch) => Object.freeze({ ...old, epoch }),
+  })
+  const callerText = callerQuery(tools.db).sql
+  const resourceText = resourceQuery(tools.db).sql
+  return {
+    facts: {
+      async caller({ tenant }, id, options) {
+        if (!isStorable(id)) return undefined
+        const known = options?.fresh || !tools.isFollowed() ? undefined : callers.get(tenant, id)
+        if (known !== undefined) return known
+        const facts = await readCaller(tools, callerText, tenant, id)
+        if (facts !== undefined) callers.keep({ tenant, key: id, subjects: callerSubjects(facts, id) }, facts)
+        return facts
+      },
+      async resource({ tenant }, identifier, options) {
+        if (!isStorable(identifier)) return undefined
+        const known = options?.fresh || !tools.isFollowed() ? undefined : resources.get(tenant, identifier)
+        if (known !== undefined) return known
+        const resource = await readResource(tools, resourceText, tenant, identifier)
+        if (resource !== undefined)
+          resources.keep({ tenant, key: identifier, subjects: [resource.id] }, resource)
+        return resource
+      },
+    },
+    hear(tenant, signals) {
+      callers.forget(tenant, signals)
+      resources.forget(tenant, signals)
+    },
+  }
+}
+
+const rememberedCaller = (old: CallerFacts, epoch: number): CallerFacts =>
+  Object.freeze({ ...old, epoch, remembered: true })

@@ -1,0 +1,296 @@
+// One group of changes in one transaction: what each member becomes, decided over the whole group at once.
+
+import { Fault } from '@writ/sdk/protocol/fault'
+import type { EventId } from '@writ/sdk/protocol/identifier'
+import { entryText } from '../../domain/audit-entry.ts'
+import type { Change, Claim, Committed, Signal } from '../../domain/change.ts'
+import { leafHash } from '../../domain/merkle.ts'
+import type { SignalAt } from '../store.ts'
+import { entryLimit, type Member } from './admission.ts'
+import { type Row, type Scalar, type Step, type Steps, step, Violation } from './engine/engine.ts'
+import { operationsOf } from './operations.ts'
+import type { GroupWriter } from './writer.ts'
+
+/** What a group needs besides its members. */
+export interface GroupTools {
+  readonly write: GroupWriter
+  eventId(): EventId
+  /** Whether the last use of this key should be written again. */
+  isTouchDue(tenant: string, thumbprint: string, at: number): boolean
+}
+
+export interface GroupResult {
+  /** Of each member, in order. */
+  readonly outcomes: readonly (Committed | Fault)[]
+  /** The tenant of each member, in order. */
+  readonly tenants: readonly string[]
+  readonly signals: ReadonlyMap<string, readonly SignalAt[]>
+  readonly touched: readonly { readonly tenant: string; readonly thumbprint: string; readonly at: number }[]
+}
+
+interface Head {
+  size: number
+  epoch: number
+  ordinal: number
+  readonly swept: number
+}
+
+/** The state of a group while its members are decided one after the other. */
+interface Run {
+  readonly tools: GroupTools
+  readonly heads: Map<string, Head>
+  /** The last epoch at which a subject was narrowed, as far as it matters to the group. */
+  readonly narrowed: Map<string, number>
+  readonly fences: Map<string, number>
+  /** Replay marks that this transaction left: `fresh` until a member that is in owns them. */
+  readonly marks: Map<string, 'fresh' | 'owned'>
+  readonly signals: Map<string, SignalAt[]>
+  readonly touches: Map<
+    string,
+    readonly [tenant: string, thumbprint: string, at: number, origin: string | null]
+  >
+  readonly rows: { readonly entries: Scalar[][]; readonly signals: Scalar[][] }
+}
+
+const named = (tenant: string, name: string): string => `${tenant}\0${name}`
+
+/** Decides and writes a group. The order of a member's failures: stale, replayed, spent or absent, conflict. */
+export function* commitGroup(members: readonly Member[], tools: GroupTools): Steps<GroupResult> {
+  const { write } = tools
+  const tenants = [...new Set(members.map(member => member.tenant))].sort()
+  const [headRows = [], fresh = []] = yield [
+    step(
+      write.heads,
+      tenants.map(tenant => [tenant]),
+    ),
+    step(write.once.claim, claimRows(members)),
+  ]
+  const run: Run = {
+    tools,
+    heads: new Map(headRows.map(row => [row['tenant'] as string, { ...row } as unknown as Head])),
+    narrowed: new Map(),
+    fences: new Map(),
+    marks: new Map(fresh.map(row => [named(row['tenant'] as string, row['key'] as string), 'fresh'])),
+    signals: new Map(),
+    touches: new Map(),
+    rows: { entries: [], signals: [] },
+  }
+  yield* readDoubts(run, members)
+  const outcomes: (Committed | Fault)[] = []
+  for (const member of members) outcomes.push(yield* decide(run, member))
+  const result = {
+    outcomes,
+    tenants: members.map(member => member.tenant),
+    signals: run.signals,
+    touched: touchedOf(run),
+  }
+  return { result, last: lastSteps(run) }
+}
+
+/** Each replay mark of the group once; where members show the same one, remembered as long as any of them asks. */
+function claimRows(members: readonly Member[]): readonly (readonly Scalar[])[] {
+  const rows = new Map<string, [tenant: string, key: string, until: number, now: number]>()
+  for (const { tenant, now, change } of members) {
+    for (const { key, until } of change.claims ?? []) {
+      const row = rows.get(named(tenant, key))
+      if (row === undefined) rows.set(named(tenant, key), [tenant, key, until, now])
+      else {
+        row[2] = Math.max(row[2], until)
+        row[3] = Math.min(row[3], now)
+      }
+    }
+  }
+  return [...rows.values()]
+}
+
+/** The first claim whose mark was left before: in the store, by an earlier member that is in, or by this change. */
+function replayedOf({ marks }: Run, { tenant, change }: Member): Claim | undefined {
+  const own = new Set<string>()
+  return change.claims?.find(
+    ({ key }) => marks.get(named(tenant, key)) !== 'fresh' || own.size === own.add(key).size,
+  )
+}
+
+/** Reads what narrowed since the members decided, and the fences they hold; nothing where all is up to date. */
+function* readDoubts(
+  run: Run,
+  members: readonly Member[],
+): Generator<readonly Step[], void, readonly (readonly Row[])[]> {
+  const since = new Map<string, Scalar[]>()
+  const leases = new Set<string>()
+  for (const { tenant, change } of members) {
+    if (change.fence !== undefined) leases.add(change.fence.lease)
+    const head = run.heads.get(tenant)
+    for (const { epoch, subjects } of change.bases ?? []) {
+      if (head === undefined || epoch >= head.epoch) continue
+      for (const subject of subjects) {
+        const known = since.get(named(tenant, subject))
+        if (known === undefined) since.set(named(tenant, subject), [tenant, subject, epoch])
+        else known[2] = Math.min(known[2] as number, epoch)
+      }
+    }
+  }
+  if (since.size === 0 && leases.size === 0) return
+  const [narrowed = [], fences = []] = yield [
+    step(run.tools.write.signal.narrowed, [...since.values()]),
+    step(
+      run.tools.write.fences,
+      [...leases].map(name => [name]),
+    ),
+  ]
+  for (const row of narrowed) {
+    run.narrowed.set(named(row['tenant'] as string, row['subject'] as string), row['epoch'] as number)
+  }
+  for (const row of fences) run.fences.set(row['name'] as string, row['fence'] as number)
+}
+
+function isStale(run: Run, { tenant, change }: Member, head: Head): boolean {
+  if (change.fence !== undefined && run.fences.get(change.fence.lease) !== change.fence.fence) return true
+  // Before the kept signals begin nothing can be told; after the head, the basis is of another history.
+  return (change.bases ?? []).some(
+    ({ epoch, subjects }) =>
+      epoch < head.swept ||
+      epoch > head.epoch ||
+      subjects.some(subject => (run.narrowed.get(named(tenant, subject)) ?? 0) > epoch),
+  )
+}
+
+function* decide(
+  run: Run,
+  member: Member,
+): Generator<readonly Step[], Committed | Fault, readonly (readonly Row[])[]> {
+  const head = run.heads.get(member.tenant)
+  if (head === undefined)
+    return new Fault('not_found', 'There is no such tenant.', { kind: 'unknown_tenant' })
+  if (isStale(run, member, head)) return { kind: 'stale' }
+  const replayed = replayedOf(run, member)
+  if (replayed !== undefined) return { kind: 'replayed', claim: replayed }
+  const entries = entryRows(run, member, head)
+  if (entries === undefined) return new Fault('invalid_value', 'The audit entry of this is too long.')
+  const operations = operationsOf(run.tools.write, member, () => ++head.ordinal)
+  if (operations.length > 0) {
+    const failed = yield* inSavepoint(operations)
+    if (failed !== undefined) return failed
+  }
+  return accept(run, member, head, entries)
+}
+
+/** Runs what can fail by itself; undefined when all of it is done, and otherwise none of it is. */
+function* inSavepoint(
+  operations: ReturnType<typeof operationsOf>,
+): Generator<readonly Step[], Committed | undefined, readonly (readonly Row[])[]> {
+  let failed: Committed | undefined
+  try {
+    const steps = operations.flatMap(operation => operation.steps)
+    const [, ...rows] = yield [{ text: 'savepoint member' }, ...steps]
+    for (const operation of operations) {
+      const own = rows.splice(0, operation.steps.length)
+      failed ??= operation.judge(own)
+    }
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error
+    let at = error.step - 1
+    const broken = operations.find(operation => {
+      at -= operation.steps.length
+      return at < 0
+    })
+    if (broken === undefined) throw error
+    failed = broken.violated
+  }
+  yield [{ text: failed === undefined ? 'release savepoint member' : 'rollback to savepoint member' }]
+  return failed
+}
+
+function entryRows(run: Run, { tenant, change, nowMs }: Member, head: Head): Scalar[][] | undefined {
+  const rows: Scalar[][] = []
+  for (const draft of change.entries) {
+    const index = head.size + rows.length
+    const id = run.tools.eventId()
+    const text = entryText({ ...draft, id, index, timeMs: nowMs })
+    // At most three bytes a unit: only a long text is measured.
+    if (text.length * 3 > entryLimit && Buffer.byteLength(text) > entryLimit) return undefined
+    const { type, agent, person, requestId } = draft
+    rows.push([
+      tenant,
+      index,
+      id,
+      text,
+      leafHash(text),
+      nowMs,
+      type,
+      agent ?? null,
+      person ?? null,
+      requestId,
+    ])
+  }
+  return rows
+}
+
+/** The member is in: it gets the next epochs and indexes, without a gap whatever failed before it. */
+function accept(
+  run: Run,
+  { tenant, now, nowMs, change }: Member,
+  head: Head,
+  entries: Scalar[][],
+): Committed {
+  for (const signal of signalsOf(run, change)) {
+    const epoch = ++head.epoch
+    run.rows.signals.push([tenant, epoch, signal.subject, signal.kind, nowMs])
+    const ofTenant = run.signals.get(tenant) ?? []
+    ofTenant.push({ ...signal, epoch, atMs: nowMs })
+    run.signals.set(tenant, ofTenant)
+    if (signal.kind === 'narrowed') run.narrowed.set(named(tenant, signal.subject), epoch)
+  }
+  for (const { thumbprint, from } of change.touches ?? []) {
+    if (!run.tools.isTouchDue(tenant, thumbprint, now)) continue
+    const newest = run.touches.get(named(tenant, thumbprint))
+    if (newest === undefined || newest[2] < now) {
+      run.touches.set(named(tenant, thumbprint), [tenant, thumbprint, now, from])
+    }
+  }
+  for (const { key } of change.claims ?? []) run.marks.set(named(tenant, key), 'owned')
+  head.size += entries.length
+  run.rows.entries.push(...entries)
+  const first = entries[0] as Scalar[]
+  return { kind: 'done', first: { id: first[2] as string, index: first[1] as number }, epoch: head.epoch }
+}
+
+/** The change's own signals, and `changed` for each record it writes without one: no memory may miss a write. */
+function signalsOf({ tools }: Run, change: Change): readonly Signal[] {
+  const { signals = [], puts = [], removals = [] } = change
+  if (puts.length === 0 && removals.length === 0) return signals
+  const subjects = new Set(removals.map(removal => removal.id))
+  for (const { put, value } of puts) {
+    const codec = tools.write.records.get(put)?.codec
+    if (codec !== undefined) subjects.add(codec.subjectOf(value))
+  }
+  for (const { subject } of signals) subjects.delete(subject)
+  return [...signals, ...[...subjects].map(subject => ({ subject, kind: 'changed' as const }))]
+}
+
+const touchedOf = (run: Run): GroupResult['touched'] =>
+  [...run.touches.values()].map(([tenant, thumbprint, at]) => ({ tenant, thumbprint, at }))
+
+function lastSteps(run: Run): readonly Step[] {
+  const { write } = run.tools
+  const last: Step[] = []
+  // A change that failed may be decided again: its marks go with it.
+  const unclaimed = [...run.marks].filter(([, state]) => state === 'fresh').map(([name]) => name.split('\0'))
+  if (unclaimed.length > 0) last.push(step(write.once.unclaim, unclaimed))
+  if (run.rows.entries.length === 0) return last
+  const heads = [...run.heads].map(([tenant, { size, epoch, ordinal }]) => [tenant, size, epoch, ordinal])
+  last.push(step(write.log.append, run.rows.entries), step(write.advance, heads))
+  if (run.touches.size > 0) last.push(step(write.touch, [...run.touches.values()]))
+  if (run.rows.signals.length > 0) {
+    last.push(step(write.signal.add, run.rows.signals))
+    if (write.notify !== undefined) {
+      last.push(
+        step(
+          write.notify,
+          [...run.signals.keys()].map(tenant => [tenant]),
+        ),
+      )
+    }
+  }
+  return last
+}

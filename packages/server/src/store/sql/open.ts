@@ -1,0 +1,109 @@
+// Opens the store on SQLite or PostgreSQL: the engine, the schema, and the ports over both.
+import { newId } from '@writ/sdk/protocol/identifier'
+import type { RecordKind } from '../../domain/change.ts'
+import type { Store } from '../store.ts'
+import { committerOver } from './commit.ts'
+import { batchesOf, openKysely } from './dialect.ts'
+import type { Engine } from './engine/engine.ts'
+import { openSqlite } from './engine/sqlite.ts'
+import { factsOver } from './facts.ts'
+import { deliveryOf, localFeed } from './feed.ts'
+import { leasesOver } from './leases.ts'
+import { logOver } from './log.ts'
+import { migrate } from './migrate.ts'
+import { oneTimesOver, rememberingOver } from './one-time.ts'
+import { agentCodec, agentsOver, instanceCodec } from './records/agents.ts'
+import { clientCodec, clientsOver } from './records/clients.ts'
+import { grantCodec, grantsOver } from './records/grants.ts'
+import { issuerKeyCodec, issuerKeysOver } from './records/issuer-keys.ts'
+import { keyCodec, keysOver } from './records/keys.ts'
+import { peopleOver, personCodec } from './records/people.ts'
+import type { Codec } from './records/record.ts'
+import { resourceCodec, resourcesOver } from './records/resources.ts'
+import { signalReadsOver } from './signals.ts'
+import { sweepingOver, sweepWriterOf } from './sweep.ts'
+import { tenantsOver, tenantWriterOf } from './tenants.ts'
+import { groupWriterOf } from './writer.ts'
+
+/** Where the data lives. `file` may be `:memory:`. */
+export type Database =
+  | { readonly kind: 'sqlite'; readonly file: string }
+  | { readonly kind: 'postgres'; readonly url: string }
+
+export interface StoreOptions {
+  randomBytes(length: number): Uint8Array
+  /** Hears of errors in the background: a lost connection that is being made anew, a listener that failed. */
+  onError?(error: unknown): void
+}
+
+/** Every kind of record; a new one is a file in `records/` and a line here. */
+const codecs: readonly Codec[] = [
+  agentCodec,
+  instanceCodec,
+  keyCodec,
+  resourceCodec,
+  grantCodec,
+  clientCodec,
+  personCodec,
+  issuerKeyCodec,
+] as unknown as readonly Codec[]
+
+/**
+ * Opens the database, brings its schema up to date, and answers the store over it. Throws when the file is in use, the
+ * database cannot be reached, or a newer program has migrated it.
+ */
+export async function openStore(database: Database, options: StoreOptions): Promise<Store> {
+  const engine: Engine = openSqlite((database as { file: string }).file)
+  try {
+    return await storeOver(engine, options)
+  } catch (error) {
+    await engine.close()
+    throw error
+  }
+}
+
+async function storeOver(engine: Engine, options: StoreOptions): Promise<Store> {
+  const batches = batchesOf(engine.kind)
+  const db = openKysely(engine)
+  await migrate(engine, batches, { now: Math.floor(Date.now() / 1000) })
+  const delivery = deliveryOf(options.onError ?? (() => {}))
+  for (const head of await db.selectFrom('heads').select(['tenant', 'epoch']).execute()) {
+    delivery.seen.set(head.tenant, head.epoch)
+  }
+  const feed = localFeed(delivery, Date.now)
+  const { facts, hear } = factsOver({ db, engine, seen: feed.seen, isFollowed: () => true })
+  feed.hear(hear)
+  const write = groupWriterOf(batches, codecs, engine.kind === 'postgres')
+  const committer = committerOver({
+    engine,
+    write,
+    codecs: new Map<RecordKind, Codec>(codecs.map(codec => [codec.kind, codec])),
+    eventId: () => newId('evt', options.randomBytes),
+    signalled: feed.offer,
+  })
+  return {
+    tenants: tenantsOver(db, engine, tenantWriterOf(batches)),
+    agents: agentsOver(db),
+    keys: keysOver(db),
+    resources: resourcesOver(db),
+    grants: grantsOver(db),
+    clients: clientsOver(db),
+    people: peopleOver(db),
+    oneTimes: oneTimesOver(db),
+    facts,
+    signals: { ...signalReadsOver(db), subscribe: feed.subscribe, contactMs: feed.contactMs },
+    log: logOver(db, engine, write.log),
+    issuerKeys: issuerKeysOver(db),
+    leases: leasesOver(db, engine),
+    remembering: rememberingOver(db),
+    sweeping: sweepingOver(db, engine, sweepWriterOf(batches)),
+    gauges: committer.gauges,
+    commit: committer.commit,
+    ping: () => engine.ping(),
+    async close() {
+      await committer.close()
+      await feed.close()
+      await engine.close()
+    },
+  }
+}

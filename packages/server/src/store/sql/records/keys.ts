@@ -1,0 +1,65 @@
+// Keys of agents' instances and of clients, with their last use: codec and reads.
+import type { Keys } from '../../store.ts'
+import type { Db } from '../dialect.ts'
+import { type Codec, findRecord, isStorable, parseRecord } from './record.ts'
+
+export const keyCodec: Codec<'key'> = {
+  kind: 'key',
+  table: 'keys',
+  id: 'thumbprint',
+  members: {
+    thumbprint: true,
+    kid: true,
+    owner: true,
+    instance: true,
+    jwk: true,
+    state: true,
+    notBefore: true,
+    expiresAt: true,
+    createdAt: true,
+    stateAt: true,
+    stateReason: true,
+  },
+  columns: { owner: 'text', kid: 'text', state: 'text', expires_at: 'int' },
+  // INVARIANT: a key names one holder for ever; no change hands it to another.
+  fixed: ['owner'],
+  idOf: key => key.thumbprint,
+  subjectOf: key => key.owner,
+  valuesOf: key => [key.owner, key.kid, key.state, key.expiresAt],
+}
+
+export const keysOver = (db: Db): Keys => ({
+  byThumbprint: (scope, thumbprint) => findRecord(db, keyCodec, scope, { is: thumbprint }),
+  async ofOwner(scope, owner) {
+    if (!isStorable(owner)) return []
+    const rows = await db
+      .selectFrom('keys')
+      .leftJoin('key_uses', join =>
+        join
+          .onRef('key_uses.tenant', '=', 'keys.tenant')
+          .onRef('key_uses.thumbprint', '=', 'keys.thumbprint'),
+      )
+      .select(['keys.version', 'keys.body', 'key_uses.last_used_at', 'key_uses.last_used_from'])
+      .where('keys.tenant', '=', scope.tenant)
+      .where('keys.owner', '=', owner)
+      .orderBy('keys.ordinal')
+      .execute()
+    return rows.map(row => ({
+      ...parseRecord<'key'>(row),
+      use:
+        row.last_used_at === null ? null : { lastUsedAt: row.last_used_at, lastUsedFrom: row.last_used_from },
+    }))
+  },
+  async expired(scope, now, limit) {
+    const rows = await db
+      .selectFrom('keys')
+      .select(['version', 'body'])
+      .where('tenant', '=', scope.tenant)
+      .where('state', '=', 'retiring')
+      .where('expires_at', '<=', now)
+      .orderBy('expires_at')
+      .limit(limit)
+      .execute()
+    return rows.map(row => parseRecord<'key'>(row))
+  },
+})

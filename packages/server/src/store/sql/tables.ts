@@ -1,0 +1,74 @@
+// The tables as the query builder sees them; `schema.sql` is the same for people.
+/** A versioned record: columns where something filters or sorts, and the whole record as JSON. */
+interface RecordTable {
+  readonly tenant: string
+  /** The order of creation within the tenant. */
+  readonly ordinal: number
+  readonly version: number
+  readonly body: string
+}
+
+interface Identified extends RecordTable {
+  readonly id: string
+}
+
+export interface Tables {
+  migrations: { number: number; name: string; checksum: string; applied_at: number }
+  tenants: { id: string; issuer: string; created_at: number }
+  heads: { tenant: string; size: number; epoch: number; ordinal: number; swept: number }
+  agents: Identified & { readonly owner: string; readonly status: string; readonly name: string }
+  instances: Identified & { readonly agent: string }
+  keys: RecordTable & {
+    readonly thumbprint: string
+    readonly owner: string
+    readonly kid: string
+    readonly state: string
+    readonly expires_at: number | null
+  }
+  key_uses: { tenant: string; thumbprint: string; last_used_at: number; last_used_from: string | null }
+  resources: Identified & { readonly identifier: string }
+  grants: Identified & {
+    readonly agent: string
+    readonly resource: string
+    readonly expires_at: number | null
+    readonly revoked_at: number | null
+  }
+  clients: Identified
+  people: Identified & { readonly login_key: string }
+  issuer_keys: RecordTable & { readonly kid: string }
+  tombstones: { tenant: string; kind: string; id: string; ordinal: number }
+  replay_marks: { tenant: string; key: string; until: number; marked_at: number }
+  one_times: {
+    tenant: string
+    kind: string
+    key: string
+    value: string
+    expires_at: number
+    taken_at: number | null
+  }
+  answers: {
+    tenant: string
+    key: string
+    request: string
+    status: number
+    body: string
+    until: number
+    kept_at: number
+  }
+  signals: { tenant: string; epoch: number; subject: string; kind: string; at_ms: number }
+  entries: {
+    tenant: string
+    index: number
+    id: string
+    text: string
+    hash: Uint8Array
+    time_ms: number
+    type: string
+    agent: string | null
+    person: string | null
+    request_id: string
+  }
+  tiles: { tenant: string; level: number; index: number; hashes: Uint8Array }
+  checkpoints: { tenant: string; size: number; note: string }
+  leases: { name: string; holder: string | null; fence: number; until_ms: number }
+}
