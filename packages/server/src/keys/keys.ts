@@ -21,6 +21,12 @@ export interface Signer {
   sign(input: string): Uint8Array | Promise<Uint8Array>
 }
 
+/**
+ * The kid of a tenant's first nonce key. It is fixed, so that two nodes which begin on one empty store collide in it
+ * and end with one set of keys.
+ */
+export const firstNonceKid = 'nonce-1'
+
 export interface Keys {
   /**
    * Signs with the key whose stored state is active. The kid belongs into the `Basis` of what is signed
@@ -39,7 +45,10 @@ export interface Keys {
   states(scope: Pick<Ctx, 'tenant'>): readonly Omit<IssuerKey, 'sealed'>[]
   /** HMAC-SHA-256 under the nonce key, shared by all nodes of the tenant. */
   nonceMac(scope: Pick<Ctx, 'tenant'>, input: string): Uint8Array
-  /** Makes a new key pair of the purpose, sealed and staged; the caller commits it. */
+  /**
+   * Makes a new key of the purpose, sealed and staged; the caller commits it. The kid of a pair is its RFC 7638
+   * thumbprint, so that none comes twice; that of the nonce key is always `firstNonceKid`.
+   */
   stage(
     scope: Pick<Ctx, 'tenant'>,
     purpose: KeyPurpose,

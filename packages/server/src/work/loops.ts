@@ -1,0 +1,77 @@
+// The table of background loops: to add one, add a row. `runner.ts` runs it.
+import type { TenantId } from '../domain/tenant.ts'
+import type { Keys } from '../keys/keys.ts'
+import { advanceIssuerKeys, type RotationSettings } from '../keys/rotation.ts'
+import { type Watch, watchKeys } from '../keys/watch.ts'
+import type { Store } from '../store/store.ts'
+import { retireAgentKeys } from './agent-keys.ts'
+import type { Loop } from './runner.ts'
+import { settledClock } from './settled-clock.ts'
+
+export interface LoopDeps {
+  readonly store: Store
+  readonly keys: Keys
+  readonly rotation: RotationSettings
+  readonly memory: Memory
+  /** How long signals are kept: longer than any token lives. */
+  readonly signalSeconds: number
+}
+
+/** What the loops of one process remember from run to run. */
+export interface Memory {
+  watch(tenant: TenantId): Watch
+  /** The instant to delete and to end things by, epoch seconds. */
+  settled(now: number): number
+}
+
+/** `windowSeconds`: longer than any token and replay mark lives. `steadySeconds`: a clock that is never set. */
+export function loopMemory(windowSeconds: number, steadySeconds: () => number): Memory {
+  const watches = new Map<TenantId, Watch>()
+  return {
+    settled: settledClock(steadySeconds, windowSeconds),
+    watch(tenant) {
+      const watch = watches.get(tenant) ?? watchKeys(steadySeconds)
+      watches.set(tenant, watch)
+      return watch
+    },
+  }
+}
+
+export const loops: readonly Loop<LoopDeps>[] = [
+  {
+    name: 'issuer-keys',
+    everySeconds: 1,
+    leased: true,
+    per: 'tenant',
+    run: (ctx, { store, keys, rotation, memory }, fence) =>
+      advanceIssuerKeys(ctx, { store, keys, settings: rotation, fence }, memory.watch(ctx.tenant)),
+  },
+  {
+    // Behind the signals, which may get lost; also what keeps a node fit to sign.
+    name: 'reload-keys',
+    everySeconds: 2,
+    leased: false,
+    per: 'tenant',
+    run: async (ctx, { keys }) => {
+      await keys.reload(ctx)
+      return 0
+    },
+  },
+  {
+    name: 'agent-keys',
+    everySeconds: 5,
+    leased: true,
+    per: 'tenant',
+    run: (ctx, { store, memory }, fence) => retireAgentKeys(ctx, store, memory.settled(ctx.now), fence),
+  },
+  {
+    name: 'sweep',
+    everySeconds: 30,
+    leased: true,
+    per: 'store',
+    run: (ctx, { store, memory, signalSeconds }) => {
+      const at = memory.settled(ctx.now)
+      return store.sweeping.sweep(at, { signalsBeforeMs: (at - signalSeconds) * 1000 })
+    },
+  },
+]
