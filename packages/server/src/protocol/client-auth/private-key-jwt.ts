@@ -7,7 +7,7 @@ import { hashParts } from '../../domain/hash.ts'
 import type { Ctx } from '../../context.ts'
 import type { CallerFacts } from '../../store/store.ts'
 import type { Deps } from '../deps.ts'
-import { one, type Evidence } from '../evidence.ts'
+import { one } from '../evidence.ts'
 import type { ClientAuthMethod, Proven } from './methods.ts'
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
