@@ -82,7 +82,9 @@ const main = async (wanted: readonly string[]): Promise<void> => {
   const started = performance.now()
   const chosen = Object.entries(checks).filter(([name]) => wanted.length === 0 || wanted.includes(name))
   const verdicts = chosen.map(async ([name, guard]): Promise<boolean> => {
-    const { count, unit, problems } = await guard()
+    const { count, unit, problems } = await (async () => guard())().catch(
+      (error: unknown): Outcome => ({ count: 0, unit: 'things', problems: [String(error)] }),
+    )
     const seen = count > 0 ? problems : [...problems, 'saw nothing, which proves nothing']
     console.log(`${seen.length ? '✗' : '✓'} ${name.padEnd(10)} ${count} ${unit}`)
     for (const problem of seen) console.log(`    ${problem}`)

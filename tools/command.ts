@@ -7,10 +7,14 @@ export interface Said {
   readonly stderr: string
 }
 
-/** Runs a program to its end; a code other than 0 is an answer, not an exception; a program that is not there throws. */
+/**
+ * Runs a program to its end; a code other than 0 is an answer, not an exception; a program that is not there throws.
+ * The program does not learn that a test started it, so that it may run tests of its own.
+ */
 export const run = (program: string, args: readonly string[], cwd: string): Promise<Said> =>
   new Promise((resolve, reject) => {
-    execFile(program, args, { cwd, encoding: 'utf8', maxBuffer: 1 << 28 }, (error, stdout, stderr) => {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env
+    execFile(program, args, { cwd, env, encoding: 'utf8', maxBuffer: 1 << 28 }, (error, stdout, stderr) => {
       if (error && typeof error.code === 'string') reject(error)
       else resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr })
     })

@@ -100,7 +100,7 @@ const judge = ({ from, specifier, typeOnly }: Import): string | undefined => {
   }
   const relative = specifier.startsWith('.')
   const target = relative ? posix.join(posix.dirname(from), specifier) : specifier
-  const to = relative ? layerOf(target) : /^@writ\/(server(\/testing)?|sdk\/\w+)/.exec(specifier)?.[1]
+  const to = relative ? layerOf(target) : /^@writ\/(server(?:\/testing)?(?=$)|sdk\/\w+)/.exec(specifier)?.[1]
   if (!to) return 'leads to no layer'
   if (isTest(target)) return 'a test is not imported'
   const crossing = relative && home(target) !== home(from)

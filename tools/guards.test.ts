@@ -1,0 +1,152 @@
+// The smaller guards against planted violations: names, words, requirements, pages, fragments, exports.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Specification } from '../test/rfc/requirements/specification.ts'
+import { checkFragments, parseFragment } from './fragments.ts'
+import { checkNames } from './names.ts'
+import { checkOutside } from './outside.ts'
+import { checkPaths } from './paths.ts'
+import { checkSpecs, renderSpecs } from './specs.ts'
+import { plant } from './tree.ts'
+
+const said = '// What it is.\n'
+
+test('a name says what a thing is, not what kind of code it is', () => {
+  const bad = [
+    'utils/x.ts',
+    'packages/server/src/helpers/x.ts',
+    'packages/server/src/common/x.ts',
+    'token-service.ts',
+    'token-manager.ts',
+    'token-utils.ts',
+    'token-types.ts',
+    'token-helper.test.ts',
+    'types.ts',
+    'constants.ts',
+    'tokenCache.ts',
+    'Token.ts',
+    'vault/vault-lease.ts',
+  ]
+  for (const file of bad) assert.equal(checkNames(plant({ [file]: said })).problems.length, 1, file)
+  const good = [
+    'token-cache.ts',
+    'access.test.ts',
+    'vault/lease.ts',
+    '0001-foundation.ts',
+    'store/sql/store.ts',
+  ]
+  for (const file of good) assert.deepEqual(checkNames(plant({ [file]: said })).problems, [], file)
+})
+
+test('a file without a first line that says what it is is a problem; an interpreter line may come before', () => {
+  assert.equal(checkNames(plant({ 'a.ts': 'export const a = 1\n' })).problems.length, 1)
+  assert.deepEqual(checkNames(plant({ 'a.js': `#!/usr/bin/env node\n${said}` })).problems, [])
+})
+
+test('no file names a place outside the repository, except one line of the continuous run', () => {
+  const line = `X=..${'/'}shared/vectors\n`
+  assert.equal(checkOutside(plant({ 'a.ts': line })).problems.length, 1)
+  assert.deepEqual(checkOutside(plant({ '.ci/run': line })).problems, [])
+  assert.equal(checkOutside(plant({ '.ci/run': line + line })).problems.length, 1)
+  assert.deepEqual(checkOutside(plant({ 'a.ts': `import './..${'/'}shared-replay.ts'` })).problems, [])
+  assert.equal(checkOutside(plant({ 'docs/a.md': `see /${'home'}/me/x` })).problems.length, 1)
+})
+
+test('no file marks unfinished work or silences a check wholesale', () => {
+  for (const mark of ['TO' + 'DO: later', 'FIX' + 'ME', '@ts-' + 'ignore']) {
+    assert.deepEqual(checkOutside(plant({ 'a.ts': `// ${mark}` })).problems.length, 1, mark)
+  }
+})
+
+const spec: Specification = {
+  name: 'RFC 1',
+  title: 'Hosts',
+  requirements: [
+    { id: 'RFC1-2.1-1', section: '2.1', level: 'MUST', text: 'It answers.', url: 'https://example.test' },
+  ],
+}
+const citing = (argument: string): Record<string, string> => ({
+  'test/rfc/a.test.ts': `verifies(${argument})`,
+})
+
+test('a requirement that no test cites is a problem, and so is a citation that no row has', () => {
+  assert.deepEqual(checkSpecs(plant(citing(`'RFC1-2.1-1'`)), [spec]).problems, [])
+  assert.deepEqual(checkSpecs(plant({}), [spec]).problems, ['RFC1-2.1-1 is verified by no test'])
+  assert.equal(checkSpecs(plant(citing(`'RFC1-2.1-1', 'RFC1-2.1-2'`)), [spec]).problems.length, 1)
+  assert.equal(checkSpecs(plant(citing(`'RFC1-2.1-1', id`)), [spec]).problems.length, 1)
+  assert.equal(checkSpecs(plant({ 'test/rfc/a.ts': `verifies('RFC1-2.1-1')` }), [spec]).problems.length, 1)
+})
+
+test('a requirement whose id does not name its specification and section is a problem', () => {
+  const wrong = { ...spec, requirements: spec.requirements.map(row => ({ ...row, section: '2.2' })) }
+  assert.equal(checkSpecs(plant(citing(`'RFC1-2.1-1'`)), [wrong]).problems.length, 1)
+})
+
+test('the page of specifications leads from each requirement to the files and the proof', () => {
+  const source = {
+    'packages/server/src/http/app.ts': '// RFC 1 §2.1\n',
+    'packages/server/src/http/b.ts': '// RFC 12\n',
+  }
+  const page = renderSpecs(plant({ ...citing(`'RFC1-2.1-1'`), ...source }), [spec])
+  assert.match(page, /Cited in `packages\/server\/src\/http\/app\.ts`\./)
+  assert.match(
+    page,
+    /\| \[RFC1-2\.1-1\]\(https:\/\/example\.test\) \| MUST \| It answers\. \| `test\/rfc\/a\.test\.ts` \|/,
+  )
+})
+
+const repository = {
+  'packages/server/src/http/app.ts': said,
+  'docs/guide/start.md': '',
+  'tools/check.ts': said,
+}
+const pathProblems = (text: string, page = 'docs/adding/grant.md'): readonly string[] =>
+  checkPaths(plant({ ...repository, [page]: text }), ['check']).problems
+
+test('a page may only name files, folders, links and npm scripts that exist', () => {
+  const bad = [
+    '`packages/server/src/http/gone.ts`',
+    '`http/gone.ts`',
+    '`tools/gone/`',
+    '[x](gone.md)',
+    'npm run gone',
+  ]
+  for (const text of bad) assert.equal(pathProblems(text).length, 1, text)
+  assert.equal(pathProblems('`tools/gone.ts`', 'ARCHITECTURE.md').length, 1)
+  const good = [
+    '`packages/server/src/http/app.ts` and `http/app.ts`',
+    '`tools/` and `docs/guide`',
+    '`http/<name>.ts`, `tools/*.ts`',
+    '[x](../guide/start.md#here) [y](https://example.test/gone.md)',
+    'npm run check',
+    '`application/json`, `urn:ietf:params`, `client_id`, `@writ/sdk/agent`, `/healthz`, `node_modules/.bin/writ`',
+    '```\ntools/gone.ts and `tools/gone.ts`\n```',
+  ]
+  for (const text of good) assert.deepEqual(pathProblems(text), [], text)
+})
+
+test('a fragment is a kind and a sentence or two', () => {
+  const good = '---\nkind: added\n---\n\nAgents have keys.\n'
+  assert.deepEqual(parseFragment('changes/a.md', good), {
+    file: 'changes/a.md',
+    kind: 'added',
+    text: 'Agents have keys.',
+  })
+  const bad = [
+    'Agents have keys.',
+    good.replace('added', 'new'),
+    '---\nkind: added\n---\n',
+    good.replace('keys.', 'keys'),
+  ]
+  for (const text of bad) assert.equal(typeof parseFragment('changes/a.md', text), 'string', text)
+})
+
+test('a change of a package without any fragment is a problem', () => {
+  const changed = ['packages/sdk/src/agent/agent.ts']
+  assert.equal(checkFragments(plant({}), changed).problems.length, 1)
+  assert.deepEqual(
+    checkFragments(plant({ 'changes/a.md': '---\nkind: fixed\n---\nIt works.\n' }), changed).problems,
+    [],
+  )
+  assert.deepEqual(checkFragments(plant({}), ['README.md']).problems, [])
+})
