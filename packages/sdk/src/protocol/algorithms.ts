@@ -10,10 +10,12 @@ export interface Algorithm {
    * to `Ed25519`: with a key on that curve the two mean the same.
    */
   readonly accepts: readonly string[]
-  readonly kty: string
-  readonly crv: string
-  /** The binary members of the public JWK and their exact length in bytes; sorted, as the thumbprint needs them. */
+  /** The members of the JWK that say which kind of key it is. */
+  readonly fixed: Readonly<Record<string, string>>
+  /** The binary members of the public JWK and their exact length in bytes. */
   readonly coordinates: Readonly<Record<string, number>>
+  /** The exact length of the private member `d`. */
+  readonly secretBytes: number
   readonly signatureBytes: number
   generate(): { readonly publicKey: KeyObject; readonly privateKey: KeyObject }
   sign(input: Uint8Array, key: KeyObject): Buffer
@@ -28,9 +30,9 @@ const dsaEncoding = 'ieee-p1363'
 
 const ed25519 = {
   accepts: ['Ed25519', 'EdDSA'],
-  kty: 'OKP',
-  crv: 'Ed25519',
+  fixed: { crv: 'Ed25519', kty: 'OKP' },
   coordinates: { x: 32 },
+  secretBytes: 32,
   signatureBytes: 64,
   generate: () => generateKeyPairSync('ed25519'),
   sign: (input, key) => sign(null, input, key),
@@ -42,9 +44,9 @@ export const algorithms = {
   ES256: {
     name: 'ES256',
     accepts: ['ES256'],
-    kty: 'EC',
-    crv: 'P-256',
+    fixed: { crv: 'P-256', kty: 'EC' },
     coordinates: { x: 32, y: 32 },
+    secretBytes: 32,
     signatureBytes: 64,
     generate: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
     sign: (input, key) => sign('sha256', input, { key, dsaEncoding }),
@@ -65,11 +67,17 @@ const rows: readonly Algorithm[] = Object.values(algorithms)
  * The row with this name, or the row for this key: the one its `alg` names, else the first for its type and curve.
  * Undefined for anything unknown and for a key whose `alg` contradicts its type.
  */
-export function algorithmFor(
-  from: string | { readonly kty?: unknown; readonly crv?: unknown; readonly alg?: unknown },
-): Algorithm | undefined {
+export function algorithmFor(from: string | Readonly<Record<string, unknown>>): Algorithm | undefined {
   if (typeof from === 'string') return rows.find(row => row.name === from)
-  return rows.find(
-    row => row.kty === from.kty && row.crv === from.crv && (from.alg === undefined || row.name === from.alg),
-  )
+  return rows.find(row => isOfKind(from, row) && (from['alg'] === undefined || from['alg'] === row.name))
+}
+
+/** Whether the key is of the kind of this row, whatever its `alg` says. */
+function isOfKind(jwk: Readonly<Record<string, unknown>>, row: Algorithm): boolean {
+  return Object.entries(row.fixed).every(([name, value]) => jwk[name] === value)
+}
+
+/** The first row for a key of this kind, whatever its `alg` says. */
+export function kindOf(jwk: Readonly<Record<string, unknown>>): Algorithm | undefined {
+  return rows.find(row => isOfKind(jwk, row))
 }

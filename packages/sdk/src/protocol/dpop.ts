@@ -2,7 +2,7 @@
 import { hash, randomUUID } from 'node:crypto'
 import { Fault, isFault } from './fault.ts'
 import { readJsonObject } from './json.ts'
-import { importForeign, type KeyCache, type PublicJwk, type SignKey, type VerifyKey } from './jwk.ts'
+import { bareJwk, importForeign, type KeyCache, type PublicJwk, type SignKey, type VerifyKey } from './jwk.ts'
 import {
   holds,
   type PreparedHeader,
@@ -127,8 +127,9 @@ function checkClaims(segments: Segments, input: ProofInput): ProofClaims {
   // §4.3 no. 11 and §11.1: a proof made long ago, or ahead of time for later use, may have been stolen.
   const { maxAgeSeconds, aheadSeconds } = windowOf(input)
   if (!isNumericDate(iat)) throw refuse('iat')
-  if (iat < input.now - maxAgeSeconds) throw refuse('too_old', { iat, now: input.now })
-  if (iat > input.now + aheadSeconds) throw refuse('in_future', { iat, now: input.now })
+  // Written so that a clock which is not a number refuses.
+  if (!(iat >= input.now - maxAgeSeconds)) throw refuse('too_old', { iat, now: input.now })
+  if (!(iat <= input.now + aheadSeconds)) throw refuse('in_future', { iat, now: input.now })
   // §4.3 no. 12: a proof made for one token must not carry another.
   const token =
     input.ath ?? (input.accessToken === undefined ? undefined : accessTokenHash(input.accessToken))
@@ -141,7 +142,8 @@ function checkClaims(segments: Segments, input: ProofInput): ProofClaims {
 function matchUri(htu: unknown, uri: string): string {
   if (typeof htu !== 'string' || htu.includes('?') || htu.includes('#')) throw refuse('htu')
   const expected = canonicalHtu(uri)
-  if (expected === undefined) throw new RangeError('the URI of the request must be an http or https URL')
+  // Its path is the caller's to choose, so a URI without a canonical form is a refusal, not a failure.
+  if (expected === undefined) throw refuse('request_uri')
   if (htu !== expected && canonicalHtu(htu) !== expected) throw refuse('htu', { htu, expected })
   return expected
 }
@@ -170,14 +172,9 @@ export interface ProofRequest {
   readonly header?: PreparedHeader
 }
 
-/** The header of every proof that a key makes. */
+/** The header of every proof that a key makes (§4.2): the bare key, for nobody reads there what is said about it. */
 export function proofHeader(key: SignKey): PreparedHeader {
   return preparedHeader({ typ: 'dpop+jwt', jwk: bareJwk(key.jwk) }, key.alg)
-}
-
-// §4.2: the public key. What is said about it (`kid`, `use`) is left out: nobody reads it there.
-function bareJwk({ kty, crv, x, y }: PublicJwk): PublicJwk {
-  return { kty, crv, x, ...(y === undefined ? {} : { y }) }
 }
 
 /** A proof for one request. Throws a RangeError where `uri` is no http or https URL. */

@@ -1,6 +1,6 @@
 // Keys as JSON: RFC 7517, RFC 7518 §6.2, RFC 8037 §2; thumbprints: RFC 7638. Strict where they enter, imported once.
 import { createPrivateKey, createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { type Algorithm, type AlgorithmName, algorithmFor, algorithms } from './algorithms.ts'
+import { type Algorithm, type AlgorithmName, algorithmFor, algorithms, kindOf } from './algorithms.ts'
 import { decodeBase64url } from './base64url.ts'
 import { boundedCache } from './bounded-cache.ts'
 import { Fault } from './fault.ts'
@@ -61,7 +61,7 @@ export function parsePublicJwk(value: unknown): PublicJwk {
 /** `parsePublicJwk` and `importPublic` in one, so that the key is imported once. Throws `invalid_key`. */
 export function importForeign(value: unknown): VerifyKey {
   const { jwk, alg, key } = checkKey(value)
-  return { alg, key, jkt: thumbprint(jwk), jwk }
+  return { alg, key, jkt: thumbprintOf(jwk, alg), jwk }
 }
 
 function checkKey(value: unknown): { jwk: PublicJwk; alg: Algorithm; key: KeyObject } {
@@ -85,11 +85,10 @@ function checkKey(value: unknown): { jwk: PublicJwk; alg: Algorithm; key: KeyObj
 }
 
 function rowFor(given: Readonly<Record<string, unknown>>): Algorithm {
-  const { kty, crv, alg } = given
-  if (algorithmFor({ kty, crv }) === undefined) {
+  if (kindOf(given) === undefined) {
     throw refuse('unacceptable_type', 'Use a key on the curve P-256 (kty EC) or Ed25519 (kty OKP).')
   }
-  const row = algorithmFor({ kty, crv, alg })
+  const row = algorithmFor(given)
   if (row === undefined)
     throw refuse('alg_contradicts_type', 'The alg of the key does not fit its type and curve.')
   return row
@@ -97,7 +96,7 @@ function rowFor(given: Readonly<Record<string, unknown>>): Algorithm {
 
 function coordinatesOf(given: Readonly<Record<string, unknown>>, alg: Algorithm): PublicJwk {
   const bytes: Uint8Array[] = []
-  const members: Record<string, string> = { kty: alg.kty, crv: alg.crv }
+  const members: Record<string, string> = { ...alg.fixed }
   for (const [name, length] of Object.entries(alg.coordinates)) {
     const text = given[name]
     const decoded = typeof text === 'string' && text.length < 64 ? decodeBase64url(text) : undefined
@@ -142,7 +141,7 @@ function isVerifying(ops: unknown): ops is readonly string[] {
 
 function importObject(jwk: PublicJwk, alg: Algorithm): KeyObject {
   try {
-    return createPublicKey({ key: pick(jwk, alg), format: 'jwk' })
+    return createPublicKey({ key: bare(jwk, alg), format: 'jwk' })
   } catch (cause) {
     // Node says so with an error of its own for each way in which a point is not on the curve.
     throw new Fault(
@@ -155,25 +154,36 @@ function importObject(jwk: PublicJwk, alg: Algorithm): KeyObject {
 }
 
 /** The members that make the key, without what is said about it: `key_ops` would be judged again by the importer. */
-function pick(jwk: PublicJwk, alg: Algorithm): JsonWebKey {
-  const members: JsonWebKey = { kty: alg.kty, crv: alg.crv }
+function bare(jwk: PublicJwk, alg: Algorithm): JsonWebKey {
+  const members: JsonWebKey = { ...alg.fixed }
   for (const name of Object.keys(alg.coordinates)) members[name] = jwk[name as 'x' | 'y']
   return members
 }
 
+/** The key without anything said about it, as a proof carries it. */
+export function bareJwk(jwk: PublicJwk): PublicJwk {
+  return bare(jwk, rowOfParsed(jwk)) as unknown as PublicJwk
+}
+
+function rowOfParsed(jwk: PublicJwk): Algorithm {
+  return rowFor(jwk as unknown as Readonly<Record<string, unknown>>)
+}
+
 /** RFC 7638 §3 with SHA-256, in base64url: the name of a key everywhere in Writ. The key must have been parsed. */
 export function thumbprint(jwk: PublicJwk): string {
-  const alg = algorithmFor({ kty: jwk.kty, crv: jwk.crv })
-  if (alg === undefined) throw refuse('unacceptable_type', 'The key is of an unknown type.')
+  return thumbprintOf(jwk, rowOfParsed(jwk))
+}
+
+function thumbprintOf(jwk: PublicJwk, alg: Algorithm): string {
   // RFC 7638 §3.3: the required members in lexicographic order, no white space. Nothing here needs escaping.
-  const coordinates = Object.keys(alg.coordinates).map(name => `,"${name}":"${jwk[name as 'x' | 'y']}"`)
-  return hash('sha256', `{"crv":"${alg.crv}","kty":"${alg.kty}"${coordinates.join('')}}`, 'base64url')
+  const members = Object.entries(bare(jwk, alg)).sort(([a], [b]) => (a < b ? -1 : 1))
+  return hash('sha256', JSON.stringify(Object.fromEntries(members)), 'base64url')
 }
 
 /** The key ready to verify. For keys that `parsePublicJwk` has seen. Throws `invalid_key`. */
 export function importPublic(jwk: PublicJwk): VerifyKey {
-  const alg = rowFor(jwk as unknown as Record<string, unknown>)
-  return { alg, key: importObject(jwk, alg), jkt: thumbprint(jwk), jwk }
+  const alg = rowOfParsed(jwk)
+  return { alg, key: importObject(jwk, alg), jkt: thumbprintOf(jwk, alg), jwk }
 }
 
 /** A private JWK ready to sign. Throws `invalid_key`, also where the two halves do not belong together. */
@@ -181,18 +191,18 @@ export function importPrivate(value: Secret<PrivateJwk>): SignKey {
   const { d, ...rest } = value.reveal()
   // What the key is for was said of the private half (`sign`); what is published is its public half.
   const { key_ops: _ops, ...given } = rest
-  const { jwk, alg } = checkKey(given)
+  const { jwk, alg, key: publicKey } = checkKey(given)
   const secret = typeof d === 'string' ? decodeBase64url(d) : undefined
-  if (secret?.length !== 32)
-    throw refuse('private_half', 'd must be exactly 32 bytes in base64url without padding.')
-  const key = importPrivateObject({ ...pick(jwk, alg), d })
+  if (secret?.length !== alg.secretBytes) {
+    throw refuse('private_half', `d must be exactly ${alg.secretBytes} bytes in base64url without padding.`)
+  }
+  const key = importPrivateObject({ ...bare(jwk, alg), d })
   // The importer believes the public members it is given: sign and verify once, so that no wrong half is published.
   const probe = Buffer.from('writ key check')
-  const publicKey = importObject(jwk, alg)
   if (!alg.verify(probe, publicKey, alg.sign(probe, key))) {
     throw refuse('halves_differ', 'The private and the public half of the key do not belong together.')
   }
-  return { alg, key, jkt: thumbprint(jwk), jwk }
+  return { alg, key, jkt: thumbprintOf(jwk, alg), jwk }
 }
 
 function importPrivateObject(jwk: JsonWebKey): KeyObject {
@@ -217,10 +227,10 @@ export function generateKeyPair(alg: AlgorithmName): KeyPair {
   const { publicKey, privateKey } = row.generate()
   const { d, ...exported } = privateKey.export({ format: 'jwk' })
   const jwk: PublicJwk = {
-    ...(pick(exported as unknown as PublicJwk, row) as unknown as PublicJwk),
+    ...bareJwk(exported as unknown as PublicJwk),
     alg: row.name,
   }
-  const jkt = thumbprint(jwk)
+  const jkt = thumbprintOf(jwk, row)
   return {
     sign: { alg: row, key: privateKey, jkt, jwk },
     verify: { alg: row, key: publicKey, jkt, jwk },

@@ -103,11 +103,11 @@ export function checkTimes(
   if (!isNumericDate(exp)) return 'malformed_time'
   if (iat !== undefined && !isNumericDate(iat)) return 'malformed_time'
   if (nbf !== undefined && !isNumericDate(nbf)) return 'malformed_time'
-  // RFC 7519 §4.1.4: the current time must be before `exp`.
-  if (now >= exp + skewSeconds) return 'expired'
+  // RFC 7519 §4.1.4: the current time must be before `exp`. A clock that is not a number refuses.
+  if (!(now < exp + skewSeconds)) return 'expired'
   // RFC 7519 §4.1.5.
   if (nbf !== undefined && nbf > now + skewSeconds) return 'not_yet_valid'
-  // RFC 8725 leaves it open; a clock that is ahead by more than the skew cannot be told from a forged time.
+  // RFC 7519 §4.1.6 leaves it open: a clock that is ahead by more than the skew cannot be told from a made-up time.
   if (iat !== undefined && iat > now + skewSeconds) return 'issued_in_future'
   if (maxLifeSeconds !== undefined) {
     if (iat !== undefined && exp - iat > maxLifeSeconds) return 'life_too_long'
@@ -116,15 +116,10 @@ export function checkTimes(
   return undefined
 }
 
-/** A claim that must be a string where present: its value, undefined where absent, `false` where it is anything else. */
-export function stringClaim(
-  claims: Readonly<JsonObject>,
-  name: string,
-  maxLength = 2_048,
-): string | undefined | false {
+/** A required claim of 1 to `maxLength` characters; undefined where it is absent or anything else. */
+export function stringOf(claims: Readonly<JsonObject>, name: string, maxLength = 2_048): string | undefined {
   const value = claims[name]
-  if (value === undefined) return undefined
-  return typeof value === 'string' && value.length > 0 && value.length <= maxLength ? value : false
+  return typeof value === 'string' && value.length > 0 && value.length <= maxLength ? value : undefined
 }
 
 /** RFC 7519 §4.1.3: the audiences, from one string or a list of different strings; undefined for anything else. */

@@ -25,8 +25,7 @@ const shape =
  */
 export function canonicalResource(text: string): string | undefined {
   const parts = split(text)
-  if (parts === undefined || !isNormal(parts.path) || !isNormal(parts.query ?? '') || parts.query === '')
-    return undefined
+  if (parts === undefined || !isNormal(parts)) return undefined
   const { scheme, authority, path, query } = parts
   if (authority === undefined) return opaqueResource(scheme, path, query)
   if (authority === '') return undefined
@@ -46,9 +45,10 @@ function opaqueResource(scheme: string, path: string, query: string | undefined)
     : `urn:${namespace.toLowerCase()}${path.slice(namespace.length)}${tail}`
 }
 
-// What nearly every `htu` looks like: canonical as it stands, which one look confirms.
+// What most requests look like: canonical as it stands, which one look confirms.
 const plainHtu =
-  /^https?:\/\/[a-z](?:[a-z0-9-]*[a-z])?(?:\.[a-z](?:[a-z0-9-]*[a-z])?)*(?:\/[A-Za-z0-9_~!$&'()*+,;=:@-]+)*\/?$/
+  /^https?:\/\/[a-z](?:[a-z0-9-]{0,61}[a-z])?(?:\.[a-z](?:[a-z0-9-]{0,61}[a-z])?)*(?:\/[A-Za-z0-9_~!$&'()*+,;=:@-]+)*\/?$/
+const maxPlain = 253
 
 /**
  * The URI of a request as proofs compare it: without query and fragment, normalised by syntax and scheme (RFC 3986
@@ -56,15 +56,22 @@ const plainHtu =
  * one canonical form exactly if they are equivalent by those rules.
  */
 export function canonicalHtu(text: string): string | undefined {
-  if (text.length <= maxLength && plainHtu.test(text) && !text.endsWith('//')) {
-    return text.indexOf('/', 8) === -1 ? `${text}/` : text
-  }
-  const hash = text.indexOf('#')
-  const parts = split(hash === -1 ? text : text.slice(0, hash))
+  if (text.length <= maxPlain && plainHtu.test(text)) return text.indexOf('/', 8) === -1 ? `${text}/` : text
+  if (text.length > maxLength) return undefined
+  const parts = split(encodePath(text.split(/[?#]/, 1)[0] ?? ''))
   if (parts?.authority === undefined || parts.authority === '' || !(parts.scheme in defaultPorts))
     return undefined
-  const path = normalisePercent(parts.path)
-  return path === undefined ? undefined : `${parts.scheme}://${parts.authority}${removeDotSegments(path)}`
+  return `${parts.scheme}://${parts.authority}${removeDotSegments(normalisePercent(parts.path))}`
+}
+
+/** Browsers and fetch send some characters in paths that RFC 3986 does not have there: encoded, they are the same. */
+function encodePath(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3)
+  if (start === -1) return url
+  const encoded = url
+    .slice(start)
+    .replace(/["<>[\]^`{|}]/g, character => `%${character.charCodeAt(0).toString(16)}`)
+  return url.slice(0, start) + encoded
 }
 
 /** Whether secrets may travel to this URL: https, or http to this very machine. */
@@ -128,17 +135,15 @@ function hasWholePercents(text: string): boolean {
 
 const unreserved = /[A-Za-z0-9\-._~]/
 
-/** Whether a path or query is its own normal form. */
-function isNormal(text: string): boolean {
-  if (text.includes('/.') && removeDotSegments(text) !== text) return false
-  return normalisePercent(text) === text
+/** Whether path and query are their own normal form. An empty query is another spelling of none, to most readers. */
+function isNormal({ path, query }: Parts): boolean {
+  if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(path) || query === '') return false
+  return normalisePercent(path) === path && (query === undefined || normalisePercent(query) === query)
 }
 
 /** RFC 3986 §6.2.2.1 and §6.2.2.2: upper-case hexadecimal digits, and no encoding of what needs none. */
-function normalisePercent(text: string): string | undefined {
+function normalisePercent(text: string): string {
   if (!text.includes('%')) return text
-  // An encoded slash, backslash or NUL is a path to some servers and a name to others: no proof is made for such a URI.
-  if (/%(?:2f|5c|00)/i.test(text)) return undefined
   return text.replace(/%[0-9A-Fa-f]{2}/g, encoded => {
     const character = String.fromCharCode(Number.parseInt(encoded.slice(1), 16))
     return unreserved.test(character) ? character : encoded.toUpperCase()
