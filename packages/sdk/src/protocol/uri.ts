@@ -45,9 +45,10 @@ function opaqueResource(scheme: string, path: string, query: string | undefined)
     : `urn:${namespace.toLowerCase()}${path.slice(namespace.length)}${tail}`
 }
 
-// What most requests look like: canonical as it stands, which one look confirms.
+// What most requests look like: canonical as it stands, which one look confirms. A name whose labels begin and end in
+// letters, or 127.0.0.1; a port that is nobody's default; a path without encodings and dot segments.
 const plainHtu =
-  /^https?:\/\/[a-z](?:[a-z0-9-]{0,61}[a-z])?(?:\.[a-z](?:[a-z0-9-]{0,61}[a-z])?)*(?:\/[A-Za-z0-9_~!$&'()*+,;=:@-]+)*\/?$/
+  /^https?:\/\/(?:127\.0\.0\.1|[a-z](?:[a-z0-9-]{0,61}[a-z])?(?:\.[a-z](?:[a-z0-9-]{0,61}[a-z])?)*)(?::(?!(?:80|443)(?:\/|$))[1-9]\d{0,3})?(?:\/(?!\.{1,2}(?:\/|$))[\w.~!$&'()*+,;=:@-]+)*\/?$/
 const maxPlain = 253
 
 /**
