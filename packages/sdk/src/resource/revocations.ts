@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto'
 import { parseMessage, type StreamMessage } from '../protocol/revocation.ts'
 import type { Clock } from './clock.ts'
 import { readEvents } from './event-stream.ts'
+import { mediaTypeOf, readBytes } from './fetch-document.ts'
 import { createFeed, type Source, type Verdict } from './revocation-feed.ts'
 
 /** Where the stream is and how it paces itself, from the issuer's discovery documents. */
@@ -37,7 +38,7 @@ export interface Revocations {
 }
 
 /** A snapshot of a million narrowings fits; a peer that sends more is not believed. */
-const maxMessageChars = 64 * 1024 * 1024
+const maxMessageBytes = 64 * 1024 * 1024
 const slowestRetryMs = 5000
 
 /** Starts to follow at once. Timers are unreferenced; the open stream is what keeps a process alive until `close`. */
@@ -73,7 +74,8 @@ export function followRevocations(options: RevocationsOptions): Revocations {
       if (epoch !== undefined) target.searchParams.set('after', String(epoch))
       const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(2 * heartbeatMs)])
       const response = await request(target.href, 'application/json', signal)
-      take(source, parseMessage(JSON.parse(await readText(response))))
+      const bytes = await readBytes(response, maxMessageBytes)
+      take(source, parseMessage(JSON.parse(bytes.toString())))
     } catch (problem) {
       if (!closing.signal.aborted) options.onTrouble(problem)
     } finally {
@@ -83,7 +85,7 @@ export function followRevocations(options: RevocationsOptions): Revocations {
 
   const request = async (url: string, accept: string, signal: AbortSignal): Promise<Response> => {
     const response = await options.fetch(url, { headers: { accept }, redirect: 'error', signal })
-    const type = response.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase()
+    const type = mediaTypeOf(response.headers)
     if (response.status === 200 && type === accept) return response
     await response.body?.cancel()
     throw new Error(`the revocation stream answered ${response.status} as ${type ?? 'nothing'}`)
@@ -97,7 +99,7 @@ export function followRevocations(options: RevocationsOptions): Revocations {
     const source = feed.openStream(sentAt)
     const response = await request(at.url, 'text/event-stream', signal)
     if (response.body === null) throw new Error('the revocation stream has no body')
-    for await (const data of readEvents(response.body, maxMessageChars)) {
+    for await (const data of readEvents(response.body, maxMessageBytes)) {
       const verdict = take(source, parseMessage(JSON.parse(data)))
       connection.heardAt = clock.steadyMs()
       connection.delivered = true
@@ -160,14 +162,4 @@ export function followRevocations(options: RevocationsOptions): Revocations {
       wake()
     },
   }
-}
-
-async function readText(response: Response): Promise<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true })
-  let text = ''
-  for await (const chunk of response.body ?? []) {
-    text += decoder.decode(chunk, { stream: true })
-    if (text.length > maxMessageChars) throw new RangeError('the answer to a poll is too large')
-  }
-  return text + decoder.decode()
 }

@@ -1,0 +1,118 @@
+// The issuer's public keys: fetched once for all, again when one is unknown, never at the pace of whoever sends tokens.
+import { isFault } from '../protocol/fault.ts'
+import { importForeign, type VerifyKey } from '../protocol/jwk.ts'
+import type { Clock } from './clock.ts'
+import { fetchDocument } from './fetch-document.ts'
+
+export interface IssuerKeysOptions {
+  /** The address of the JWK Set; undefined before discovery has succeeded. */
+  locate(): { readonly jwksUri: string; readonly cacheMs: number } | undefined
+  readonly fetch: typeof fetch
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  onTrouble(problem: unknown): void
+}
+
+export interface IssuerKeys {
+  /** Moves whenever a key came, went or changed. */
+  generation(): number
+  /** The key of this id among those known now; undefined also when they are too old to be believed. */
+  known(kid: string): VerifyKey | undefined
+  /** The same after asking the issuer once more, where that is due: a key it has just published is found. */
+  find(kid: string): Promise<VerifyKey | undefined>
+  /** Whether keys have been read recently enough to be believed. */
+  isCurrent(): boolean
+  /** Whether a cache period has passed since they were read. */
+  isDue(): boolean
+  /** Reads them anew where that is due; never throws. */
+  refresh(): Promise<void>
+}
+
+/** Tokens with made-up key ids must not become a flood at the issuer. */
+const leastMs = 3000
+/** How many cache periods keys are believed without a successful read. */
+const patience = 5
+const maxKeys = 64
+
+export function issuerKeys(options: IssuerKeysOptions): IssuerKeys {
+  const { clock } = options
+  let keys: ReadonlyMap<string, VerifyKey> = new Map()
+  let generation = 0
+  let readAt = Number.NEGATIVE_INFINITY
+  let triedAt = Number.NEGATIVE_INFINITY
+  let inFlight: Promise<void> | undefined
+
+  const isCurrent = (): boolean => {
+    const place = options.locate()
+    return place !== undefined && clock.steadyMs() - readAt <= patience * place.cacheMs
+  }
+
+  const known = (kid: string): VerifyKey | undefined => (isCurrent() ? keys.get(kid) : undefined)
+
+  const read = async (jwksUri: string): Promise<void> => {
+    triedAt = clock.steadyMs()
+    try {
+      const next = readKeys(await fetchDocument(jwksUri, options))
+      if (!sameKeys(keys, next)) generation += 1
+      keys = next
+      readAt = triedAt
+    } catch (problem) {
+      if (!options.signal.aborted) options.onTrouble(problem)
+    }
+  }
+
+  const refresh = async (): Promise<void> => {
+    const place = options.locate()
+    if (place === undefined || options.signal.aborted) return
+    if (inFlight === undefined && clock.steadyMs() - triedAt >= leastMs) {
+      inFlight = read(place.jwksUri).finally(() => {
+        inFlight = undefined
+      })
+    }
+    await inFlight
+  }
+
+  return {
+    generation: () => generation,
+    known,
+    isCurrent,
+    isDue: () => clock.steadyMs() - readAt > (options.locate()?.cacheMs ?? Number.POSITIVE_INFINITY),
+    refresh,
+    async find(kid) {
+      const key = known(kid)
+      if (key !== undefined) return key
+      await refresh()
+      return known(kid)
+    },
+  }
+}
+
+/** RFC 7517 §5: keys that are not understood are skipped; RFC 8725 §3.1: one id, one key, or no key at all. */
+function readKeys(document: Readonly<Record<string, unknown>>): ReadonlyMap<string, VerifyKey> {
+  const list = document['keys']
+  if (!Array.isArray(list) || list.length > maxKeys)
+    throw new Error('the JWK Set of the issuer is not one, or too large')
+  const keys = new Map<string, VerifyKey>()
+  const ambiguous = new Set<string>()
+  for (const item of list) {
+    const key = importOrSkip(item)
+    const kid = key?.jwk.kid
+    if (key === undefined || kid === undefined) continue
+    if (keys.has(kid)) ambiguous.add(kid)
+    keys.set(kid, key)
+  }
+  for (const kid of ambiguous) keys.delete(kid)
+  return keys
+}
+
+function importOrSkip(item: unknown): VerifyKey | undefined {
+  try {
+    return importForeign(item)
+  } catch (error) {
+    if (isFault(error)) return undefined
+    throw error
+  }
+}
+
+const sameKeys = (a: ReadonlyMap<string, VerifyKey>, b: ReadonlyMap<string, VerifyKey>): boolean =>
+  a.size === b.size && [...a].every(([kid, { jkt }]) => b.get(kid)?.jkt === jkt)
