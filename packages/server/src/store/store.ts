@@ -1,12 +1,21 @@
 // The ports of storage: what each verb guarantees, in words. `contract/` holds every implementation to them.
+
+import type { Ctx } from '../context.ts'
 import type { Agent, Instance, Key, KeyUse } from '../domain/agent.ts'
-import type { Change, Committed, OneTimeKind, Records, Remembered, Signal, Versioned } from '../domain/change.ts'
+import type {
+  Change,
+  Committed,
+  OneTimeKind,
+  Records,
+  Remembered,
+  Signal,
+  Versioned,
+} from '../domain/change.ts'
 import type { Client, Person } from '../domain/client.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { IssuerKey } from '../domain/issuer-key.ts'
 import type { Resource } from '../domain/resource.ts'
 import type { Tenant, TenantId } from '../domain/tenant.ts'
-import type { Ctx } from '../context.ts'
 
 /** The scope of a read: every method sees the rows of this tenant and no others. */
 export type Scope = Pick<Ctx, 'tenant'>
@@ -32,7 +41,11 @@ export interface Tenants {
 
 export interface Agents {
   get(scope: Scope, id: string): Promise<Versioned<Agent> | undefined>
-  list(scope: Scope, page: PageRequest, filter: { owner?: string; status?: string; name?: string }): Promise<Page<Versioned<Agent>>>
+  list(
+    scope: Scope,
+    page: PageRequest,
+    filter: { owner?: string; status?: string; name?: string },
+  ): Promise<Page<Versioned<Agent>>>
   instances(scope: Scope, agent: string): Promise<readonly Versioned<Instance>[]>
   instance(scope: Scope, id: string): Promise<Versioned<Instance> | undefined>
 }
@@ -53,7 +66,11 @@ export interface Resources {
 export interface Grants {
   get(scope: Scope, id: string): Promise<Versioned<Grant> | undefined>
   /** Live and ended ones; `live` at that instant leaves only those that are neither revoked nor expired. */
-  list(scope: Scope, page: PageRequest, filter: { agent?: string; resource?: string; liveAt?: number }): Promise<Page<Versioned<Grant>>>
+  list(
+    scope: Scope,
+    page: PageRequest,
+    filter: { agent?: string; resource?: string; liveAt?: number },
+  ): Promise<Page<Versioned<Grant>>>
 }
 
 export interface Clients {
@@ -72,7 +89,12 @@ export interface OneTimes {
    * What taking it would yield, without taking it. `spent` when it was taken, `absent` when it never was or has
    * expired: expiry is judged at `now`, and an artefact is good strictly before its `expiresAt`.
    */
-  peek(scope: Scope, kind: OneTimeKind, key: string, now: number): Promise<{ readonly value: string } | 'spent' | 'absent'>
+  peek(
+    scope: Scope,
+    kind: OneTimeKind,
+    key: string,
+    now: number,
+  ): Promise<{ readonly value: string } | 'spent' | 'absent'>
 }
 
 /** Everything about one caller that a decision needs, read at one epoch. */
@@ -94,7 +116,11 @@ export interface CallerFacts {
 export interface Facts {
   /** Of an agent or client; undefined when there is none of that id. `fresh` reads past the memory. */
   caller(scope: Scope, id: string, options?: { fresh?: boolean }): Promise<CallerFacts | undefined>
-  resource(scope: Scope, identifier: string, options?: { fresh?: boolean }): Promise<(Resource & { readonly epoch: number }) | undefined>
+  resource(
+    scope: Scope,
+    identifier: string,
+    options?: { fresh?: boolean },
+  ): Promise<(Resource & { readonly epoch: number }) | undefined>
 }
 
 export interface SignalAt extends Signal {
@@ -153,7 +179,12 @@ export interface Log {
    * Stores full tiles and a checkpoint together, only if `size` is larger than that of the stored one: a smaller or
    * second tree of the same size is never published, whatever crashed or raced before. False when it was not larger.
    */
-  publish(scope: Scope, size: number, note: string, tiles: readonly { level: number; index: number; hashes: Uint8Array }[]): Promise<boolean>
+  publish(
+    scope: Scope,
+    size: number,
+    note: string,
+    tiles: readonly { level: number; index: number; hashes: Uint8Array }[],
+  ): Promise<boolean>
 }
 
 export interface IssuerKeys {

@@ -4,9 +4,10 @@ import type { Agent, Key } from '../../domain/agent.ts'
 import type { Client } from '../../domain/client.ts'
 import type { Grant } from '../../domain/grant.ts'
 import type { Resource } from '../../domain/resource.ts'
-import type { CallerFacts, Facts, SignalAt } from '../store.ts'
+import type { CallerFacts, Facts } from '../store.ts'
 import type { Db } from './dialect.ts'
 import type { Engine } from './engine/engine.ts'
+import type { Ear } from './feed.ts'
 import { type Memory, memoryOf } from './memory.ts'
 import { isStorable } from './records/record.ts'
 
@@ -98,11 +99,8 @@ const callerSubjects = (facts: CallerFacts, id: string): readonly string[] => [
   ...facts.grants.map(grant => grant.id),
 ]
 
-/** The port, and the ear that the memory needs on the feed. */
-export function factsOver(tools: FactsTools): {
-  facts: Facts
-  hear(tenant: string, signals: readonly SignalAt[]): void
-} {
+/** The port, and the memories that must hear the feed. */
+export function factsOver(tools: FactsTools): { readonly facts: Facts; readonly ears: readonly Ear[] } {
   const callers: Memory<CallerFacts> = memoryOf({ seen: tools.seen, refresh: rememberedCaller })
   const resources: Memory<ResourceFacts> = memoryOf({
     seen: tools.seen,
@@ -130,10 +128,7 @@ export function factsOver(tools: FactsTools): {
         return resource
       },
     },
-    hear(tenant, signals) {
-      callers.forget(tenant, signals)
-      resources.forget(tenant, signals)
-    },
+    ears: [callers, resources],
   }
 }
 

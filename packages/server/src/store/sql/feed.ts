@@ -2,6 +2,14 @@
 import type { TenantId } from '../../domain/tenant.ts'
 import type { SignalAt } from '../store.ts'
 
+/** A memory that has to forget: told at once, in any order, possibly twice. */
+export interface Ear {
+  /** Forgets what the signals speak of. */
+  forget(tenant: string, signals: readonly SignalAt[]): void
+  /** Signals up to `epoch` were missed: forgets everything of the tenant. */
+  lose(tenant: string, epoch: number): void
+}
+
 export type Listener = (tenant: TenantId, signals: readonly SignalAt[]) => void
 
 /** What a feed knows of the signals of all tenants. */
@@ -10,8 +18,7 @@ export interface Feed {
   offer(tenant: string, signals: readonly SignalAt[]): void
   /** In order, without a gap, after everything before them. */
   subscribe(listener: Listener): () => void
-  /** At once and in any order, possibly twice: for memories that have to forget. */
-  hear(listener: Listener): () => void
+  hear(ear: Ear): void
   /** The epoch up to which everything was delivered. */
   seen(tenant: string): number
   contactMs(): number
@@ -20,14 +27,14 @@ export interface Feed {
 
 /** The part of a feed that needs no database. */
 export interface Delivery {
-  readonly heard: Set<Listener>
+  readonly ears: Set<Ear>
   readonly listeners: Set<Listener>
   readonly seen: Map<string, number>
   onError(error: unknown): void
 }
 
 export const deliveryOf = (onError: (error: unknown) => void): Delivery => ({
-  heard: new Set(),
+  ears: new Set(),
   listeners: new Set(),
   seen: new Map(),
   onError,
@@ -50,8 +57,9 @@ const call = (
 }
 
 /** Tells the memories now. */
-export const tellHeard = (delivery: Delivery, tenant: string, signals: readonly SignalAt[]): void =>
-  call(delivery, delivery.heard, tenant, signals)
+export function tellEars(delivery: Delivery, tenant: string, signals: readonly SignalAt[]): void {
+  for (const ear of delivery.ears) ear.forget(tenant, signals)
+}
 
 /** Delivers those that come next; false when some before them are missing. */
 export function deliver(delivery: Delivery, tenant: string, signals: readonly SignalAt[]): boolean {
@@ -77,7 +85,7 @@ const add = (set: Set<Listener>, listener: Listener): (() => void) => {
 
 export const subscriptionsOf = (delivery: Delivery): Pick<Feed, 'subscribe' | 'hear' | 'seen'> => ({
   subscribe: listener => add(delivery.listeners, listener),
-  hear: listener => add(delivery.heard, listener),
+  hear: ear => delivery.ears.add(ear),
   seen: tenant => delivery.seen.get(tenant) ?? 0,
 })
 
@@ -86,7 +94,7 @@ export function localFeed(delivery: Delivery, nowMs: () => number): Feed {
   return {
     ...subscriptionsOf(delivery),
     offer(tenant, signals) {
-      tellHeard(delivery, tenant, signals)
+      tellEars(delivery, tenant, signals)
       deliver(delivery, tenant, signals)
     },
     contactMs: nowMs,

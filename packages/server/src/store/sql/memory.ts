@@ -1,5 +1,6 @@
 // A bounded memory of facts that forgets by signals: coherent with the feed, whatever arrives during a read.
 import type { SignalAt } from '../store.ts'
+import type { Ear } from './feed.ts'
 
 /** Facts kept at once; the least recently used go first. */
 const memoryLimit = 10_000
@@ -13,12 +14,11 @@ interface Place {
   readonly subjects: readonly string[]
 }
 
-export interface Memory<T> {
+export interface Memory<T> extends Ear {
   /** What is remembered, with the epoch up to which it is known to hold. */
   get(tenant: string, key: string): T | undefined
   /** Keeps facts unless a signal after their epoch already speaks of them. */
   keep(place: Place, facts: T): void
-  forget(tenant: string, signals: readonly SignalAt[]): void
 }
 
 interface Tools<T> {
@@ -104,6 +104,10 @@ export function memoryOf<T extends { readonly epoch: number }>(tools: Tools<T>):
           if ((kept.get(name)?.facts.epoch ?? 0) < epoch) drop(name)
         }
       }
+    },
+    lose(tenant, epoch) {
+      for (const [name, { place }] of [...kept]) if (place.tenant === tenant) drop(name)
+      recent.set(tenant, { signals: [], lost: epoch })
     },
   }
 }

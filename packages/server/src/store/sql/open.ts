@@ -5,6 +5,7 @@ import type { Store } from '../store.ts'
 import { committerOver } from './commit.ts'
 import { batchesOf, openKysely } from './dialect.ts'
 import type { Engine } from './engine/engine.ts'
+import { openPostgres } from './engine/postgres.ts'
 import { openSqlite } from './engine/sqlite.ts'
 import { factsOver } from './facts.ts'
 import { deliveryOf, localFeed } from './feed.ts'
@@ -20,6 +21,7 @@ import { keyCodec, keysOver } from './records/keys.ts'
 import { peopleOver, personCodec } from './records/people.ts'
 import type { Codec } from './records/record.ts'
 import { resourceCodec, resourcesOver } from './records/resources.ts'
+import { sharedFeed } from './shared-feed.ts'
 import { signalReadsOver } from './signals.ts'
 import { sweepingOver, sweepWriterOf } from './sweep.ts'
 import { tenantsOver, tenantWriterOf } from './tenants.ts'
@@ -53,26 +55,42 @@ const codecs: readonly Codec[] = [
  * database cannot be reached, or a newer program has migrated it.
  */
 export async function openStore(database: Database, options: StoreOptions): Promise<Store> {
-  const engine: Engine = openSqlite((database as { file: string }).file)
+  const onError = options.onError ?? (() => {})
+  const engine = database.kind === 'sqlite' ? openSqlite(database.file) : openPostgres(database.url, onError)
   try {
-    return await storeOver(engine, options)
+    return await storeOver({ database, engine, options, onError })
   } catch (error) {
     await engine.close()
     throw error
   }
 }
 
-async function storeOver(engine: Engine, options: StoreOptions): Promise<Store> {
+interface Parts {
+  readonly database: Database
+  readonly engine: Engine
+  readonly options: StoreOptions
+  onError(error: unknown): void
+}
+
+/** Without contact for longer, memory may hold what others have ended; then every read asks the database. */
+const followedMs = 1000
+
+async function storeOver({ database, engine, options, onError }: Parts): Promise<Store> {
   const batches = batchesOf(engine.kind)
   const db = openKysely(engine)
   await migrate(engine, batches, { now: Math.floor(Date.now() / 1000) })
-  const delivery = deliveryOf(options.onError ?? (() => {}))
+  const delivery = deliveryOf(onError)
   for (const head of await db.selectFrom('heads').select(['tenant', 'epoch']).execute()) {
     delivery.seen.set(head.tenant, head.epoch)
   }
-  const feed = localFeed(delivery, Date.now)
-  const { facts, hear } = factsOver({ db, engine, seen: feed.seen, isFollowed: () => true })
-  feed.hear(hear)
+  const signals = signalReadsOver(db)
+  const feed =
+    database.kind === 'sqlite'
+      ? localFeed(delivery, Date.now)
+      : sharedFeed({ url: database.url, delivery, after: signals.after })
+  const isFollowed = (): boolean => Date.now() - feed.contactMs() <= followedMs
+  const { facts, ears } = factsOver({ db, engine, seen: feed.seen, isFollowed })
+  for (const ear of ears) feed.hear(ear)
   const write = groupWriterOf(batches, codecs, engine.kind === 'postgres')
   const committer = committerOver({
     engine,
@@ -91,7 +109,7 @@ async function storeOver(engine: Engine, options: StoreOptions): Promise<Store> 
     people: peopleOver(db),
     oneTimes: oneTimesOver(db),
     facts,
-    signals: { ...signalReadsOver(db), subscribe: feed.subscribe, contactMs: feed.contactMs },
+    signals: { ...signals, subscribe: feed.subscribe, contactMs: feed.contactMs },
     log: logOver(db, engine, write.log),
     issuerKeys: issuerKeysOver(db),
     leases: leasesOver(db, engine),
