@@ -1,6 +1,7 @@
 // The port of the issuer's own keys: sign, publish, rotate. Providers hold the private halves; nobody else sees them.
 import type { PublicJwk, VerifyKey } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
+import type { Versioned } from '../domain/change.ts'
 import type { IssuerKey, KeyPurpose } from '../domain/issuer-key.ts'
 
 /** A key pair's purposes; the nonce key is symmetric and signs nothing. */
@@ -19,6 +20,12 @@ export interface Signer {
   readonly epoch: number
   /** The signature over `input` in JOSE form (raw R||S for ECDSA). */
   sign(input: string): Uint8Array | Promise<Uint8Array>
+}
+
+/** What of the store a provider reads. */
+export interface KeyReader {
+  readonly issuerKeys: { list(scope: Pick<Ctx, 'tenant'>): Promise<readonly Versioned<IssuerKey>[]> }
+  readonly signals: { head(scope: Pick<Ctx, 'tenant'>): Promise<number> }
 }
 
 /**

@@ -13,18 +13,12 @@ import { Secret } from '@writ/sdk/protocol/secret'
 import type { Ctx } from '../../context.ts'
 import type { Versioned } from '../../domain/change.ts'
 import { activeOf, type IssuerKey, isPublished, type KeyPurpose } from '../../domain/issuer-key.ts'
-import { firstNonceKid, type Keys, type Signer, type SigningPurpose } from '../keys.ts'
+import { firstNonceKid, type KeyReader, type Keys, type Signer, type SigningPurpose } from '../keys.ts'
 import type { Sealer } from '../sealer.ts'
 import { inTurn } from './in-turn.ts'
 
 type Scope = Pick<Ctx, 'tenant'>
 type PublishedKey = Readonly<Record<string, unknown>>
-
-/** What of the store this provider reads. */
-export interface KeyReader {
-  readonly issuerKeys: { list(scope: Scope): Promise<readonly Versioned<IssuerKey>[]> }
-  readonly signals: { head(scope: Scope): Promise<number> }
-}
 
 export interface OpenKeysOptions {
   readonly store: KeyReader
