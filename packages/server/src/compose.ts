@@ -3,12 +3,18 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { keyCache } from '@writ/sdk/protocol/jwk'
+import { bootstrap } from './admin/bootstrap.ts'
+import { auditLoops, auditVerifierKey, createCheckpoints } from './audit/checkpoint.ts'
+import { createNoise } from './audit/noise.ts'
+import { founderOf } from './compose/operator-file.ts'
 import { type Config, ConfigProblem } from './config.ts'
 import type { Ctx } from './context.ts'
 import { defaultTenant, type Tenant } from './domain/tenant.ts'
+import { adminRoutes } from './http/admin.ts'
 import { type Connection, createApp, type Observer } from './http/app.ts'
 import { discoveryRoutes, documentRoutes } from './http/discovery.ts'
 import { instanceRoutes } from './http/instances.ts'
+import { listen } from './http/listen.ts'
 import { oauthRoutes } from './http/oauth.ts'
 import { rateLimiter, unlimited } from './http/rate.ts'
 import { revocationsRoute } from './http/revocations.ts'
@@ -17,7 +23,7 @@ import { followKeys } from './keys/follow.ts'
 import type { Keys } from './keys/keys.ts'
 import { openKeyFile } from './keys/providers/key-file.ts'
 import { openKeys } from './keys/providers/local.ts'
-import { ensureKeys, type RotationSettings } from './keys/rotation.ts'
+import { decideRotation, ensureKeys, type RotationSettings } from './keys/rotation.ts'
 import type { Sealer } from './keys/sealer.ts'
 import { maxTokenSeconds } from './limits.ts'
 import { openStore } from './store/sql/open.ts'
@@ -38,7 +44,9 @@ export interface Composed {
   readonly issuer: string
   readonly store: Store
   fetch(request: Request, connection?: Connection): Promise<Response>
-  /** Ends the long answers first, then the loops, then the store. */
+  /** Streams end here, so that draining the sockets does not wait for them. */
+  endLongAnswers(): void
+  /** Ends the long answers, then the loops, then the store. */
   close(): Promise<void>
 }
 
@@ -56,6 +64,8 @@ export async function compose(config: Config, issuer: string, around: Surroundin
     const sealer = await openSealer(store, config, tenant)
     const keys = openKeys({ store, sealer, now: () => Math.floor(around.clockMs() / 1000) })
     await ensureKeys(ctx, { store, keys })
+    const { randomBytes } = around
+    await bootstrap(ctx, { store, randomBytes }, () => founderOf(config.data, issuer, randomBytes))
     return joined(config, { tenant, store, keys }, around)
   } catch (error) {
     await store.close()
@@ -111,6 +121,8 @@ function joined(config: Config, { tenant, store, keys }: Parts, around: Surround
   const closing = new AbortController()
   const limited = config.rateLimits === 'on'
   const callers = limited ? rateLimiter(config.ratePerSecond) : unlimited
+  const noise = createNoise({ store })
+  const checkpoints = createCheckpoints({ store, keys })
   const deps: FaceDeps = {
     config,
     store,
@@ -118,9 +130,9 @@ function joined(config: Config, { tenant, store, keys }: Parts, around: Surround
     settings: config,
     randomBytes: around.randomBytes,
     importedKeys: keyCache(importedKeysKept),
-    noise: { count: () => {} },
+    noise,
     mayProceed: (id, nowMs) => callers.take(id, nowMs),
-    auditKey: () => '',
+    auditKey: scope => auditVerifierKey(tenant.issuer, keys, scope),
     closing: closing.signal,
   }
   const app = createApp(
@@ -133,14 +145,17 @@ function joined(config: Config, { tenant, store, keys }: Parts, around: Surround
       observer: around.observer,
       clockMs: around.clockMs,
     },
-    routesOf(tenant.issuer),
+    routesOf(config, { tenant, store, keys }),
   )
   const unfollow = followKeys(store.signals, keys, error => around.observer.bug(error, 'keys'))
-  const runner = background(config, { tenant, store, keys }, around)
+  const { checkpointSeconds, noiseSeconds } = config
+  const auditing = auditLoops({ checkpoints, noise, checkpointSeconds, noiseSeconds })
+  const runner = background(config, { tenant, store, keys }, { around, auditing })
   return {
     issuer: tenant.issuer,
     store,
     fetch: async (request, connection = {}) => app.fetch(request, connection),
+    endLongAnswers: () => closing.abort(),
     async close() {
       closing.abort()
       unfollow()
@@ -153,9 +168,16 @@ function joined(config: Config, { tenant, store, keys }: Parts, around: Surround
 /** Keys of callers kept imported: beyond it the longest unused are imported again when they come. */
 const importedKeysKept = 20_000
 
-function routesOf(issuer: string): readonly Route[] {
-  const routes = [...oauthRoutes, ...instanceRoutes, revocationsRoute, ...documentRoutes]
-  return [...routes, ...discoveryRoutes(new URL(issuer).pathname.replace(/\/$/, ''), routes)]
+function routesOf(config: Config, { tenant, store, keys }: Parts): readonly Route[] {
+  const settings = rotationOf(config)
+  const routes = [
+    ...oauthRoutes,
+    ...instanceRoutes,
+    revocationsRoute,
+    ...adminRoutes({ planRotation: ctx => decideRotation(ctx, { store, keys, settings }, {}) }),
+    ...documentRoutes,
+  ]
+  return [...routes, ...discoveryRoutes(new URL(tenant.issuer).pathname.replace(/\/$/, ''), routes)]
 }
 
 function rotationOf(config: Config): RotationSettings {
@@ -167,7 +189,12 @@ function rotationOf(config: Config): RotationSettings {
   }
 }
 
-function background(config: Config, { store, keys }: Parts, around: Surroundings): Runner {
+interface Background {
+  readonly around: Surroundings
+  readonly auditing: ReturnType<typeof auditLoops>
+}
+
+function background(config: Config, { store, keys }: Parts, { around, auditing }: Background): Runner {
   const rememberSeconds = maxTokenSeconds + config.assertionSeconds + config.clockSkewSeconds
   const deps: LoopDeps = {
     store,
@@ -177,7 +204,7 @@ function background(config: Config, { store, keys }: Parts, around: Surroundings
     signalSeconds: maxTokenSeconds + 60,
   }
   return startRunner({
-    loops,
+    loops: [...loops, ...auditing],
     deps,
     leases: store.leases,
     holder: randomUUID(),
@@ -200,5 +227,31 @@ function pooledRandomBytes(): (length: number) => Uint8Array {
     const piece = pool.subarray(0, length)
     pool = pool.subarray(length)
     return piece
+  }
+}
+
+/** A server with a socket. */
+export interface Started {
+  readonly issuer: string
+  close(): Promise<void>
+}
+
+/** Binds, opens, and answers: until it is ready every request hears 503. */
+export async function start(config: Config, around: Surroundings): Promise<Started> {
+  const socket = await listen(config)
+  try {
+    const composed = await compose(config, config.issuer ?? socket.origin, around)
+    socket.answerWith(composed.fetch)
+    return {
+      issuer: composed.issuer,
+      async close() {
+        composed.endLongAnswers()
+        await socket.close(config.shutdownSeconds)
+        await composed.close()
+      },
+    }
+  } catch (error) {
+    await socket.close(0)
+    throw error
   }
 }

@@ -1,0 +1,80 @@
+// The sockets: plain or TLS, bounded in headers and time, drained on the way out. What answers is handed in.
+import { readFileSync } from 'node:fs'
+import { createServer as createPlainServer, type Server } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { getRequestListener } from '@hono/node-server'
+import type { AddressInfo } from 'node:net'
+import type { Connection } from './app.ts'
+import { fixedLimits } from '../limits.ts'
+import { selfSigned } from './self-signed.ts'
+
+export type Answer = (request: Request, connection: Connection) => Promise<Response>
+
+export interface ListenOptions {
+  readonly host: string
+  readonly port: number
+  readonly tlsCert: string | undefined
+  readonly tlsKey: string | undefined
+  readonly tlsSelfSigned: 'on' | 'off'
+}
+
+export interface Listening {
+  /** The origin of this socket, such as `http://127.0.0.1:8455`. */
+  readonly origin: string
+  /** Until this is called, every request hears 503. */
+  answerWith(answer: Answer): void
+  /** No new connections; open requests may take this long, then their connections are cut. */
+  close(withinSeconds: number): Promise<void>
+}
+
+const starting: Answer = async () =>
+  new Response('{"error":"temporarily_unavailable","error_description":"The server is starting."}', {
+    status: 503,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store', 'retry-after': '1' },
+  })
+
+/** Binds the socket. Rejects with the error of the operating system, such as EADDRINUSE. */
+export async function listen(options: ListenOptions): Promise<Listening> {
+  let answer = starting
+  const listener = getRequestListener((request, env) => answer(request, env as Connection), { overrideGlobalObjects: false })
+  // Slow or endless headers and bodies end here, before any parser of ours sees them (threat C65).
+  const bounds = {
+    maxHeaderSize: fixedLimits.maxHeaderBytes,
+    headersTimeout: 10_000,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 30_000,
+    connectionsCheckingInterval: 5_000,
+  }
+  const tls = await certificateOf(options)
+  const server = tls === undefined ? createPlainServer(bounds, listener) : createTlsServer({ ...bounds, ...tls, minVersion: 'TLSv1.2' }, listener)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port, options.host, resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host
+  const scheme = tls === undefined ? 'http' : 'https'
+  const isStandard = port === (tls === undefined ? 80 : 443)
+  return {
+    origin: `${scheme}://${host}${isStandard ? '' : `:${port}`}`,
+    answerWith(next) {
+      answer = next
+    },
+    close: withinSeconds => drain(server, withinSeconds),
+  }
+}
+
+async function certificateOf(options: ListenOptions): Promise<{ cert: string | Buffer; key: string | Buffer } | undefined> {
+  if (options.tlsCert !== undefined && options.tlsKey !== undefined) {
+    return { cert: readFileSync(options.tlsCert), key: readFileSync(options.tlsKey) }
+  }
+  return options.tlsSelfSigned === 'on' ? selfSigned(options.host) : undefined
+}
+
+async function drain(server: Server, withinSeconds: number): Promise<void> {
+  const closed = new Promise<void>(resolve => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const cut = setTimeout(() => server.closeAllConnections(), withinSeconds * 1000)
+  await closed
+  clearTimeout(cut)
+}
