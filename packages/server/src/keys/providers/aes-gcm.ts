@@ -26,7 +26,7 @@ const longestSealed = 16_384
  * NIST SP 800-38D §8.3: with random nonces one key seals at most 2^32 messages. One is sealed per issuer key that is
  * made, so that a key file lasts for four thousand million rotations of all its nodes; the count is of one process.
  */
-export const sealLimit = 2 ** 32
+const sealLimit = 2 ** 32
 
 /**
  * Text: `v1.<sealer id>.<nonce>.<ciphertext>.<tag>`, base64url. Associated data: version, sealer id and identity, each
