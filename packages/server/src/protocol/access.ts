@@ -1,12 +1,12 @@
 // RFC 9449 §7 and RFC 6750 §2.1 at our own protected endpoints: who calls, shown by a bound token and a proof.
-import { subjectsOf, type AccessTokenClaims } from '@writ/sdk/protocol/access-token'
+import { type AccessTokenClaims, subjectsOf } from '@writ/sdk/protocol/access-token'
 import type { BoundedCache } from '@writ/sdk/protocol/bounded-cache'
 import { Fault } from '@writ/sdk/protocol/fault'
-import { parseId, type AgentId, type ClientId } from '@writ/sdk/protocol/identifier'
-import { isAgentLive, isKeyLive } from '../domain/agent.ts'
-import { chainOf, type Caller } from '../domain/caller.ts'
-import type { Claim } from '../domain/change.ts'
+import { type AgentId, type ClientId, parseId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
+import { isAgentLive, isKeyLive } from '../domain/agent.ts'
+import { type Caller, chainOf } from '../domain/caller.ts'
+import type { Claim } from '../domain/change.ts'
 import { bind } from './binding/dpop.ts'
 import type { Deps } from './deps.ts'
 import { readOwnToken } from './introspection.ts'
@@ -53,7 +53,13 @@ export async function authenticate(
     throw new Fault('invalid_dpop_proof', 'Send a DPoP proof with the access token.', { kind: 'no_proof' })
   }
   const { method, uri } = evidence
-  const binding = bind(ctx, deps, { method, uri, proof: evidence.dpop, accessToken: token, nonce: 'optional' })
+  const binding = bind(ctx, deps, {
+    method,
+    uri,
+    proof: evidence.dpop,
+    accessToken: token,
+    nonce: 'optional',
+  })
   if (binding.jkt !== claims.cnf.jkt) throw refuse('other_key')
   ctx.note({ caller: claims.client_id })
   if (!deps.mayProceed(claims.client_id, ctx.nowMs)) {
@@ -70,7 +76,9 @@ export async function authenticate(
 
 function tokenOf(authorization: string | undefined): string {
   if (authorization === undefined) {
-    throw new Fault('invalid_token', 'Send an access token of this authority, bound by DPoP.', { kind: 'no_credentials' })
+    throw new Fault('invalid_token', 'Send an access token of this authority, bound by DPoP.', {
+      kind: 'no_credentials',
+    })
   }
   // RFC 9449 §7.2: a bound token under the Bearer scheme would be taken without its proof.
   if (/^Bearer /i.test(authorization)) throw refuse('bearer_use')
@@ -82,7 +90,11 @@ function tokenOf(authorization: string | undefined): string {
 /** A signature is verified once; whether its key is still published, and the times, with every request. */
 function verify(ctx: Ctx, deps: AccessDeps, token: string): AccessTokenClaims {
   const known = deps.verifiedTokens.get(token)
-  if (known !== undefined && deps.keys.verifier(ctx, known.kid) !== undefined && known.claims.iss === ctx.issuer) {
+  if (
+    known !== undefined &&
+    deps.keys.verifier(ctx, known.kid) !== undefined &&
+    known.claims.iss === ctx.issuer
+  ) {
     if (known.claims.exp <= ctx.now) throw refuse('expired', { exp: known.claims.exp })
     return known.claims
   }
@@ -95,7 +107,9 @@ function verify(ctx: Ctx, deps: AccessDeps, token: string): AccessTokenClaims {
 
 /** Of a token that has been verified, so its header is known to be well formed. */
 function kidOf(token: string): string | undefined {
-  const header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()) as { kid?: unknown }
+  const header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString()) as {
+    kid?: unknown
+  }
   return typeof header.kid === 'string' ? header.kid : undefined
 }
 
@@ -150,6 +164,8 @@ async function recordRefusal(ctx: Ctx, deps: AccessDeps, caller: Caller, refused
   const committed = await deps.store.commit(ctx, { claims: caller.claims, entries: [entry] })
   const again = committed.kind === 'replayed' ? await deps.store.commit(ctx, { entries: [entry] }) : committed
   if (again.kind !== 'done') {
-    throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', { kind: again.kind })
+    throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
+      kind: again.kind,
+    })
   }
 }

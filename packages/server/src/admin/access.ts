@@ -1,0 +1,126 @@
+// Who may do what at the management API: one row per operation, deny by default; and the scopes that the rows name.
+
+import { Fault } from '@writ/sdk/protocol/fault'
+import { newId } from '@writ/sdk/protocol/identifier'
+import type { Ctx } from '../context.ts'
+import type { Caller } from '../domain/caller.ts'
+import type { Resource, Scope } from '../domain/resource.ts'
+
+/** The leaves; each is the right to one kind of access to one kind of object. */
+const leaves = {
+  'writ:agents:read': 'See agents and their instances',
+  'writ:agents:write': 'Create, change, suspend, resume and retire agents',
+  'writ:keys:read': 'See the keys of agents',
+  'writ:keys:write': 'Register and revoke keys of agents, and let instances enrol',
+  'writ:resources:read': 'See resources and their scopes',
+  'writ:resources:write': 'Create, change and delete resources',
+  'writ:grants:read': 'See grants',
+  'writ:grants:write': 'Give and take grants',
+  'writ:clients:read': 'See other OAuth clients',
+  'writ:clients:write': 'Create, change, suspend, resume and delete other OAuth clients',
+  'writ:people:read': 'See people',
+  'writ:people:write': 'Create, change, suspend, resume and delete people',
+  'writ:events:read': 'Read the audit log',
+  'writ:issuer:read': 'See the signing keys of this authority',
+  'writ:issuer:write': 'Rotate the signing keys of this authority',
+  'writ:tokens:read': 'Introspect any token of this authority',
+} as const
+
+export type Leaf = keyof typeof leaves
+
+/** Operation → the scope it needs. An operation without a row is refused to everybody. */
+export const access: Readonly<Record<string, Leaf>> = {
+  'agents.create': 'writ:agents:write',
+  'agents.list': 'writ:agents:read',
+  'agents.get': 'writ:agents:read',
+  'agents.update': 'writ:agents:write',
+  'agents.suspend': 'writ:agents:write',
+  'agents.resume': 'writ:agents:write',
+  'agents.retire': 'writ:agents:write',
+  'instances.list': 'writ:agents:read',
+  'enrollments.create': 'writ:keys:write',
+  'keys.list': 'writ:keys:read',
+  'keys.get': 'writ:keys:read',
+  'keys.create': 'writ:keys:write',
+  'keys.revoke': 'writ:keys:write',
+  'resources.create': 'writ:resources:write',
+  'resources.list': 'writ:resources:read',
+  'resources.get': 'writ:resources:read',
+  'resources.update': 'writ:resources:write',
+  'resources.delete': 'writ:resources:write',
+  'grants.create': 'writ:grants:write',
+  'grants.list': 'writ:grants:read',
+  'grants.get': 'writ:grants:read',
+  'grants.delete': 'writ:grants:write',
+  'clients.create': 'writ:clients:write',
+  'clients.list': 'writ:clients:read',
+  'clients.get': 'writ:clients:read',
+  'clients.update': 'writ:clients:write',
+  'clients.suspend': 'writ:clients:write',
+  'clients.resume': 'writ:clients:write',
+  'clients.delete': 'writ:clients:write',
+  'people.create': 'writ:people:write',
+  'people.list': 'writ:people:read',
+  'people.get': 'writ:people:read',
+  'people.update': 'writ:people:write',
+  'people.suspend': 'writ:people:write',
+  'people.resume': 'writ:people:write',
+  'people.delete': 'writ:people:write',
+  'issuer-keys.list': 'writ:issuer:read',
+  'issuer-keys.rotate': 'writ:issuer:write',
+  'events.list': 'writ:events:read',
+  'events.get': 'writ:events:read',
+}
+
+/** Throws `insufficient_scope`, which names the scope that is missing (RFC 6750 §3.1). */
+export function permit(operationId: string, caller: Pick<Caller, 'scopes'>): void {
+  const scope = Object.hasOwn(access, operationId) ? access[operationId] : undefined
+  if (scope === undefined)
+    throw new Fault('access_denied', 'This is not allowed.', { kind: 'no_access_rule' })
+  if (!caller.scopes.has(scope)) {
+    throw new Fault('insufficient_scope', `This needs the scope ${scope}.`, { kind: 'scope', scope })
+  }
+}
+
+/** The identifier of the management API as a resource: the audience of tokens for it. */
+export function managementIdentifier(ctx: Pick<Ctx, 'issuer'>): string {
+  return `${ctx.issuer}/api/v1`
+}
+
+/** `writ:agents` stands for all of one kind of object, `writ:*` for everything. */
+export function managementScopes(): readonly Scope[] {
+  const names = Object.keys(leaves)
+  const objects = Map.groupBy(names, name => name.slice(0, name.lastIndexOf(':')))
+  const bundle = (name: string, description: string, includes: readonly string[]): Scope => ({
+    name,
+    description,
+    includes,
+    sensitive: false,
+  })
+  return [
+    ...Object.entries(leaves).map(([name, description]) => bundle(name, description, [])),
+    ...[...objects]
+      .filter(([, members]) => members.length > 1)
+      .map(([object, members]) =>
+        bundle(object, `Everything about ${object.slice('writ:'.length)}`, members),
+      ),
+    bundle('writ:*', 'Everything at this authority', names),
+  ]
+}
+
+/** The record of the management API, as the bootstrap stores it. */
+export function managementResource(
+  ctx: Pick<Ctx, 'issuer' | 'now'>,
+  randomBytes: (length: number) => Uint8Array,
+): Resource {
+  return {
+    id: newId('res', randomBytes),
+    identifier: managementIdentifier(ctx),
+    name: 'Management API',
+    scopes: managementScopes(),
+    introspectionClients: [],
+    bearerAllowed: false,
+    createdAt: ctx.now,
+    updatedAt: ctx.now,
+  }
+}

@@ -1,0 +1,93 @@
+// What a request asks, held against the schemas of its operation: every refusal names the member and nothing else.
+import { Fault } from '@writ/sdk/protocol/fault'
+import type { z } from 'zod'
+import type { AnyOperation, Input } from './operation.ts'
+
+/** What a face collected, not yet judged. */
+export interface Raw {
+  readonly params: Readonly<Record<string, string>>
+  readonly query: URLSearchParams
+  /** The body as one strict JSON object; undefined where there is none. Throws a Fault for any other. */
+  body(): Promise<Record<string, unknown> | undefined>
+  readonly idempotencyKey: string | undefined
+  readonly ifMatch: string | undefined
+}
+
+/** Throws `not_found` for a path that can name nothing, `invalid_request` or `invalid_value` for the rest. */
+export async function readInput(
+  operation: AnyOperation,
+  raw: Raw,
+): Promise<Input<Record<string, unknown>, Record<string, unknown>, unknown>> {
+  const params = operation.params.safeParse(raw.params)
+  // An identifier of the wrong kind or form names nothing here; that is all there is to say (threat C60).
+  if (!params.success)
+    throw new Fault('not_found', 'There is no such thing here.', { kind: 'malformed_identifier' })
+  const query = check(operation.query, queryOf(raw.query), 'query parameter')
+  const body = operation.body === null ? undefined : check(operation.body, await raw.body(), 'member')
+  return {
+    params: params.data,
+    query: query as Record<string, unknown>,
+    body,
+    ifVersion: versionOf(raw.ifMatch),
+  }
+}
+
+// A parameter that comes twice has two readers who take one each (threat C65).
+function queryOf(query: URLSearchParams): Record<string, string> {
+  const given: Record<string, string> = Object.create(null)
+  for (const [name, value] of query) {
+    if (name in given)
+      throw refused(`The query parameter ${shown(name)} comes more than once.`, 'repeated_parameter')
+    given[name] = value
+  }
+  return { ...given }
+}
+
+/** RFC 9110 §13.1.1 with the one tag that our answers carry; `*` asks for any version. */
+function versionOf(ifMatch: string | undefined): number | null {
+  if (ifMatch === undefined || ifMatch === '*') return null
+  const version = /^"([1-9]\d{0,14})"$/.exec(ifMatch)?.[1]
+  if (version === undefined) throw refused('If-Match must be the ETag of an answer.', 'if_match')
+  return Number(version)
+}
+
+function check(schema: z.ZodType, value: unknown, what: string): unknown {
+  if (value === undefined && !schema.safeParse(undefined).success)
+    throw refused('The body is missing.', 'no_body')
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  throw faultOf(result.error.issues, what)
+}
+
+function faultOf(issues: readonly z.core.$ZodIssue[], what: string): Fault {
+  // Unknown members first: whoever tries to set what is not theirs hears that, not that a date is missing (C37).
+  const unknown = issues.find(issue => issue.code === 'unrecognized_keys')
+  if (unknown !== undefined) {
+    const name = [...unknown.path, unknown.keys[0]].join('.')
+    return refused(`Unknown ${what}: ${shown(name)}.`, 'unknown_member')
+  }
+  const [first] = issues
+  const name = shown(first?.path.join('.') ?? '')
+  if (first === undefined || first.code === 'invalid_type') {
+    const needed = first === undefined ? 'valid' : `of type ${first.expected}`
+    return refused(`The ${what} ${name} is missing or not ${needed}.`, 'wrong_type')
+  }
+  const code =
+    first.code === 'custom' && first.params?.['code'] === 'unsupported_member'
+      ? 'unsupported_member'
+      : 'invalid_value'
+  return new Fault(code, `The ${what} ${name} ${sentence(first)}`, { kind: code, member: name })
+}
+
+function sentence(issue: z.core.$ZodIssue): string {
+  return issue.code === 'custom' ? `${issue.message}.` : `is not acceptable: ${issue.message.toLowerCase()}.`
+}
+
+function refused(say: string, kind: string): Fault {
+  return new Fault('invalid_request', say, { kind })
+}
+
+/** A caller's own text in a sentence of ours: short, and nothing that could pass for more than one word. */
+function shown(name: string): string {
+  return name.slice(0, 64).replace(/[^\w.*:-]/g, '_')
+}

@@ -1,0 +1,73 @@
+// Keys that an administrator registers: each makes one instance, or belongs to another OAuth client.
+import { Fault } from '@writ/sdk/protocol/fault'
+import { type AgentId, type ClientId, newId } from '@writ/sdk/protocol/identifier'
+import { parsePublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
+import type { Ctx } from '../context.ts'
+import type { Instance, Key } from '../domain/agent.ts'
+import type { Put } from '../domain/change.ts'
+import type { Reads } from './operation.ts'
+
+export interface NewKeys {
+  readonly owner: AgentId | ClientId
+  /** The keys the owner has or had: names are not used twice. */
+  readonly known: readonly Pick<Key, 'kid' | 'thumbprint'>[]
+  readonly jwks: readonly unknown[]
+  /** Epoch seconds, or null for no end; the configured life of a key unless told. */
+  readonly expiresAt?: number | null
+}
+
+export interface Registered {
+  readonly puts: readonly Put[]
+  readonly keys: readonly Key[]
+  readonly thumbprints: readonly string[]
+}
+
+/**
+ * Throws `invalid_key` for a weak, private, symmetric or foreign one, `conflict` for a key that somebody holds or held:
+ * a key names one holder for ever, so taking one over, even a dead one, would make two histories one.
+ */
+export async function newKeys(ctx: Ctx, deps: Reads, wanted: NewKeys): Promise<Registered> {
+  const keys: Key[] = []
+  const puts: Put[] = []
+  for (const given of wanted.jwks) {
+    const jwk = parsePublicJwk(given)
+    const jkt = thumbprint(jwk)
+    const kid = jwk.kid ?? jkt
+    const others = [...wanted.known, ...keys]
+    // A kid that is another key's thumbprint would make one name of two keys.
+    if (others.some(other => other.kid === kid || other.thumbprint === kid || other.kid === jkt)) {
+      throw new Fault('conflict', 'A key of this name exists already; give it another kid.', {
+        kind: 'kid_taken',
+      })
+    }
+    if (
+      others.some(other => other.thumbprint === jkt) ||
+      (await deps.store.keys.byThumbprint(ctx, jkt)) !== undefined
+    ) {
+      throw new Fault('conflict', 'This key is registered already; make a new one.', { kind: 'key_taken' })
+    }
+    const instance = instanceOf(ctx, deps, wanted.owner)
+    if (instance !== null) puts.push({ put: 'instance', value: instance, ifVersion: 0 })
+    const key: Key = {
+      thumbprint: jkt,
+      kid,
+      owner: wanted.owner,
+      instance: instance?.id ?? null,
+      jwk,
+      state: 'active',
+      notBefore: ctx.now,
+      expiresAt: wanted.expiresAt === undefined ? ctx.now + deps.settings.agentKeySeconds : wanted.expiresAt,
+      createdAt: ctx.now,
+      stateAt: ctx.now,
+      stateReason: null,
+    }
+    keys.push(key)
+    puts.push({ put: 'key', value: key, ifVersion: 0 })
+  }
+  return { puts, keys, thumbprints: keys.map(key => key.thumbprint) }
+}
+
+function instanceOf(ctx: Ctx, deps: Reads, owner: AgentId | ClientId): Instance | null {
+  if (!owner.startsWith('agt_')) return null
+  return { id: newId('ins', deps.randomBytes), agent: owner as AgentId, createdAt: ctx.now, enrollment: null }
+}

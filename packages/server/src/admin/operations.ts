@@ -1,0 +1,17 @@
+// Every operation of the management API. Adding one is a file with an `operation`, a line here, a row in access.ts.
+import { agentMoveOperations } from './agent-moves.ts'
+import { agentOperations } from './agents.ts'
+import { enrollmentOperations } from './enrollments.ts'
+import { grantOperations } from './grants.ts'
+import { keyOperations } from './keys.ts'
+import type { AnyOperation } from './operation.ts'
+import { resourceOperations } from './resources.ts'
+
+export const operations: readonly AnyOperation[] = [
+  ...agentOperations,
+  ...agentMoveOperations,
+  ...enrollmentOperations,
+  ...keyOperations,
+  ...resourceOperations,
+  ...grantOperations,
+]

@@ -1,0 +1,184 @@
+// The one place of the management API that writes: authority, decision, then one commit of effect, proof and entry.
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import type { Ctx } from '../context.ts'
+import type { EntryDraft } from '../domain/audit-entry.ts'
+import { type Caller, chainOf } from '../domain/caller.ts'
+import type { Basis, Change, Committed } from '../domain/change.ts'
+import { managementIdentifier, permit } from './access.ts'
+import { type Raw, readInput } from './input.ts'
+import type { About, AdminDeps, Answer, AnyOperation, Input, Plan } from './operation.ts'
+import { type Memo, memoOf, openAnswer, rememberedOf } from './remembered.ts'
+
+export interface Call {
+  readonly operation: AnyOperation
+  readonly caller: Caller
+  readonly raw: Raw
+}
+
+/** How often a decision is made again because what it rested on changed before it could be committed. */
+const attempts = 4
+
+/**
+ * Decides and commits one operation. Whatever happens to an authenticated caller is an entry: what was done or read,
+ * and what was refused, together with the proof that was shown. Where the entry cannot be written nothing is done and
+ * nothing is answered: `temporarily_unavailable`. Throws every Fault of the decision, `insufficient_scope`,
+ * `invalid_token` when the caller's rights ended meanwhile, `invalid_dpop_proof` for a proof that was used before.
+ */
+export async function perform(ctx: Ctx, deps: AdminDeps, call: Call): Promise<Answer> {
+  try {
+    permit(call.operation.id, call.caller)
+    const input = await readInput(call.operation, call.raw)
+    const memo = memoOf(call.operation, call.caller, call.raw, input)
+    return await decideAndCommit(ctx, deps, { call, input, memo })
+  } catch (error) {
+    if (isFault(error)) await recordRefusal(ctx, deps, call, error)
+    throw error
+  }
+}
+
+interface Work {
+  readonly call: Call
+  readonly input: Input<Record<string, unknown>, Record<string, unknown>, unknown>
+  /** Set where the caller asked that a repetition be answered alike. */
+  readonly memo: Memo | undefined
+}
+
+async function decideAndCommit(ctx: Ctx, deps: AdminDeps, work: Work): Promise<Answer> {
+  const { operation, caller } = work.call
+  let conflicts = 0
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const first = work.memo && (await deps.store.remembering.recall(ctx, work.memo.key, ctx.now))
+    if (work.memo && first) return repeat(ctx, deps, work.call, openAnswer(ctx, deps, work.memo, first))
+    // Before the decision reads: what ends after this instant makes the commit stale, what ended before it is seen.
+    const epoch = await deps.store.signals.head(ctx)
+    const plan = await operation.decide(ctx, deps, work.input, caller)
+    const committed = await deps.store.commit(ctx, changeOf(ctx, deps, work, { plan, epoch }))
+    if (committed.kind === 'done') return answerOf(operation, plan)
+    await mayRetry(ctx, deps, caller, committed)
+    if (committed.kind === 'conflict' && work.memo === undefined && ++conflicts > 1) break
+  }
+  throw new Fault('conflict', 'This was changed by somebody else just now; look again.', {
+    kind: 'lost_race',
+  })
+}
+
+/** Passes where another decision may succeed; throws where the caller is the reason. */
+async function mayRetry(ctx: Ctx, deps: AdminDeps, caller: Caller, committed: Committed): Promise<void> {
+  if (committed.kind === 'replayed') {
+    throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
+  }
+  if (committed.kind !== 'stale') return
+  // Stopped while the call was in flight: what was decided is not done, whoever decided it.
+  if (await deps.store.signals.isNarrowed(ctx, caller.basis.subjects, caller.basis.epoch)) {
+    throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })
+  }
+}
+
+function changeOf(
+  ctx: Ctx,
+  deps: AdminDeps,
+  { call, memo }: Work,
+  { plan, epoch }: { plan: Plan<unknown>; epoch: number },
+): Change {
+  const { caller, operation } = call
+  const bases: Basis[] = [caller.basis]
+  if (plan.restsOn !== undefined && plan.restsOn.length > 0) bases.push({ epoch, subjects: plan.restsOn })
+  return {
+    ...plan.change,
+    bases,
+    claims: caller.claims,
+    ...(memo === undefined ? {} : { remembers: [rememberedOf(ctx, deps, memo, answerOf(operation, plan))] }),
+    entries: [
+      entryOf(ctx, call, { type: operation.event, outcome: 'allowed', about: plan.about, rule: 'scope' }),
+    ],
+  }
+}
+
+function answerOf(operation: AnyOperation, plan: Plan<unknown>): Answer {
+  return {
+    status: operation.status,
+    body: plan.answer,
+    ...(plan.location === undefined ? {} : { location: plan.location }),
+    ...(plan.version === undefined ? {} : { version: plan.version }),
+  }
+}
+
+/** The first answer once more: an entry of its own, because it was asked again, and no second effect (property 49). */
+async function repeat(ctx: Ctx, deps: AdminDeps, call: Call, answer: Answer): Promise<Answer> {
+  const entry = entryOf(ctx, call, {
+    type: 'management.repeated',
+    outcome: 'allowed',
+    about: {},
+    rule: 'idempotency_key',
+  })
+  const committed = await deps.store.commit(ctx, {
+    bases: [call.caller.basis],
+    claims: call.caller.claims,
+    entries: [entry],
+  })
+  if (committed.kind === 'done') return answer
+  await mayRetry(ctx, deps, call.caller, committed)
+  throw new Fault('temporarily_unavailable', 'The answer could not be given now; try again.', {
+    kind: committed.kind,
+  })
+}
+
+interface Verdict {
+  readonly type: string
+  readonly outcome: 'allowed' | 'refused'
+  readonly about: About
+  readonly rule: string
+  readonly code?: string
+}
+
+function entryOf(ctx: Ctx, { operation, caller, raw }: Call, verdict: Verdict): EntryDraft {
+  const { about } = verdict
+  const named = raw.params['id']
+  const agent = about.agent ?? (named?.startsWith('agt_') ? named.slice(0, keptCharacters) : caller.agent)
+  return {
+    type: verdict.type,
+    outcome: verdict.outcome,
+    reason: about.reason ?? null,
+    agent,
+    instance: about.instance ?? (agent === caller.agent ? caller.instance : null),
+    key: caller.key,
+    person: about.person ?? null,
+    chain: chainOf(caller),
+    resource: about.resource ?? managementIdentifier(ctx),
+    action: operation.id,
+    decision: {
+      rule: verdict.rule,
+      ...(verdict.code === undefined ? {} : { code: verdict.code }),
+      grants: caller.basis.subjects.filter(subject => subject.startsWith('grt_')),
+      epoch: caller.basis.epoch,
+    },
+    requestId: ctx.requestId,
+    traceId: ctx.traceId ?? null,
+    peer: ctx.peer ?? null,
+    facts: { ...(named === undefined ? {} : { object: named.slice(0, keptCharacters) }), ...about.facts },
+  }
+}
+
+/** How much of a caller's own text an entry keeps: enough to recognise it, too little to flood the log. */
+const keptCharacters = 128
+
+async function recordRefusal(ctx: Ctx, deps: AdminDeps, call: Call, fault: Fault): Promise<void> {
+  // Our own inability is not a decision about the caller.
+  if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return
+  const entry = entryOf(ctx, call, {
+    type: call.operation.event,
+    outcome: 'refused',
+    about: { reason: fault.message },
+    rule: fault.why?.kind ?? fault.code,
+    code: fault.code,
+  })
+  const committed = await deps.store.commit(ctx, { claims: call.caller.claims, entries: [entry] })
+  if (committed.kind === 'done') return
+  // The proof was used before: the refusal stands, and is written without it.
+  const again = committed.kind === 'replayed' ? await deps.store.commit(ctx, { entries: [entry] }) : committed
+  if (again.kind !== 'done') {
+    throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
+      kind: again.kind,
+    })
+  }
+}
