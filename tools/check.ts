@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { specifications } from '../test/rfc/requirements/index.ts'
 import { linesOf, runScript } from './command.ts'
 import { checkConfined } from './confined.ts'
+import { checkDependencies } from './dependencies.ts'
 import { checkDocs } from './docs.ts'
 import { changedSince, checkFragments } from './fragments.ts'
 import { checkLayers } from './layers.ts'
@@ -74,6 +75,7 @@ const checks: Readonly<Record<string, () => Outcome | Promise<Outcome>>> = {
   outside: () => checkOutside(tree),
   specs: () => checkSpecs(tree, specifications),
   docs: () => checkDocs(tree),
+  dependencies: () => checkDependencies(tree),
   paths: () => checkPaths(tree, scripts()),
   fragments: () => checkFragments(tree, changedSince(root, tree.files)),
 }
@@ -86,7 +88,7 @@ const main = async (wanted: readonly string[]): Promise<void> => {
       (error: unknown): Outcome => ({ count: 0, unit: 'things', problems: [String(error)] }),
     )
     const seen = count > 0 ? problems : [...problems, 'saw nothing, which proves nothing']
-    console.log(`${seen.length ? '✗' : '✓'} ${name.padEnd(10)} ${count} ${unit}`)
+    console.log(`${seen.length ? '✗' : '✓'} ${name.padEnd(12)} ${count} ${unit}`)
     for (const problem of seen) console.log(`    ${problem}`)
     return seen.length === 0
   })

@@ -13,7 +13,7 @@ interface Confinement {
   readonly why: string
 }
 
-export const confinements: readonly Confinement[] = [
+const confinements: readonly Confinement[] = [
   {
     words:
       'async await Promise Date.now new-Date Math.random process fetch crypto performance globalThis console',

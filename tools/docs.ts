@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { codes } from '@writ/sdk/protocol/fault'
 import { specifications } from '../test/rfc/requirements/index.ts'
+import { layers } from './layers.ts'
 import { renderSpecs } from './specs.ts'
 import { type Outcome, openTree, type Tree } from './tree.ts'
 
@@ -21,8 +22,27 @@ const renderProblems = (): string =>
     ]),
   ].join('\n')
 
+/** The map, with its table of layers written anew between the marks: those that have files by now. */
+const renderMap = (tree: Tree): string => {
+  const standing = Object.entries(layers).filter(([, { at }]) => tree.files.some(file => file.startsWith(at)))
+  const names = new Set(standing.map(([name]) => name))
+  const told = (may: string): string => {
+    const [name = '', kind] = may.split(':')
+    return names.has(name) ? `\`${name}\`${kind ? ` (${kind})` : ''}` : ''
+  }
+  const listed = (may: string): string => may.split(' ').map(told).filter(Boolean).join(', ')
+  const rows = standing.map(
+    ([name, { at, may }]) =>
+      `| \`${name}\` | \`${at}\` | ${may === '*' ? 'everything' : listed(may) || 'nothing'} |`,
+  )
+  const table = ['| layer | where | may import, besides itself |', '| --- | --- | --- |', ...rows].join('\n')
+  const page = tree.files.includes('ARCHITECTURE.md') ? tree.read('ARCHITECTURE.md') : ''
+  return page.replace(/(<!-- layers: .*-->)[\s\S]*(<!-- \/layers -->)/, `$1\n${table}\n$2`)
+}
+
 /** Page → how it is rendered. */
 const pages: Readonly<Record<string, (tree: Tree) => string>> = {
+  'ARCHITECTURE.md': renderMap,
   'docs/specs.md': tree => renderSpecs(tree, specifications),
   'docs/problems.md': renderProblems,
 }

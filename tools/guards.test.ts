@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Specification } from '../test/rfc/requirements/specification.ts'
+import { checkDependencies } from './dependencies.ts'
 import { checkFragments, parseFragment } from './fragments.ts'
 import { checkNames } from './names.ts'
 import { checkOutside } from './outside.ts'
@@ -149,4 +150,17 @@ test('a change of a package without any fragment is a problem', () => {
     [],
   )
   assert.deepEqual(checkFragments(plant({}), ['README.md']).problems, [])
+})
+
+test('a runtime dependency needs a reason on the page and one exact version, and a reason needs its dependency', () => {
+  const manifest = (version: string): string =>
+    JSON.stringify({ dependencies: { hono: version, '@writ/sdk': '0.1.0' } })
+  const problems = (page: string, version = '4.0.1'): number =>
+    checkDependencies(
+      plant({ 'packages/server/package.json': manifest(version), 'docs/dependencies.md': page }),
+    ).problems.length
+  assert.equal(problems('| `hono` | server |'), 0)
+  assert.equal(problems('no rows'), 1)
+  assert.equal(problems('| `hono`, `zod` | server |'), 1)
+  assert.equal(problems('| `hono` | server |', '^4.0.1'), 1)
 })

@@ -62,7 +62,7 @@ const layerOf = (file: string): string | undefined =>
 
 const home = (file: string): string => /^packages\/[^/]+/.exec(file)?.[0] ?? file.split('/')[0] ?? file
 
-export interface Import {
+interface Import {
   readonly from: string
   readonly line: number
   readonly specifier: string
@@ -70,7 +70,7 @@ export interface Import {
 }
 
 /** Every import, re-export, dynamic import and `import('…')` type of a file. */
-export const importsOf = (tree: Tree, file: string): Import[] => {
+const importsOf = (tree: Tree, file: string): Import[] => {
   const found: Import[] = []
   walk(tree.syntax(file), node => {
     const source = node['source'] as Syntax | null | undefined

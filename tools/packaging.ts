@@ -23,20 +23,17 @@ const entryPoints = (at: string, manifest: Manifest): string[] =>
     })
   })
 
-interface Analysis {
-  readonly analysis?: {
-    readonly problems?: readonly { readonly kind: string; readonly entrypoint?: string }[]
-  }
-  readonly problems?: Readonly<Record<string, readonly unknown[]>>
-}
-
-/** What `attw` finds wrong with the types of a tarball, for consumers that import (never require). */
+/** What `attw` finds wrong with the types of a tarball, for consumers that import (never require): rows of its table. */
 const typeProblems = async (root: string, tarball: string, entries: readonly string[]): Promise<string[]> => {
-  const args = ['--format', 'json', '--profile', 'esm-only', '--entrypoints', ...entries, '--']
-  const { stdout, stderr } = await runScript(root, '@arethetypeswrong/cli/dist/index.js', [...args, tarball])
-  if (!stdout.trimStart().startsWith('{')) return [`attw did not answer: ${stderr.slice(0, 300)}`]
-  const kinds = Object.entries((JSON.parse(stdout) as Analysis).problems ?? {})
-  return kinds.map(([kind, where]) => `${kind}: ${JSON.stringify(where).slice(0, 300)}`)
+  const format = ['--format', 'table-flipped', '--no-color', '--no-emoji', '--profile', 'esm-only']
+  const args = [...format, '--entrypoints', ...entries, '--', tarball]
+  const { code, stdout, stderr } = await runScript(root, '@arethetypeswrong/cli/dist/index.js', args)
+  if (code === 0) return []
+  const rows = linesOf(stdout).filter(row => row.startsWith('│ "'))
+  const failed = rows.filter(row =>
+    row.split('│').some(cell => !/^$|^ *("|OK|\(ignored)/.test(cell.trimEnd())),
+  )
+  return failed.length ? failed.map(row => row.replace(/ +/g, ' ')) : linesOf(stdout + stderr)
 }
 
 const inspect = async (root: string, at: string): Promise<Outcome> => {
@@ -60,7 +57,8 @@ export const checkPackaging = async (root: string): Promise<Outcome> => {
   const to = join(root, `.build/check-${process.pid}`)
   try {
     const complaints = await build(root, to)
-    if (complaints.length) return { count: published.length, unit: 'packages', problems: complaints }
+    if (complaints.length)
+      return { count: published.length, unit: 'packages', problems: complaints.slice(0, 5) }
     const outcomes = await Promise.all(published.map(name => inspect(root, join(to, name))))
     return {
       count: outcomes.reduce((sum, { count }) => sum + count, 0),

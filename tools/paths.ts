@@ -2,6 +2,9 @@
 import { posix } from 'node:path'
 import type { Outcome, Tree } from './tree.ts'
 
+const map = 'ARCHITECTURE.md'
+const mapLines = 300
+
 /** Where a path in a page may start: the root, the page's own folder, or the sources of a package. */
 const bases = ['', 'packages/server/src/', 'packages/sdk/src/', 'packages/server/', 'packages/sdk/']
 const tops = /^(packages|docs|test|tools|examples|bench|changes|\.ci)\//
@@ -75,8 +78,12 @@ export const checkPaths = (tree: Tree, scripts: readonly string[]): Outcome => {
     }))
     return [...code, ...linked, ...commands]
   })
-  const problems = found
-    .filter(({ known }) => !known)
-    .map(({ page, line, path }) => `${page}:${line} names ${path}, which does not exist`)
+  const long = tree.files.includes(map) && tree.read(map).split('\n').length > mapLines
+  const problems = [
+    ...(long ? [`${map} is a map only as long as it has no more than ${mapLines} lines`] : []),
+    ...found
+      .filter(({ known }) => !known)
+      .map(({ page, line, path }) => `${page}:${line} names ${path}, which does not exist`),
+  ]
   return { count: found.length, unit: 'mentions', problems }
 }

@@ -2,7 +2,7 @@
 import type { Specification } from '../test/rfc/requirements/specification.ts'
 import { lineOf, type Outcome, type Syntax, type Tree, walk } from './tree.ts'
 
-export interface Citation {
+interface Citation {
   /** Undefined when the argument is not a literal, so that nobody can see what is cited. */
   readonly id: string | undefined
   readonly file: string
@@ -12,7 +12,7 @@ export interface Citation {
 const citing = /^(packages|test)\/.*(\.test|\/contract|\/contract\/[\w-]+)\.ts$/
 
 /** Every argument of every `verifies(…)` in tests and contracts. */
-export const citationsIn = (tree: Tree): Citation[] =>
+const citationsIn = (tree: Tree): Citation[] =>
   tree.files
     .filter(file => citing.test(file))
     .flatMap(file => {
