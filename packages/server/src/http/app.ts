@@ -48,7 +48,7 @@ export function createApp(door: Door, routes: readonly Route[]): Hono<{ Bindings
 }
 
 function isAbsolute(route: Route, issuerPath: string): boolean {
-  return route.path.startsWith('/.well-known/') || (issuerPath !== '' && route.path.startsWith(`${issuerPath}/.well-known/`))
+  return route.absolute === true || route.path.startsWith('/.well-known/') || (issuerPath !== '' && route.path.startsWith(`${issuerPath}/.well-known/`))
 }
 
 const unknownRoute: Route = {

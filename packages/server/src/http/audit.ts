@@ -95,7 +95,9 @@ function exporting(face: AuditFace): Route {
         { store: deps.store, keys: deps.keys, audit: face.checkpoints },
         stretch,
       )
-      const answer = new Response(streamOf(produced, deps.closing), {
+      // The checkpoint and the first line before the answer begins: what fails until then is told as what it is.
+      const first = await produced.next()
+      const answer = new Response(streamOf(first.value ?? '', produced, deps.closing), {
         headers: {
           'content-type': lines,
           'cache-control': 'no-store',
@@ -243,22 +245,24 @@ function limitOf(query: ReadonlyMap<string, string>, name: string): Limit | unde
 
 /** Lines as a body that is produced as fast as it is read, and breaks off, visibly unfinished, when we stop. */
 function streamOf(
-  produced: AsyncGenerator<string, void, undefined>,
+  first: string,
+  rest: AsyncGenerator<string, void, undefined>,
   closing: AbortSignal,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder()
   return new ReadableStream<Uint8Array>(
     {
+      start: controller => controller.enqueue(encoder.encode(first)),
       async pull(controller) {
         closing.throwIfAborted()
-        const next = await produced.next()
+        const next = await rest.next()
         if (next.done) controller.close()
         else controller.enqueue(encoder.encode(next.value))
       },
       async cancel() {
-        await produced.return()
+        await rest.return()
       },
     },
-    { highWaterMark: 0 },
+    { highWaterMark: 1 },
   )
 }

@@ -18,6 +18,8 @@ export interface Route {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
   /** Below the issuer's path, unless it begins with `/.well-known/`, which is below the host's root. */
   readonly path: string
+  /** Below the host's root, whatever the issuer's path: for who runs the process, not for who uses the issuer. */
+  readonly absolute?: true
   readonly face: Face
   /** Whether scripts of other origins may call it (RFC 9700 §2.6): token and metadata yes, pages never. */
   readonly cors: boolean

@@ -1,0 +1,89 @@
+// Reading what only some may read is an act like any other: its entry is committed before the first byte leaves.
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import type { Ctx } from '../context.ts'
+import type { EntryDraft } from '../domain/audit-entry.ts'
+import { type Caller, chainOf } from '../domain/caller.ts'
+import type { Store } from '../store/store.ts'
+
+type ReadDeps = { readonly store: Pick<Store, 'commit'> }
+
+/** What is read. */
+export interface Reading {
+  readonly type: 'audit.read' | 'audit.exported' | 'metrics.read'
+  /** As the caller asked for it. */
+  readonly action: string
+}
+
+/** How much of a caller's own text an entry keeps: enough to recognise it, too little to flood the log. */
+const keptCharacters = 256
+
+/**
+ * Lets the caller read what `decide` answers, once the entry that says so is durable. A refusal is an entry as well.
+ * Throws what `decide` throws, `invalid_dpop_proof` for a proof that was used before, `invalid_token` when the rights
+ * of the caller ended meanwhile, `temporarily_unavailable` where the entry cannot be written.
+ */
+export async function readAs<T>(
+  ctx: Ctx,
+  { store }: ReadDeps,
+  { caller, ...reading }: Reading & { readonly caller: Caller },
+  decide: () => Promise<{ readonly facts: NonNullable<EntryDraft['facts']>; readonly answer: T }>,
+): Promise<T> {
+  let decided: Awaited<ReturnType<typeof decide>>
+  try {
+    decided = await decide()
+  } catch (error) {
+    if (isFault(error)) await recordRefusal(ctx, { store }, { caller, ...reading }, error)
+    throw error
+  }
+  const committed = await store.commit(ctx, {
+    bases: [caller.basis],
+    claims: caller.claims,
+    entries: [{ ...entryOf(ctx, { caller, ...reading }), outcome: 'allowed', facts: decided.facts }],
+  })
+  if (committed.kind === 'done') return decided.answer
+  if (committed.kind === 'replayed') {
+    throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
+  }
+  throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })
+}
+
+async function recordRefusal(
+  ctx: Ctx,
+  { store }: ReadDeps,
+  reading: Reading & { readonly caller: Caller },
+  fault: Fault,
+): Promise<void> {
+  // Our own inability is not a decision about the caller.
+  if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return
+  const draft = entryOf(ctx, reading)
+  const decision = { ...draft.decision, rule: fault.why?.kind ?? fault.code, code: fault.code }
+  const entry: EntryDraft = { ...draft, outcome: 'refused', reason: fault.message, decision }
+  const committed = await store.commit(ctx, { claims: reading.caller.claims, entries: [entry] })
+  const again = committed.kind === 'replayed' ? await store.commit(ctx, { entries: [entry] }) : committed
+  if (again.kind === 'done') return
+  throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
+    kind: again.kind,
+  })
+}
+
+function entryOf(
+  ctx: Ctx,
+  { type, action, caller }: Reading & { readonly caller: Caller },
+): Omit<EntryDraft, 'outcome'> {
+  return {
+    type,
+    agent: caller.agent,
+    instance: caller.instance,
+    key: caller.key,
+    chain: chainOf(caller),
+    action: action.slice(0, keptCharacters),
+    decision: {
+      rule: 'scope',
+      grants: caller.basis.subjects.filter(subject => subject.startsWith('grt_')),
+      epoch: caller.basis.epoch,
+    },
+    requestId: ctx.requestId,
+    traceId: ctx.traceId ?? null,
+    peer: ctx.peer ?? null,
+  }
+}
