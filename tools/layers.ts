@@ -26,7 +26,7 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   work: { at: `${server}work/`, may: `${uses} domain store keys vault approvals audit governance` },
   http: {
     at: `${server}http/`,
-    may: `${uses} domain:types store:types config:types protocol admin approvals`,
+    may: `${uses} domain:types store:types config:types protocol admin approvals audit`,
   },
   gateway: { at: `${server}gateway/`, may: 'sdk/protocol sdk/agent sdk/resource' },
   cli: { at: `${server}cli/`, may: 'sdk/protocol sdk/admin sdk/agent compose config' },
@@ -37,7 +37,7 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   'approvals/channels': { at: `${server}approvals/channels/`, may: `${uses} domain approvals` },
   limits: { at: `${server}limits.ts`, may: 'sdk/protocol config:types' },
   config: { at: `${server}config.ts`, may: `${uses} domain` },
-  compose: { at: `${server}compose.ts`, may: '*' },
+  compose: { at: `${server}compose`, may: '*' },
   index: { at: `${server}index.ts`, may: `${uses} compose config domain:types store:types keys:types` },
   testing: { at: `${server}testing.ts`, may: `${uses} compose config domain store keys audit` },
   tools: { at: 'tools/', may: 'test sdk/protocol server' },

@@ -100,9 +100,9 @@ const ran = async (context: TestContext, code: string, limitSeconds = 60): Promi
   const folder = planted(context, {
     'x.test.mjs': `import { before, describe, test } from 'node:test'\n${code}`,
   })
-  const args = [join(folder, 'x.test.mjs'), { root: folder, limitSeconds }]
-  const program = `import { runFile } from '${root}/tools/test-run.ts'
-    console.log(JSON.stringify(await runFile(...${JSON.stringify(args)})))`
+  const options = JSON.stringify({ root: folder, limitSeconds })
+  const program = `import { runFiles } from '${root}/tools/test-run.ts'
+    await runFiles(['x.test.mjs'], 1, ${options}, (file, result) => console.log(JSON.stringify(result)))`
   writeFileSync(join(folder, 'run.mjs'), program)
   const { stdout, stderr } = await run(process.execPath, [join(folder, 'run.mjs')], folder)
   assert.equal(stderr, '')

@@ -33,7 +33,7 @@ const reasonOf = ({ skip, todo }: Report): string | undefined => {
 }
 
 /** Runs one file (absolute path) to its end. */
-export const runFile = async (file: string, options: RunOptions): Promise<FileResult> => {
+const runFile = async (file: string, options: RunOptions): Promise<FileResult> => {
   const failed: { name: string; detail: string }[] = []
   const skipped: { name: string; reason: string }[] = []
   let passed = 0
