@@ -1,0 +1,269 @@
+// The agent's side of Writ: an identity that rotates its own key, and a `fetch` that proves who calls.
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { Fault } from '../protocol/fault.ts'
+import { importPrivate, type PrivateJwk } from '../protocol/jwk.ts'
+import { Secret } from '../protocol/secret.ts'
+import {
+  type Authorization,
+  type AuthorizedInit,
+  authorizedFetch,
+  type FetchDeps,
+  scopesIn,
+} from './authorized-fetch.ts'
+import { type Acting, type Credentials, keptCredentials } from './credentials.ts'
+import { createDiscovery, type Discovery } from './discovery.ts'
+import { enroll, parseEnrollment } from './enrollment.ts'
+import { fileKeystore } from './keystores/file.ts'
+import type { Held, Keystore } from './keystores/keystore.ts'
+import { createOrigins } from './origins.ts'
+import { createProtectedResources } from './protected-resource.ts'
+import type { Replaced } from './rotation.ts'
+import { createRotation, type Rotation, type RotationReport } from './rotation-schedule.ts'
+import { createStepUps } from './step-up.ts'
+import { createTokenCache } from './token-cache.ts'
+import { type Ask, requestToken, type Token } from './token-request.ts'
+import type { Wire } from './wire.ts'
+
+/** What both ways to an agent take. */
+export interface AgentOptions {
+  /** Replaces the global `fetch`, for every request of the agent. */
+  readonly fetch?: typeof fetch
+  /** Epoch milliseconds; replaces the system's clock. */
+  readonly clock?: () => number
+}
+
+export interface LoadOptions extends AgentOptions {
+  /** Default: `WRIT_ISSUER`; needed only where the enrolment is a bare token. */
+  readonly issuer?: string
+  /** Default: `WRIT_ENROLLMENT`. Used once, on the first start of an instance. */
+  readonly enrollment?: string
+  /** Where the key is kept; default: files in `directory`. */
+  readonly keystore?: Keystore
+  /** One instance each. Default: `WRIT_AGENT_DIRECTORY`, else `~/.writ/agents/<name>`. */
+  readonly directory?: string
+  /** Tells the agents of one user apart. Default: `default`. */
+  readonly name?: string
+  /** The key is rotated at this age even where the issuer lets it live longer. */
+  readonly maxKeyAgeSeconds?: number
+  /** Told after each rotation in the background, and after each that failed. */
+  readonly onRotation?: (report: RotationReport) => void
+}
+
+/** `operator.json` as `writ serve` writes it. */
+export interface OperatorCredentials {
+  readonly issuer: string
+  readonly client_id: string
+  readonly jwk: unknown
+}
+
+export interface TokenOptions {
+  readonly resource: string
+  /** The issuer's default where left out. */
+  readonly scope?: string
+  /** A token that anybody who holds it can use, where the resource allows that. */
+  readonly bearer?: boolean
+}
+
+export interface ObtainedToken {
+  readonly accessToken: Secret<string>
+  readonly tokenType: 'DPoP' | 'Bearer'
+  readonly scope: string
+  /** Epoch seconds. */
+  readonly expiresAt: number
+}
+
+/** One running instance of an agent. Its functions may be passed around on their own. */
+export interface Agent {
+  readonly issuer: string
+  readonly clientId: string
+  /** Undefined for credentials that were given whole. */
+  readonly instance: string | undefined
+  /** The key that signs now: its RFC 7638 thumbprint, and when it ends, in epoch seconds. */
+  key(): { readonly thumbprint: string; readonly expiresAt: number | null }
+  /**
+   * `fetch` with a token for the URL's resource and a proof for the request. Answers whatever the resource answers.
+   *
+   * @throws Fault `invalid_target` where the resource trusts other issuers than ours or claims to be another one,
+   *   `invalid_request` where the call could give credentials away, `invalid_client` where the agent was stopped,
+   *   `invalid_scope` where the scope is not granted, `temporarily_unavailable` where the issuer does not answer.
+   */
+  fetch(input: string | URL | Request, init?: AuthorizedInit): Promise<Response>
+  /** A `fetch` with these settled, for libraries that take one. */
+  fetchFor(authorization?: Authorization): typeof fetch
+  /** A token itself, kept until it ends. Throws what `fetch` throws. */
+  token(options: TokenOptions): Promise<ObtainedToken>
+  /** Replaces the key now. Throws `access_denied` for credentials that were given whole. */
+  rotateKey(): Promise<void>
+  /** Ends what runs in the background. */
+  close(): void
+}
+
+/**
+ * The agent of this process.
+ *
+ * ```ts
+ * const agent = await Agent.load()
+ * const answer = await agent.fetch('https://api.example/invoices', { scope: 'invoices:read' })
+ * ```
+ */
+export const Agent = { load, fromCredentials } as const
+
+/**
+ * Loads the instance from its keystore; enrols it first where the keystore is empty. Throws `invalid_enrollment`
+ * where there is neither, `conflict` where the keystore is another instance's, `invalid_key` where it is not safe.
+ */
+async function load(options: LoadOptions = {}): Promise<Agent> {
+  const wire = wireOf(options)
+  const keystore = options.keystore ?? fileKeystore({ directory: directoryOf(options) })
+  const issuer = options.issuer ?? environment('WRIT_ISSUER')
+  const credentials = keptCredentials(await heldFor(options, { wire, keystore, issuer }))
+  if (credentials === undefined) {
+    throw new Fault(
+      'invalid_enrollment',
+      'This instance is not enrolled: set WRIT_ENROLLMENT to a new enrolment.',
+      {
+        kind: 'not_enrolled',
+      },
+    )
+  }
+  const acting = credentials.current()
+  // Keys of one issuer are never shown to another.
+  if (issuer !== undefined && issuer !== acting.issuer) {
+    throw new Fault('conflict', `The keystore belongs to ${acting.issuer}.`, { kind: 'other_issuer', issuer })
+  }
+  const { maxKeyAgeSeconds, onRotation } = options
+  const parts = partsOf(wire, credentials)
+  const onReplaced = (replaced: Replaced): void => retireTokens(parts, replaced)
+  const policy = { maxKeyAgeSeconds, onRotation, onReplaced }
+  parts.rotation = createRotation({ wire, discovery: parts.discovery, keystore, credentials }, policy)
+  return agentOf(parts)
+}
+
+/**
+ * An agent from a private key that somebody else keeps, such as `operator.json`. Its key is not rotated from here.
+ * Throws `invalid_key` or `invalid_request`.
+ */
+function fromCredentials(given: OperatorCredentials, options: AgentOptions = {}): Agent {
+  const key = importPrivate(new Secret(given.jwk as PrivateJwk))
+  const acting: Acting = {
+    issuer: given.issuer,
+    clientId: given.client_id,
+    instance: undefined,
+    key,
+    kid: key.jwk.kid ?? key.jkt,
+    notBefore: 0,
+    expiresAt: null,
+  }
+  return agentOf(partsOf(wireOf(options), { current: () => acting }))
+}
+
+interface Parts extends FetchDeps {
+  readonly credentials: Credentials
+  readonly discovery: Discovery
+  /** Undefined where the key is not ours to rotate. */
+  rotation: Rotation | undefined
+}
+
+function partsOf(wire: Wire, credentials: Credentials): Parts {
+  const { issuer } = credentials.current()
+  const discovery = createDiscovery(wire, issuer)
+  const recover = async (): Promise<boolean> => (await parts.rotation?.recover()) ?? false
+  const request = (ask: Ask): Promise<Token> => {
+    parts.rotation?.check()
+    return requestToken({ wire, discovery, credentials, recover }, ask)
+  }
+  const parts: Parts = {
+    wire,
+    credentials,
+    discovery,
+    resources: createProtectedResources(wire, issuer),
+    stepUps: createStepUps(wire.clock),
+    tokens: createTokenCache(request, wire.clock),
+    rotation: undefined,
+  }
+  return parts
+}
+
+/** Tokens of a replaced key end with its overlap, a second early. */
+function retireTokens({ tokens, wire, credentials }: Parts, { jkt, until }: Replaced): void {
+  if (until === null) return
+  const leftSeconds = until - wire.origins.begin(credentials.current().issuer).now
+  tokens.retire(jkt, wire.clock() + (leftSeconds - 1) * 1000)
+}
+
+function agentOf(parts: Parts): Agent {
+  const { issuer, clientId, instance } = parts.credentials.current()
+  return {
+    issuer,
+    clientId,
+    instance,
+    key() {
+      const { key, expiresAt } = parts.credentials.current()
+      return { thumbprint: key.jkt, expiresAt }
+    },
+    fetch: (input, init) => authorizedFetch(parts, input, init),
+    fetchFor:
+      (authorization = {}) =>
+      (input, init) =>
+        authorizedFetch(parts, input, { ...init, ...authorization }),
+    token: options => obtain(parts, options),
+    async rotateKey() {
+      if (parts.rotation === undefined) {
+        throw new Fault(
+          'access_denied',
+          'The key of these credentials is kept elsewhere and is rotated there.',
+          {
+            kind: 'key_not_ours',
+          },
+        )
+      }
+      await parts.rotation.now()
+    },
+    close: () => parts.rotation?.stop(),
+  }
+}
+
+async function obtain(
+  { tokens }: Parts,
+  { resource, scope, bearer = false }: TokenOptions,
+): Promise<ObtainedToken> {
+  const token = await tokens.get({ resource, scopes: scopesIn(scope), bearer })
+  return {
+    accessToken: token.accessToken,
+    tokenType: token.key === undefined ? 'Bearer' : 'DPoP',
+    scope: token.scopes.join(' '),
+    expiresAt: Math.floor(token.expiresAtMs / 1000),
+  }
+}
+
+async function heldFor(
+  options: LoadOptions,
+  { wire, keystore, issuer }: { wire: Wire; keystore: Keystore; issuer: string | undefined },
+): Promise<Held> {
+  const enrollment = options.enrollment ?? environment('WRIT_ENROLLMENT')
+  return enrollment === undefined
+    ? keystore.read()
+    : enroll({ wire, keystore }, parseEnrollment(enrollment), issuer)
+}
+
+function directoryOf({ directory, name = 'default' }: LoadOptions): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) {
+    throw new Fault(
+      'invalid_request',
+      'The name of an agent is made of letters, digits, dot, dash and underscore.',
+      {
+        kind: 'name',
+      },
+    )
+  }
+  return directory ?? environment('WRIT_AGENT_DIRECTORY') ?? join(homedir(), '.writ', 'agents', name)
+}
+
+function environment(name: string): string | undefined {
+  return process.env[name] || undefined
+}
+
+function wireOf({ fetch: given = fetch, clock = Date.now }: AgentOptions): Wire {
+  return { fetch: given, clock, origins: createOrigins(clock) }
+}
