@@ -49,7 +49,7 @@ function showGrant(grant: Grant, now: number): z.input<typeof grantShown> {
 }
 
 /** Known to the contract and without force as yet: stored unenforced, it would promise a limit that nobody keeps. */
-const withoutForce = (what: string) =>
+export const withoutForce = (what: string) =>
   z
     .unknown()
     .optional()

@@ -1,6 +1,7 @@
 // What a request asks, held against the schemas of its operation: every refusal names the member and nothing else.
 import { Fault } from '@writ/sdk/protocol/fault'
 import type { z } from 'zod'
+import type { Caller } from '../domain/caller.ts'
 import type { AnyOperation, Input } from './operation.ts'
 
 /** What a face collected, not yet judged. */
@@ -13,22 +14,32 @@ export interface Raw {
   readonly ifMatch: string | undefined
 }
 
+/** Who asks for which operation, with what. */
+export interface Call {
+  readonly operation: AnyOperation
+  readonly caller: Caller
+  readonly raw: Raw
+}
+
+export interface Read {
+  readonly input: Input<Record<string, unknown>, Record<string, unknown>, unknown>
+  /** The request as it was given, as one text: equal for equal requests. */
+  readonly asked: string
+}
+
 /** Throws `not_found` for a path that can name nothing, `invalid_request` or `invalid_value` for the rest. */
-export async function readInput(
-  operation: AnyOperation,
-  raw: Raw,
-): Promise<Input<Record<string, unknown>, Record<string, unknown>, unknown>> {
+export async function readInput(operation: AnyOperation, raw: Raw): Promise<Read> {
   const params = operation.params.safeParse(raw.params)
   // An identifier of the wrong kind or form names nothing here; that is all there is to say (threat C60).
   if (!params.success)
     throw new Fault('not_found', 'There is no such thing here.', { kind: 'malformed_identifier' })
-  const query = check(operation.query, queryOf(raw.query), 'query parameter')
-  const body = operation.body === null ? undefined : check(operation.body, await raw.body(), 'member')
+  const givenQuery = queryOf(raw.query)
+  const query = check(operation.query, givenQuery, 'query parameter') as Record<string, unknown>
+  const givenBody = operation.body === null ? undefined : await raw.body()
+  const body = operation.body === null ? undefined : check(operation.body, givenBody, 'member')
   return {
-    params: params.data,
-    query: query as Record<string, unknown>,
-    body,
-    ifVersion: versionOf(raw.ifMatch),
+    input: { params: params.data, query, body, ifVersion: versionOf(raw.ifMatch) },
+    asked: JSON.stringify([raw.params, givenQuery, givenBody ?? null]),
   }
 }
 

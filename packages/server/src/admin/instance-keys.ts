@@ -34,18 +34,7 @@ export async function newKeys(ctx: Ctx, deps: Reads, wanted: NewKeys): Promise<R
     const jkt = thumbprint(jwk)
     const kid = jwk.kid ?? jkt
     const others = [...wanted.known, ...keys]
-    // A kid that is another key's thumbprint would make one name of two keys.
-    if (others.some(other => other.kid === kid || other.thumbprint === kid || other.kid === jkt)) {
-      throw new Fault('conflict', 'A key of this name exists already; give it another kid.', {
-        kind: 'kid_taken',
-      })
-    }
-    if (
-      others.some(other => other.thumbprint === jkt) ||
-      (await deps.store.keys.byThumbprint(ctx, jkt)) !== undefined
-    ) {
-      throw new Fault('conflict', 'This key is registered already; make a new one.', { kind: 'key_taken' })
-    }
+    await mustBeNew(ctx, deps, { jkt, kid }, others)
     const instance = instanceOf(ctx, deps, wanted.owner)
     if (instance !== null) puts.push({ put: 'instance', value: instance, ifVersion: 0 })
     const key: Key = {
@@ -65,6 +54,26 @@ export async function newKeys(ctx: Ctx, deps: Reads, wanted: NewKeys): Promise<R
     puts.push({ put: 'key', value: key, ifVersion: 0 })
   }
   return { puts, keys, thumbprints: keys.map(key => key.thumbprint) }
+}
+
+type Named = Pick<Key, 'kid' | 'thumbprint'>
+
+async function mustBeNew(
+  ctx: Ctx,
+  deps: Reads,
+  { jkt, kid }: { jkt: string; kid: string },
+  others: readonly Named[],
+): Promise<void> {
+  const isHere = others.some(other => other.thumbprint === jkt)
+  if (isHere || (await deps.store.keys.byThumbprint(ctx, jkt)) !== undefined) {
+    throw new Fault('conflict', 'This key is registered already; make a new one.', { kind: 'key_taken' })
+  }
+  // A kid that is another key's thumbprint would make one name of two keys.
+  if (others.some(other => other.kid === kid || other.thumbprint === kid || other.kid === jkt)) {
+    throw new Fault('conflict', 'A key of this name exists already; give it another kid.', {
+      kind: 'kid_taken',
+    })
+  }
 }
 
 function instanceOf(ctx: Ctx, deps: Reads, owner: AgentId | ClientId): Instance | null {

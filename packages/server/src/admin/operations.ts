@@ -1,10 +1,14 @@
 // Every operation of the management API. Adding one is a file with an `operation`, a line here, a row in access.ts.
 import { agentMoveOperations } from './agent-moves.ts'
 import { agentOperations } from './agents.ts'
+import { clientOperations } from './clients.ts'
 import { enrollmentOperations } from './enrollments.ts'
+import { eventOperations } from './events.ts'
 import { grantOperations } from './grants.ts'
+import { issuerKeyOperations } from './issuer-keys.ts'
 import { keyOperations } from './keys.ts'
 import type { AnyOperation } from './operation.ts'
+import { peopleOperations } from './people.ts'
 import { resourceOperations } from './resources.ts'
 
 export const operations: readonly AnyOperation[] = [
@@ -14,4 +18,8 @@ export const operations: readonly AnyOperation[] = [
   ...keyOperations,
   ...resourceOperations,
   ...grantOperations,
+  ...clientOperations,
+  ...peopleOperations,
+  ...issuerKeyOperations,
+  ...eventOperations,
 ]

@@ -5,15 +5,9 @@ import type { EntryDraft } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Basis, Change, Committed } from '../domain/change.ts'
 import { managementIdentifier, permit } from './access.ts'
-import { type Raw, readInput } from './input.ts'
+import { type Call, readInput } from './input.ts'
 import type { About, AdminDeps, Answer, AnyOperation, Input, Plan } from './operation.ts'
 import { type Memo, memoOf, openAnswer, rememberedOf } from './remembered.ts'
-
-export interface Call {
-  readonly operation: AnyOperation
-  readonly caller: Caller
-  readonly raw: Raw
-}
 
 /** How often a decision is made again because what it rested on changed before it could be committed. */
 const attempts = 4
@@ -27,8 +21,8 @@ const attempts = 4
 export async function perform(ctx: Ctx, deps: AdminDeps, call: Call): Promise<Answer> {
   try {
     permit(call.operation.id, call.caller)
-    const input = await readInput(call.operation, call.raw)
-    const memo = memoOf(call.operation, call.caller, call.raw, input)
+    const { input, asked } = await readInput(call.operation, call.raw)
+    const memo = memoOf(ctx, deps, call, asked)
     return await decideAndCommit(ctx, deps, { call, input, memo })
   } catch (error) {
     if (isFault(error)) await recordRefusal(ctx, deps, call, error)

@@ -2,11 +2,10 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { Fault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
-import type { Caller } from '../domain/caller.ts'
 import type { Remembered } from '../domain/change.ts'
 import { hashParts } from '../domain/hash.ts'
-import type { Raw } from './input.ts'
-import type { AdminDeps, Answer, AnyOperation, Input } from './operation.ts'
+import type { Call } from './input.ts'
+import type { AdminDeps, Answer } from './operation.ts'
 
 /** For how long a repeated request is recognised. */
 export const rememberedSeconds = 86_400
@@ -20,22 +19,20 @@ export interface Memo {
   readonly secret: boolean
 }
 
-/** Undefined where the caller named no key or the operation has nothing to repeat. */
-export function memoOf(
-  operation: AnyOperation,
-  caller: Caller,
-  raw: Raw,
-  input: Input<Record<string, unknown>, Record<string, unknown>, unknown>,
-): Memo | undefined {
+/** Undefined where the caller named no key or the operation has nothing to repeat. `asked`: the request as a text. */
+export function memoOf(ctx: Ctx, deps: AdminDeps, call: Call, asked: string): Memo | undefined {
+  const { operation, caller, raw } = call
   if (raw.idempotencyKey === undefined || operation.method !== 'POST') return undefined
   if (!/^[\x21-\x7e]{1,255}$/.test(raw.idempotencyKey)) {
     throw new Fault('invalid_request', 'Idempotency-Key must be 1 to 255 visible ASCII characters.', {
       kind: 'idempotency_key',
     })
   }
+  const request = hashParts('idempotency-request', asked).toString('base64url')
   return {
     key: hashParts('idempotency', caller.id, operation.id, raw.idempotencyKey).toString('base64url'),
-    request: hashParts(JSON.stringify([input.params, input.query, input.body ?? null])).toString('base64url'),
+    // Under a key that is not in the database: a plain hash of a request would let its password be guessed at leisure.
+    request: Buffer.from(deps.keys.nonceMac(ctx, `idempotency-request:${request}`)).toString('base64url'),
     secret: operation.secret === true,
   }
 }
