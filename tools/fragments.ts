@@ -21,7 +21,7 @@ export const parseFragment = (file: string, source: string): Fragment | string =
   return { file, kind: kind as Kind, text }
 }
 
-const fragmentsIn = (tree: Tree): (Fragment | string)[] =>
+export const fragmentsIn = (tree: Tree): (Fragment | string)[] =>
   tree.files.filter(file => /^changes\/.+\.md$/.test(file)).map(file => parseFragment(file, tree.read(file)))
 
 /** Files that differ from the newest release (its tag), or all of them before the first. */

@@ -7,6 +7,7 @@ import { checkFragments, parseFragment } from './fragments.ts'
 import { checkNames } from './names.ts'
 import { checkOutside } from './outside.ts'
 import { checkPaths } from './paths.ts'
+import { assemble, withVersion } from './release.ts'
 import { checkSpecs, renderSpecs } from './specs.ts'
 import { plant } from './tree.ts'
 
@@ -163,4 +164,23 @@ test('a runtime dependency needs a reason on the page and one exact version, and
   assert.equal(problems('no rows'), 1)
   assert.equal(problems('| `hono`, `zod` | server |'), 1)
   assert.equal(problems('| `hono` | server |', '^4.0.1'), 1)
+})
+
+test('a release puts its fragments above the earlier ones, security first, and pins the siblings to its version', () => {
+  const fragments = [
+    { file: 'changes/a.md', kind: 'added' as const, text: 'Agents have\nkeys.' },
+    { file: 'changes/b.md', kind: 'security' as const, text: 'A proof is used once.' },
+  ]
+  const first = assemble('# Changes\n\nNewest first.\n', fragments.slice(0, 1), '0.1.0', '2026-11-24')
+  assert.equal(
+    first,
+    '# Changes\n\nNewest first.\n\n## 0.1.0 (2026-11-24)\n\n### Added\n\n- Agents have keys.\n',
+  )
+  const second = assemble(first, fragments, '0.2.0', '2026-12-01')
+  assert.deepEqual(
+    second.split('\n').filter(line => line.startsWith('#')),
+    ['# Changes', '## 0.2.0 (2026-12-01)', '### Security', '### Added', '## 0.1.0 (2026-11-24)', '### Added'],
+  )
+  const manifest = '{\n  "version": "0.1.0",\n  "dependencies": { "@writ/sdk": "0.1.0", "hono": "4.0.0" }\n}'
+  assert.equal(withVersion(manifest, '0.2.0'), manifest.replaceAll('0.1.0', '0.2.0'))
 })
