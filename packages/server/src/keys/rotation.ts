@@ -69,7 +69,7 @@ export async function decideRotation(ctx: Ctx, deps: RotationDeps, by: Asker): P
       staged: open(waiting),
       puts: [],
       signals: [],
-      entries: [entryOf(ctx, 'staged', waiting, { ...by, reason: by.reason ?? 'already_staged' })],
+      entries: [entryOf(ctx, 'already_staged', waiting, by)],
     }
   }
   const at = { now: ctx.now, activatesAt: ctx.now + deps.settings.publishSeconds }
@@ -187,7 +187,7 @@ const iso = (at: number | null): string | null => (at === null ? null : new Date
 
 function entryOf(
   ctx: Ctx,
-  what: (typeof passed)[keyof typeof passed],
+  what: (typeof passed)[keyof typeof passed] | 'already_staged',
   key: IssuerKey,
   by: Asker,
 ): EntryDraft {

@@ -228,7 +228,7 @@ test('a rotation asked for while one waits answers that one, audited, and makes 
   assert.equal(second.kid, first.kid)
   assert.equal(second.activatesAt, first.activatesAt)
   assert.deepEqual(statesOf(node), ['active', 'staged'])
-  assert.equal((await linesOf(node)).at(-1)?.reason, 'already_staged')
+  assert.equal((await linesOf(node)).at(-1)?.type, 'issuer_key.already_staged')
 })
 
 test('twenty nodes that rotate at once make one successor', async t => {
