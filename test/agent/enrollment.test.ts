@@ -8,13 +8,7 @@ import { isFault } from '@writ/sdk/protocol/fault'
 import { enrollmentFor, freshDirectory, loadAgent } from './agents.ts'
 import { startIssuer } from './issuer.ts'
 import { listen } from './listening.ts'
-
-const fault = (code: string, kind?: string) => (error: unknown) => {
-  assert.ok(isFault(error), String(error))
-  assert.equal(error.code, code, error.message)
-  if (kind !== undefined) assert.equal(error.why?.kind, kind)
-  return true
-}
+import { fault } from './refusals.ts'
 
 test('enrols on first use with a key that the issuer never sees the private half of', async () => {
   await using issuer = await startIssuer()

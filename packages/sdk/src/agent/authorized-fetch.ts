@@ -124,7 +124,13 @@ const replaceToken: Remedy = async ({ tokens, stepUps }, { answer, attempt, chal
   const error = challenge.get('error')
   if (answer.status !== 401 || (error !== undefined && error !== 'invalid_token')) return undefined
   const { ask, token } = attempt
-  const next = await unlessRefused(tokens.replace(stepUps.widened(ask), token))
+  const widened = stepUps.widened(ask)
+  let next = await unlessRefused(tokens.replace(widened, token))
+  if (next === undefined && widened !== ask) {
+    // What had been granted on top is granted no longer; what the call itself names may still be.
+    stepUps.forget(ask)
+    next = await unlessRefused(tokens.replace(ask, undefined))
+  }
   return next && { ask, token: next }
 }
 
@@ -236,17 +242,18 @@ function outgoingOf(wire: Wire, input: string | URL | Request, init: AuthorizedI
       kind: 'own_credentials',
     })
   }
-  const body = plain.body ?? undefined
+  const method = (plain.method ?? request?.method ?? 'GET').toUpperCase()
   return {
     url: url.href,
-    method: (plain.method ?? request?.method ?? 'GET').toUpperCase(),
+    method,
     signal: plain.signal ?? request?.signal,
-    isRepeatable: body === undefined ? request?.body == null : isReusable(body),
+    isRepeatable: plain.body == null || isReusable(plain.body),
     send(credentials) {
       for (const [name, value] of Object.entries(credentials)) headers.set(name, value)
       // Following is left to nobody: a redirect to another origin would take the credentials there.
       const redirect = plain.redirect === 'error' ? 'error' : 'manual'
-      return wire.fetch(request ?? url.href, { ...plain, headers, redirect })
+      // The body of a Request stays with it, for the case that it has to be sent again.
+      return wire.fetch(request?.clone() ?? url.href, { ...plain, method, headers, redirect })
     },
   }
 }

@@ -7,9 +7,10 @@ export interface TokenCache {
   get(ask: Ask): Promise<Token>
   /**
    * A token in place of one that a resource did not accept, or undefined where that was tried a moment ago: a
-   * resource that accepts none must not make every call two, and a request to the issuer besides.
+   * resource that accepts none must not make every call two, and a request to the issuer besides. Without `refused`,
+   * in place of any.
    */
-  replace(ask: Ask, refused: Token): Promise<Token | undefined>
+  replace(ask: Ask, refused: Token | undefined): Promise<Token | undefined>
   /** Tokens bound to this key are not used from this instant on (epoch milliseconds). */
   retire(jkt: string, untilMs: number): void
 }
@@ -78,7 +79,7 @@ export function createTokenCache(request: (ask: Ask) => Promise<Token>, clock: (
     async replace(ask, refused) {
       const slot = slotOf(ask)
       // Of many calls refused with one token, the first replaces it and the others take what it got.
-      if (slot.token !== refused && slot.token !== undefined) return slot.token
+      if (refused !== undefined && slot.token !== undefined && slot.token !== refused) return slot.token
       if (slot.request === undefined) {
         if (clock() - slot.replacedAtMs < pauseMs) return undefined
         slot.replacedAtMs = clock()
