@@ -32,11 +32,24 @@ const types = async (): Promise<Outcome> => {
   return { count: seen.length, unit: 'files', problems: lines.filter(line => !line.startsWith('/')) }
 }
 
+/** `::error title=RULE,file=FILE,line=LINE,…::WHAT`, as one line that an editor can follow. */
+const shorter = (line: string): string =>
+  line.replace(
+    /^::\w+ title=([^,]*),file=([^,]*),line=(\d+),[^:]*::/,
+    (_, rule, file, at) => `${file.replace(`${root}/`, '')}:${at} ${rule}: `,
+  )
+
 const lint = async (): Promise<Outcome> => {
-  const args = ['check', '--max-diagnostics=100', '--colors=off']
-  const { code, stdout, stderr } = await runScript(root, '@biomejs/biome/bin/biome', args)
+  const biome = '@biomejs/biome/bin/biome'
+  const args = ['check', '--max-diagnostics=1000', '--colors=off']
+  const { code, stdout, stderr } = await runScript(root, biome, args)
   const count = Number(/Checked (\d+) files/.exec(stdout + stderr)?.[1] ?? 0)
-  return { count, unit: 'files', problems: code === 0 ? [] : linesOf(stderr || stdout) }
+  if (code === 0) return { count, unit: 'files', problems: [] }
+  const listed = await runScript(root, biome, [...args, '--reporter=github'])
+  const problems = linesOf(listed.stdout)
+    .filter(line => line.startsWith('::'))
+    .map(shorter)
+  return { count, unit: 'files', problems: problems.length ? problems : linesOf(stderr) }
 }
 
 const deadCode = async (): Promise<Outcome> => {
