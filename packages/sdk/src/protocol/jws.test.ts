@@ -58,6 +58,11 @@ test('verifies what it signed, with a prepared header or a fresh one, and reads 
   }
 })
 
+test('will not sign under a header that was prepared for another algorithm', () => {
+  const prepared = preparedHeader({ typ: 'at+jwt' }, pairs.ES256.sign.alg)
+  assert.throws(() => signJws(prepared, claims, pairs.Ed25519.sign), RangeError)
+})
+
 test('refuses none, MACs and every algorithm without a row, also with a signature that holds', () => {
   for (const pair of each) {
     for (const alg of [

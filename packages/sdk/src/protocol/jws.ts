@@ -122,17 +122,18 @@ export interface HeaderMembers {
 
 /** A header serialised once, for a key that signs often. */
 export interface PreparedHeader {
+  readonly alg: string
   readonly part: string
 }
 
 export function preparedHeader(members: HeaderMembers, alg: Pick<Algorithm, 'name'>): PreparedHeader {
-  return { part: encodeBase64url(JSON.stringify({ alg: alg.name, ...members })) }
+  return { alg: alg.name, part: encodeBase64url(JSON.stringify({ alg: alg.name, ...members })) }
 }
 
 /** What is to be signed: for keys that sign elsewhere (a key service). The rest is `completeJws`. */
 export function signingInput(
   header: PreparedHeader | (HeaderMembers & { readonly alg: string }),
-  claims: Readonly<Record<string, unknown>> | object,
+  claims: object,
 ): string {
   const part = 'part' in header ? header.part : encodeBase64url(JSON.stringify(header))
   return `${part}.${encodeBase64url(JSON.stringify(claims))}`
@@ -142,9 +143,11 @@ export function completeJws(input: string, signature: Uint8Array): string {
   return `${input}.${encodeBase64url(signature)}`
 }
 
-/** The signed token. A prepared header must have been prepared for the algorithm of this key. */
+/** The signed token. Throws a RangeError where the header was prepared for another algorithm than the key's. */
 export function signJws(header: HeaderMembers | PreparedHeader, claims: object, key: SignKey): string {
   const prepared = 'part' in header ? header : preparedHeader(header, key.alg)
+  if (prepared.alg !== key.alg.name)
+    throw new RangeError(`the header says ${prepared.alg}, the key is ${key.alg.name}`)
   const input = signingInput(prepared, claims)
   return completeJws(input, key.alg.sign(Buffer.from(input, 'latin1'), key.key))
 }

@@ -53,7 +53,7 @@ test('knows nothing else', () => {
     'constructor',
     '__proto__',
     'id+jwt',
-    'at+\u212Awt',
+    'to\u212Aen-introspection+jwt',
   ]
   for (const typ of others) {
     assert.equal(typRow(typ), undefined, String(typ))

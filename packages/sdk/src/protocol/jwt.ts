@@ -41,7 +41,7 @@ export const typs = {
     spec: 'draft-rosomakho-oauth-txn-challenge',
   },
   'token-introspection+jwt': { artefact: 'introspection answer', spec: 'RFC 9701 §5' },
-  'statuslist+jwt': { artefact: 'status list', spec: 'draft-ietf-oauth-status-list §5.1' },
+  'statuslist+jwt': { artefact: 'status list', spec: 'draft-ietf-oauth-status-list' },
   'logout+jwt': { artefact: 'logout token', spec: 'OpenID Connect Back-Channel Logout 1.0 §2.4' },
   'gnap-binding-jws': { artefact: 'attached GNAP key proof', spec: 'RFC 9635 §7.3.4' },
   'gnap-binding-jwsd': { artefact: 'detached GNAP key proof', spec: 'RFC 9635 §7.3.3' },
@@ -52,8 +52,9 @@ export type TypName = keyof typeof typs
 const byName: ReadonlyMap<string, Typ> = new Map(Object.entries(typs))
 
 // RFC 7515 §4.1.9: a media type without regard to case, whose prefix may be left out where no other slash follows.
+// The case of ASCII letters only: U+212A is not a `k`, though it has one as its lower case.
 function normalise(typ: string): string {
-  const lower = typ.toLowerCase()
+  const lower = typ.replace(/[A-Z]+/g, letters => letters.toLowerCase())
   return lower.startsWith('application/') ? lower.slice('application/'.length) : lower
 }
 

@@ -244,6 +244,7 @@ test('has no request URI for anything but an http or https URL', () => {
     'https://h/%',
     'https://h:0/',
     'javascript:alert(1)',
+    'constructor://h/',
     'https://h.',
     'https://127.1/',
   ]) {

@@ -10,7 +10,10 @@ interface Parts {
   readonly query: string | undefined
 }
 
-const defaultPorts: Readonly<Record<string, string>> = { http: '80', https: '443' }
+const defaultPorts: ReadonlyMap<string, string> = new Map([
+  ['http', '80'],
+  ['https', '443'],
+])
 
 // RFC 3986 appendix B, for characters that may stand in a URI at all: a backslash, white space, a control or a letter
 // outside ASCII is read differently by every parser that forgives it.
@@ -35,7 +38,7 @@ export function canonicalResource(text: string): string | undefined {
 }
 
 function opaqueResource(scheme: string, path: string, query: string | undefined): string | undefined {
-  if (scheme in defaultPorts || path === '') return undefined
+  if (defaultPorts.has(scheme) || path === '') return undefined
   const tail = query === undefined ? '' : `?${query}`
   if (scheme !== 'urn') return `${scheme}:${path}${tail}`
   // RFC 8141 §3.1: the namespace is compared without regard to case, what follows with.
@@ -60,7 +63,7 @@ export function canonicalHtu(text: string): string | undefined {
   if (text.length <= maxPlain && plainHtu.test(text)) return text.indexOf('/', 8) === -1 ? `${text}/` : text
   if (text.length > maxLength) return undefined
   const parts = split(encodePath(text.split(/[?#]/, 1)[0] ?? ''))
-  if (parts?.authority === undefined || parts.authority === '' || !(parts.scheme in defaultPorts))
+  if (parts?.authority === undefined || parts.authority === '' || !defaultPorts.has(parts.scheme))
     return undefined
   return `${parts.scheme}://${parts.authority}${removeDotSegments(normalisePercent(parts.path))}`
 }
@@ -107,10 +110,10 @@ function canonicalAuthority(scheme: string, authority: string): string | undefin
   if (match === null) return undefined
   const [, rawHost = '', port] = match
   if (port !== undefined && Number(port) > 65_535) return undefined
-  if (rawHost === '') return port === undefined && !(scheme in defaultPorts) ? '' : undefined
+  if (rawHost === '') return port === undefined && !defaultPorts.has(scheme) ? '' : undefined
   const host = rawHost.startsWith('[') ? canonicalIpv6(rawHost) : canonicalName(rawHost.toLowerCase())
   if (host === undefined) return undefined
-  return port === undefined || port === defaultPorts[scheme] ? host : `${host}:${port}`
+  return port === undefined || port === defaultPorts.get(scheme) ? host : `${host}:${port}`
 }
 
 // Names end in a letter-bearing label, addresses are four decimal numbers: `0x7f.1` and `2130706433` are 127.0.0.1 to
