@@ -169,6 +169,8 @@ export interface Log {
   entry(scope: Scope, id: string): Promise<StoredEntry | undefined>
   /** By index, `from` inclusive, `to` exclusive. */
   range(scope: Scope, from: number, to: number): Promise<readonly StoredEntry[]>
+  /** The leaf hashes of such a range (RFC 6962 §2.1), 32 bytes each, one after the other; nothing is hashed anew. */
+  hashes(scope: Scope, from: number, to: number): Promise<Uint8Array>
   /** In index order, those after the index `after`. */
   find(scope: Scope, filter: EntryFilter, after: number, limit: number): Promise<readonly StoredEntry[]>
   /** Hash tiles (C2SP tlog-tiles), full ones only; 256 hashes of 32 bytes. */
@@ -193,8 +195,8 @@ export interface IssuerKeys {
 
 export interface Leases {
   /**
-   * Holds the named lease for `seconds` from the store's clock, or says that another holder has it. The fence grows
-   * with each new holder; a write that carries an older fence is refused.
+   * Holds the named lease for `seconds` from the store's clock, or says that another holder has it. Its holder renews
+   * it under the same fence; with each new holder the fence grows, and a change that carries an older one is `stale`.
    */
   hold(name: string, holder: string, seconds: number): Promise<{ readonly fence: number } | 'held'>
   release(name: string, holder: string): Promise<void>

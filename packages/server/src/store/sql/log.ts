@@ -93,6 +93,17 @@ export function logOver(db: Db, engine: Engine, write: LogWriter): Log {
         .execute()
       return rows.map(toEntry)
     },
+    async hashes(scope, from, to) {
+      const rows = await db
+        .selectFrom('entries')
+        .select('hash')
+        .where('tenant', '=', scope.tenant)
+        .where('index', '>=', from)
+        .where('index', '<', to)
+        .orderBy('index')
+        .execute()
+      return bytesOf(Buffer.concat(rows.map(row => row.hash)))
+    },
     async find(scope, filter, after, limit) {
       const named = [
         ['agent', filter.agent],
@@ -120,12 +131,14 @@ export function logOver(db: Db, engine: Engine, write: LogWriter): Log {
         .executeTakeFirst()
       return row === undefined ? undefined : bytesOf(row.hashes)
     },
-    checkpoint: scope =>
-      db
+    async checkpoint(scope) {
+      const row = await db
         .selectFrom('checkpoints')
         .select(['size', 'note'])
         .where('tenant', '=', scope.tenant)
-        .executeTakeFirst(),
+        .executeTakeFirst()
+      return row === undefined ? undefined : { size: row.size, note: row.note }
+    },
     publish: (scope, size, note, tiles) =>
       engine.transact(function* publish(): Steps<boolean> {
         // INVARIANT: the row of the checkpoint only ever grows, and is written before any tile of its tree.

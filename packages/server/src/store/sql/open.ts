@@ -99,6 +99,12 @@ async function storeOver({ database, engine, options, onError }: Parts): Promise
     eventId: () => newId('evt', options.randomBytes),
     signalled: feed.offer,
   })
+  const close = async (): Promise<void> => {
+    await committer.close()
+    await feed.close()
+    await engine.close()
+  }
+  let closing: Promise<void> | undefined
   return {
     tenants: tenantsOver(db, engine, tenantWriterOf(batches)),
     agents: agentsOver(db),
@@ -118,10 +124,6 @@ async function storeOver({ database, engine, options, onError }: Parts): Promise
     gauges: committer.gauges,
     commit: committer.commit,
     ping: () => engine.ping(),
-    async close() {
-      await committer.close()
-      await feed.close()
-      await engine.close()
-    },
+    close: () => (closing ??= close()),
   }
 }

@@ -1,0 +1,188 @@
+// What the store's contract plays with: a tenant for each test, and records that are valid and all different.
+import { randomBytes } from 'node:crypto'
+import { type IdPrefix, newId } from '@writ/sdk/protocol/identifier'
+import type { Agent, Instance, Key } from '../../domain/agent.ts'
+import type { EntryDraft } from '../../domain/audit-entry.ts'
+import type { Change, Committed } from '../../domain/change.ts'
+import { type Client, loginKey, type Person } from '../../domain/client.ts'
+import type { Grant } from '../../domain/grant.ts'
+import type { IssuerKey } from '../../domain/issuer-key.ts'
+import type { Resource } from '../../domain/resource.ts'
+import type { TenantId } from '../../domain/tenant.ts'
+import type { Store } from '../store.ts'
+
+/** A store over data of its own. */
+export interface Opened {
+  readonly store: Store
+  /** Closes the store and opens it again over the same data. */
+  reopen?(): Promise<Opened>
+  /** Opens another node on the same data; the caller closes it. */
+  another?(): Promise<Store>
+  close(): Promise<void>
+}
+
+/** How the suites get at the store: opened once for all of them, with a new tenant for each test. */
+export interface Given {
+  readonly store: Store
+  readonly opened: Opened
+}
+
+/** The instant at which every test begins, in epoch seconds. */
+export const start = 1_800_000_000
+
+export const bytes = (length: number): Uint8Array => new Uint8Array(randomBytes(length))
+export const fresh = <P extends IdPrefix>(prefix: P) => newId(prefix, bytes)
+/** A text that nobody else uses. */
+export const unique = (): string => Buffer.from(bytes(16)).toString('base64url')
+
+export const entry = (more: Partial<EntryDraft> = {}): EntryDraft => ({
+  type: 'test.done',
+  outcome: 'allowed',
+  requestId: unique(),
+  ...more,
+})
+
+export interface Scene {
+  readonly store: Store
+  readonly tenant: TenantId
+  /** Commits a change with one entry, at `start` plus the seconds given. */
+  commit(change?: Partial<Change>, after?: number): Promise<Committed>
+  /** Commits, and throws unless it is done. */
+  done(change?: Partial<Change>, after?: number): Promise<Committed & { kind: 'done' }>
+  /** The same tenant through another store. */
+  through(store: Store): Scene
+}
+
+/** A new tenant in the store. */
+export async function sceneIn(store: Store): Promise<Scene> {
+  const tenant = `t-${unique()}` as TenantId
+  await store.tenants.ensure({ id: tenant, issuer: `https://${tenant}.example`, createdAt: start })
+  return sceneOf(store, tenant)
+}
+
+function sceneOf(store: Store, tenant: TenantId): Scene {
+  const commit: Scene['commit'] = (change, after = 0) => {
+    const now = start + after
+    return store.commit({ tenant, now, nowMs: now * 1000 }, { entries: [entry()], ...change })
+  }
+  return {
+    store,
+    tenant,
+    commit,
+    async done(change, after) {
+      const committed = await commit(change, after)
+      if (committed.kind !== 'done') throw new Error(`not done: ${JSON.stringify(committed)}`)
+      return committed
+    },
+    through: other => sceneOf(other, tenant),
+  }
+}
+
+export const agentOf = (more: Partial<Agent> = {}): Agent => ({
+  id: fresh('agt'),
+  name: 'courier',
+  owner: fresh('usr'),
+  purpose: 'carries',
+  kind: null,
+  model: null,
+  provider: null,
+  softwareVersion: null,
+  labels: {},
+  status: 'active',
+  statusReason: null,
+  statusAt: start,
+  expiresAt: null,
+  createdAt: start,
+  updatedAt: start,
+  ...more,
+})
+
+export const instanceOf = (more: Partial<Instance> = {}): Instance => ({
+  id: fresh('ins'),
+  agent: fresh('agt'),
+  createdAt: start,
+  enrollment: null,
+  ...more,
+})
+
+export const keyOf = (more: Partial<Key> = {}): Key => ({
+  thumbprint: unique(),
+  kid: unique(),
+  owner: fresh('agt'),
+  instance: fresh('ins'),
+  jwk: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(bytes(32)).toString('base64url') },
+  state: 'active',
+  notBefore: start,
+  expiresAt: null,
+  createdAt: start,
+  stateAt: start,
+  stateReason: null,
+  ...more,
+})
+
+export const resourceOf = (more: Partial<Resource> = {}): Resource => ({
+  id: fresh('res'),
+  identifier: `https://${unique()}.example`,
+  name: 'depot',
+  scopes: [{ name: 'read', description: 'reads', includes: [], sensitive: false }],
+  introspectionClients: [],
+  bearerAllowed: false,
+  createdAt: start,
+  updatedAt: start,
+  ...more,
+})
+
+export const grantOf = (more: Partial<Grant> = {}): Grant => ({
+  id: fresh('grt'),
+  agent: fresh('agt'),
+  resource: 'https://depot.example',
+  scopes: ['read'],
+  reason: 'works there',
+  expiresAt: null,
+  createdAt: start,
+  createdBy: fresh('usr'),
+  revokedAt: null,
+  ...more,
+})
+
+export const clientOf = (more: Partial<Client> = {}): Client => ({
+  id: fresh('cli'),
+  name: 'gate',
+  tokenEndpointAuthMethod: 'private_key_jwt',
+  metadata: { client_uri: 'https://gate.example' },
+  status: 'active',
+  statusReason: null,
+  createdAt: start,
+  updatedAt: start,
+  ...more,
+})
+
+export const personOf = (more: Partial<Person> = {}): Person => {
+  const login = more.login ?? `${unique()}@example`
+  return {
+    id: fresh('usr'),
+    login,
+    loginKey: loginKey(login),
+    name: null,
+    passwordHash: null,
+    status: 'active',
+    statusReason: null,
+    createdAt: start,
+    updatedAt: start,
+    ...more,
+  }
+}
+
+export const issuerKeyOf = (more: Partial<IssuerKey> = {}): IssuerKey => ({
+  kid: unique(),
+  purpose: 'token',
+  alg: 'ES256',
+  jwk: null,
+  sealed: unique(),
+  state: 'staged',
+  createdAt: start,
+  activatesAt: start,
+  retiresAt: null,
+  stateAt: start,
+  ...more,
+})

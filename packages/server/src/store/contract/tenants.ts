@@ -1,0 +1,291 @@
+// Tenants do not see each other: every method of the store, by a table that a new method cannot be missing from.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isFault } from '@writ/sdk/protocol/fault'
+import type { Change } from '../../domain/change.ts'
+import type { SignalAt, Store } from '../store.ts'
+import {
+  agentOf,
+  bytes,
+  clientOf,
+  entry,
+  type Given,
+  grantOf,
+  instanceOf,
+  issuerKeyOf,
+  keyOf,
+  personOf,
+  resourceOf,
+  type Scene,
+  sceneIn,
+  start,
+  unique,
+} from './scene.ts'
+
+/** One of everything, in one tenant. */
+function seedsOf() {
+  const agent = agentOf()
+  return {
+    agent,
+    instance: instanceOf({ agent: agent.id }),
+    key: keyOf({ owner: agent.id }),
+    ended: keyOf({ owner: agent.id, state: 'retiring', expiresAt: start }),
+    resource: resourceOf(),
+    grant: grantOf({ agent: agent.id }),
+    client: clientOf(),
+    person: personOf(),
+    issuerKey: issuerKeyOf(),
+    take: { kind: 'enrollment', key: unique() } as const,
+    claim: { key: unique(), until: start + 60 },
+    answer: { key: unique(), request: 'r', status: 200, body: '{}', until: start + 60 },
+    requestId: unique(),
+  }
+}
+
+type Seeds = ReturnType<typeof seedsOf>
+
+async function plant(scene: Scene, seeds: Seeds): Promise<string> {
+  const { agent, instance, key, ended, resource, grant, client, person, issuerKey } = seeds
+  const { first } = await scene.done({
+    puts: [
+      { put: 'agent', value: agent, ifVersion: 0 },
+      { put: 'instance', value: instance, ifVersion: 0 },
+      { put: 'key', value: key, ifVersion: 0 },
+      { put: 'key', value: ended, ifVersion: 0 },
+      { put: 'resource', value: resource, ifVersion: 0 },
+      { put: 'grant', value: grant, ifVersion: 0 },
+      { put: 'client', value: client, ifVersion: 0 },
+      { put: 'person', value: person, ifVersion: 0 },
+      { put: 'issuerKey', value: issuerKey, ifVersion: 0 },
+    ],
+    creates: [{ ...seeds.take, value: 'v', expiresAt: start + 60 }],
+    claims: [seeds.claim],
+    remembers: [seeds.answer],
+    signals: [{ subject: agent.id, kind: 'narrowed' }],
+    entries: [entry({ agent: agent.id, person: person.id, requestId: seeds.requestId })],
+  })
+  await scene.store.log.publish(scene, 1, 'note', [{ level: 0, index: 0, hashes: bytes(8192) }])
+  return first.id
+}
+
+interface Case {
+  /** The same question to either tenant. */
+  ask(store: Store, scope: Scene, seeds: Seeds & { readonly event: string }): Promise<unknown>
+  /** What the tenant that owns nothing of it gets. */
+  readonly nothing: unknown
+}
+
+const page = { limit: 10 }
+const noItems = { items: [], next: null }
+
+/** Every method that reads within a tenant. */
+const cases: Readonly<Record<string, Case>> = {
+  'agents.get': { ask: (store, scope, { agent }) => store.agents.get(scope, agent.id), nothing: undefined },
+  'agents.list': { ask: (store, scope) => store.agents.list(scope, page, {}), nothing: noItems },
+  'agents.instances': {
+    ask: (store, scope, { agent }) => store.agents.instances(scope, agent.id),
+    nothing: [],
+  },
+  'agents.instance': {
+    ask: (store, scope, { instance }) => store.agents.instance(scope, instance.id),
+    nothing: undefined,
+  },
+  'keys.byThumbprint': {
+    ask: (store, scope, { key }) => store.keys.byThumbprint(scope, key.thumbprint),
+    nothing: undefined,
+  },
+  'keys.ofOwner': { ask: (store, scope, { agent }) => store.keys.ofOwner(scope, agent.id), nothing: [] },
+  'keys.expired': { ask: (store, scope) => store.keys.expired(scope, start, 10), nothing: [] },
+  'resources.get': {
+    ask: (store, scope, { resource }) => store.resources.get(scope, resource.id),
+    nothing: undefined,
+  },
+  'resources.byIdentifier': {
+    ask: (store, scope, { resource }) => store.resources.byIdentifier(scope, resource.identifier),
+    nothing: undefined,
+  },
+  'resources.list': { ask: (store, scope) => store.resources.list(scope, page), nothing: noItems },
+  'grants.get': { ask: (store, scope, { grant }) => store.grants.get(scope, grant.id), nothing: undefined },
+  'grants.list': { ask: (store, scope) => store.grants.list(scope, page, {}), nothing: noItems },
+  'clients.get': {
+    ask: (store, scope, { client }) => store.clients.get(scope, client.id),
+    nothing: undefined,
+  },
+  'clients.list': { ask: (store, scope) => store.clients.list(scope, page), nothing: noItems },
+  'people.get': { ask: (store, scope, { person }) => store.people.get(scope, person.id), nothing: undefined },
+  'people.byLogin': {
+    ask: (store, scope, { person }) => store.people.byLogin(scope, person.loginKey),
+    nothing: undefined,
+  },
+  'people.list': { ask: (store, scope) => store.people.list(scope, page), nothing: noItems },
+  'oneTimes.peek': {
+    ask: (store, scope, { take }) => store.oneTimes.peek(scope, take.kind, take.key, start),
+    nothing: 'absent',
+  },
+  'facts.caller': {
+    ask: (store, scope, { agent }) => store.facts.caller(scope, agent.id),
+    nothing: undefined,
+  },
+  'facts.resource': {
+    ask: (store, scope, { resource }) => store.facts.resource(scope, resource.identifier),
+    nothing: undefined,
+  },
+  'signals.head': { ask: (store, scope) => store.signals.head(scope), nothing: 0 },
+  'signals.after': { ask: (store, scope) => store.signals.after(scope, 0, 10), nothing: [] },
+  'signals.narrowedSince': { ask: (store, scope) => store.signals.narrowedSince(scope, 0), nothing: [] },
+  'signals.isNarrowed': {
+    ask: (store, scope, { agent }) => store.signals.isNarrowed(scope, [agent.id], 0),
+    nothing: false,
+  },
+  'log.size': { ask: (store, scope) => store.log.size(scope), nothing: 0 },
+  'log.entry': { ask: (store, scope, { event }) => store.log.entry(scope, event), nothing: undefined },
+  'log.range': { ask: (store, scope) => store.log.range(scope, 0, 10), nothing: [] },
+  'log.hashes': { ask: (store, scope) => store.log.hashes(scope, 0, 10), nothing: new Uint8Array(0) },
+  'log.find': {
+    ask: (store, scope, { requestId }) => store.log.find(scope, { requestId }, -1, 10),
+    nothing: [],
+  },
+  'log.tile': { ask: (store, scope) => store.log.tile(scope, 0, 0), nothing: undefined },
+  'log.checkpoint': { ask: (store, scope) => store.log.checkpoint(scope), nothing: undefined },
+  'issuerKeys.list': { ask: (store, scope) => store.issuerKeys.list(scope), nothing: [] },
+  'remembering.recall': {
+    ask: (store, scope, { answer }) => store.remembering.recall(scope, answer.key, start),
+    nothing: undefined,
+  },
+}
+
+/** Methods that write or watch: each has a test of its own below. */
+const tested = ['commit', 'log.publish', 'signals.subscribe']
+
+/** Methods that concern no tenant, or all of them. */
+const global: Readonly<Record<string, string>> = {
+  'tenants.get': 'names the tenant itself',
+  'tenants.list': 'lists all of them, for whoever runs the server',
+  'tenants.ensure': 'makes one',
+  'signals.contactMs': 'tells about the connection',
+  'leases.hold': 'leases belong to the program',
+  'leases.release': 'leases belong to the program',
+  'sweeping.sweep': 'sweeps all of them',
+  'gauges.commit': 'counts all of them',
+  ping: 'tells about the connection',
+  close: 'ends it',
+}
+
+function methodsOf(store: Store): readonly string[] {
+  return Object.entries(store).flatMap(([port, value]) =>
+    typeof value === 'function' ? [port] : Object.keys(value as object).map(method => `${port}.${method}`),
+  )
+}
+
+/** Registers the tests of isolation. */
+export function tenantContract(given: () => Given): void {
+  test('every method of the store has its place in the table of isolation', () => {
+    const known = [...Object.keys(cases), ...tested, ...Object.keys(global)]
+    assert.deepEqual([...methodsOf(given().store)].sort(), known.sort())
+  })
+
+  test('what one tenant holds, another does not see, by any method', async () => {
+    const { store } = given()
+    const [own, other] = [await sceneIn(store), await sceneIn(store)]
+    const seeds = seedsOf()
+    const asked = { ...seeds, event: await plant(own, seeds) }
+    for (const [method, { ask, nothing }] of Object.entries(cases)) {
+      assert.deepEqual(await ask(store, other, asked), nothing, method)
+      assert.notDeepEqual(await ask(store, own, asked), nothing, `${method} finds what is there`)
+      // Also after the owner has brought it into a memory.
+      assert.deepEqual(await ask(store, other, asked), nothing, `${method}, once remembered`)
+    }
+  })
+
+  test('a change of one tenant neither meets nor touches what another holds', async () => {
+    const { store } = given()
+    const [own, other] = [await sceneIn(store), await sceneIn(store)]
+    const seeds = seedsOf()
+    await plant(own, seeds)
+    const { agent, key, person, resource, client } = seeds
+    const refused: readonly [Partial<Change>, string][] = [
+      [{ takes: [seeds.take] }, 'absent'],
+      [{ puts: [{ put: 'agent', value: agent, ifVersion: 1 }] }, 'conflict'],
+      [{ removals: [{ remove: 'resource', id: resource.id, ifVersion: 1 }] }, 'conflict'],
+      [{ removals: [{ remove: 'person', id: person.id, ifVersion: 1 }] }, 'conflict'],
+      [{ removals: [{ remove: 'client', id: client.id, ifVersion: 1 }] }, 'conflict'],
+    ]
+    for (const [change, kind] of refused) assert.equal((await other.commit(change)).kind, kind)
+    await other.done({
+      claims: [seeds.claim],
+      remembers: [{ ...seeds.answer, body: 'other' }],
+      bases: [{ epoch: 0, subjects: [agent.id] }],
+      touches: [{ thumbprint: key.thumbprint, from: 'elsewhere' }],
+    })
+    await other.done({
+      puts: [
+        { put: 'agent', value: { ...agent, name: 'other' }, ifVersion: 0 },
+        { put: 'key', value: key, ifVersion: 0 },
+        { put: 'resource', value: resource, ifVersion: 0 },
+        { put: 'person', value: person, ifVersion: 0 },
+      ],
+      creates: [{ ...seeds.take, value: 'other', expiresAt: start + 60 }],
+    })
+    assert.equal((await own.store.agents.get(own, agent.id))?.name, agent.name)
+    assert.deepEqual(await store.oneTimes.peek(own, 'enrollment', seeds.take.key, start), { value: 'v' })
+    assert.equal((await store.remembering.recall(own, seeds.answer.key, start))?.body, '{}')
+    assert.equal(
+      (await store.keys.ofOwner(own, agent.id)).every(({ use }) => use === null),
+      true,
+    )
+    assert.equal(await store.log.size(own), 1)
+  })
+
+  test('tenants that share a group keep their own indexes, epochs and basis', async () => {
+    const { store } = given()
+    const all = await Promise.all([sceneIn(store), sceneIn(store), sceneIn(store)])
+    const subject = unique()
+    await all[0].done({ signals: [{ subject, kind: 'narrowed' }] })
+    const committed = await Promise.all(
+      Array.from({ length: 30 }, (_, at) => {
+        const bases = [{ epoch: 0, subjects: [subject] }]
+        return (all[at % 3] as Scene).commit({ bases, signals: [{ subject: unique(), kind: 'changed' }] })
+      }),
+    )
+    assert.deepEqual(
+      committed.map(({ kind }) => kind),
+      committed.map((_, at) => (at % 3 === 0 ? 'stale' : 'done')),
+    )
+    assert.deepEqual(await Promise.all(all.map(scene => store.log.size(scene))), [1, 10, 10])
+    assert.deepEqual(await Promise.all(all.map(scene => store.signals.head(scene))), [1, 10, 10])
+  })
+
+  test('publishing and watching keep to their tenant', async () => {
+    const { store } = given()
+    const [own, other] = [await sceneIn(store), await sceneIn(store)]
+    await own.store.log.publish(own, 500, 'own', [])
+    assert.equal(await store.log.publish(other, 1, 'other', []), true)
+    assert.equal((await store.log.checkpoint(own))?.note, 'own')
+    const heard: [string, SignalAt][] = []
+    const stop = store.signals.subscribe((tenant, signals) => {
+      for (const signal of signals) heard.push([tenant, signal])
+    })
+    const subject = unique()
+    await own.done({ signals: [{ subject, kind: 'changed' }] })
+    stop()
+    assert.deepEqual(
+      heard.map(([tenant, signal]) => [tenant, signal.subject]),
+      [[own.tenant, subject]],
+    )
+  })
+
+  test('a tenant is made once, stays as it is, and has its issuer to itself', async () => {
+    const { store } = given()
+    const { tenant } = await sceneIn(store)
+    const made = await store.tenants.get(tenant)
+    assert.deepEqual(made, { id: tenant, issuer: `https://${tenant}.example`, createdAt: start })
+    assert.deepEqual(
+      await store.tenants.ensure({ id: tenant, issuer: 'https://x.example', createdAt: 1 }),
+      made,
+    )
+    assert.ok((await store.tenants.list()).some(({ id }) => id === tenant))
+    const thief = { id: unique() as typeof tenant, issuer: made?.issuer ?? '', createdAt: 1 }
+    await assert.rejects(store.tenants.ensure(thief), isFault)
+    assert.equal(await store.tenants.get(thief.id), undefined)
+  })
+}
