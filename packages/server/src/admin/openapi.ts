@@ -45,7 +45,8 @@ const firstOf = (refusal: string): Code => refusals[refusal]?.[0] ?? 'server_err
 
 /** The document for the API at this URL. */
 export function openapiDocument(server: string): Json {
-  const schemas: Json = { Problem: schemaOf(problem, 'output', {}) }
+  const schemas: Json = {}
+  schemaOf(problem, 'output', schemas)
   const paths: Record<string, Json> = {}
   for (const operation of operations) {
     const path = paths[operation.path] ?? {}

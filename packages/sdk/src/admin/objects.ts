@@ -1,0 +1,309 @@
+// Generated from docs/openapi.json by tools/openapi.ts; never edited. The objects of the management API.
+
+export interface Agent {
+  readonly id: string
+  readonly name: string
+  /** The id of a person, or of the operator */
+  readonly owner: string
+  readonly purpose: string
+  readonly kind: string | null
+  readonly model: string | null
+  readonly provider: string | null
+  readonly version: string | null
+  readonly labels: Readonly<Record<string, string>>
+  readonly status: 'active' | 'suspended' | 'retired'
+  readonly status_reason: string | null
+  readonly status_at: string
+  readonly expires_at: string | null
+  readonly created_at: string
+  readonly updated_at: string
+}
+
+export interface AgentCreate {
+  readonly name: string
+  /** The id or login of a person, or the id of the operator */
+  readonly owner: string
+  readonly purpose: string
+  readonly kind?: string | null
+  readonly model?: string | null
+  readonly provider?: string | null
+  readonly version?: string | null
+  readonly labels?: Readonly<Record<string, string>>
+  readonly expires_at?: string | null
+  /** Public keys; each makes one instance */
+  readonly jwks?: {
+    readonly keys: readonly Readonly<Record<string, unknown>>[]
+  }
+}
+
+export interface AgentUpdate {
+  readonly name?: string
+  /** The id or login of a person, or the id of the operator */
+  readonly owner?: string
+  readonly purpose?: string
+  readonly kind?: string | null
+  readonly model?: string | null
+  readonly provider?: string | null
+  readonly version?: string | null
+  readonly labels?: Readonly<Record<string, string>>
+  readonly expires_at?: string | null
+}
+
+export interface Client {
+  readonly redirect_uris?: readonly string[]
+  readonly grant_types?: readonly ('authorization_code' | 'refresh_token')[]
+  readonly response_types?: readonly 'code'[]
+  readonly application_type?: 'web' | 'native'
+  readonly contacts?: readonly string[]
+  readonly client_uri?: string
+  readonly logo_uri?: string
+  readonly tos_uri?: string
+  readonly policy_uri?: string
+  readonly software_id?: string
+  readonly software_version?: string
+  readonly id: string
+  readonly client_id: string
+  /** Epoch seconds, RFC 7591 §3.2.1 */
+  readonly client_id_issued_at: number
+  readonly client_name: string
+  readonly token_endpoint_auth_method: 'private_key_jwt' | 'none'
+  readonly jwks?: {
+    readonly keys: readonly Readonly<Record<string, unknown>>[]
+  }
+  readonly status: 'active' | 'suspended'
+  readonly status_reason: string | null
+  readonly created_at: string
+  readonly updated_at: string
+}
+
+export interface ClientCreate {
+  readonly redirect_uris?: readonly string[]
+  readonly grant_types?: readonly ('authorization_code' | 'refresh_token')[]
+  readonly response_types?: readonly 'code'[]
+  readonly application_type?: 'web' | 'native'
+  readonly contacts?: readonly string[]
+  readonly client_uri?: string
+  readonly logo_uri?: string
+  readonly tos_uri?: string
+  readonly policy_uri?: string
+  readonly software_id?: string
+  readonly software_version?: string
+  /** private_key_jwt where a jwks is given, none otherwise; there are no shared secrets */
+  readonly token_endpoint_auth_method?: 'private_key_jwt' | 'none'
+  readonly jwks?: {
+    readonly keys: readonly Readonly<Record<string, unknown>>[]
+  }
+  /** Keys behind a URL; refused until it is enforced */
+  readonly jwks_uri?: unknown
+  readonly client_name: string
+}
+
+export interface ClientUpdate {
+  readonly redirect_uris?: readonly string[]
+  readonly grant_types?: readonly ('authorization_code' | 'refresh_token')[]
+  readonly response_types?: readonly 'code'[]
+  readonly application_type?: 'web' | 'native'
+  readonly contacts?: readonly string[]
+  readonly client_uri?: string
+  readonly logo_uri?: string
+  readonly tos_uri?: string
+  readonly policy_uri?: string
+  readonly software_id?: string
+  readonly software_version?: string
+  /** private_key_jwt where a jwks is given, none otherwise; there are no shared secrets */
+  readonly token_endpoint_auth_method?: 'private_key_jwt' | 'none'
+  readonly jwks?: {
+    readonly keys: readonly Readonly<Record<string, unknown>>[]
+  }
+  /** Keys behind a URL; refused until it is enforced */
+  readonly jwks_uri?: unknown
+  readonly client_name?: string
+}
+
+export interface Enrollment {
+  readonly token: string
+  readonly expires_at: string
+  readonly enroll_uri: string
+}
+
+export interface Event {
+  readonly id: string
+  /** Position in the log, from 0 */
+  readonly index: number
+  readonly time: string
+  readonly type: string
+  readonly outcome: 'allowed' | 'refused' | 'failed'
+  readonly reason: string | null
+  /** The agent that it is about; who did it is in the chain */
+  readonly agent: string | null
+  readonly instance: string | null
+  /** Thumbprint of the key that proved the caller */
+  readonly key: string | null
+  readonly person: string | null
+  readonly chain: readonly {
+    readonly sub: string
+    readonly kind: 'person' | 'agent' | 'instance' | 'client'
+  }[]
+  readonly resource: string | null
+  readonly action: string | null
+  readonly decision: Readonly<Record<string, unknown>> | null
+  readonly request_id: string
+  readonly trace_id: string | null
+  readonly peer: string | null
+}
+
+export interface Grant {
+  readonly id: string
+  readonly agent: string
+  readonly resource: string
+  readonly scopes: readonly string[]
+  readonly reason: string
+  readonly status: 'active' | 'expired' | 'revoked'
+  readonly expires_at: string | null
+  readonly created_at: string
+  readonly created_by: string
+  readonly revoked_at: string | null
+}
+
+export interface GrantCreate {
+  readonly agent: string
+  /** The identifier of the resource */
+  readonly resource: string
+  readonly scopes: readonly string[]
+  readonly expires_at?: string | null
+  /** Why; kept in the audit log */
+  readonly reason: string
+  /** A policy condition; refused until it is enforced */
+  readonly condition?: unknown
+  /** RFC 9396 details; refused until it is enforced */
+  readonly authorization_details?: unknown
+}
+
+export interface Instance {
+  readonly id: string
+  readonly agent: string
+  /** By a token of its own, or by an administrator */
+  readonly origin: 'enrolled' | 'registered'
+  readonly created_at: string
+}
+
+export interface IssuerKey {
+  readonly kid: string
+  readonly alg: string
+  readonly state: 'staged' | 'active' | 'retiring' | 'retired'
+  readonly state_at: string
+  readonly created_at: string
+  /** When a staged key begins to sign */
+  readonly activates_at: string
+  /** When the last token it signed has expired */
+  readonly retires_at: string | null
+  readonly jwk: Readonly<Record<string, unknown>> | null
+}
+
+export interface Key {
+  readonly kid: string
+  /** RFC 7638, SHA-256 */
+  readonly thumbprint: string
+  readonly instance: string | null
+  readonly state: 'staged' | 'active' | 'retiring' | 'retired' | 'revoked'
+  readonly state_reason: string | null
+  readonly state_at: string
+  readonly jwk: Readonly<Record<string, unknown>>
+  readonly not_before: string
+  readonly expires_at: string | null
+  readonly created_at: string
+  readonly last_used_at: string | null
+  readonly last_used_from: string | null
+}
+
+export interface KeyCreate {
+  readonly jwk: Readonly<Record<string, unknown>>
+  /** The configured life of a key unless told; null for a key without an end */
+  readonly expires_at?: string | null
+}
+
+export interface Person {
+  readonly id: string
+  readonly login: string
+  readonly name: string | null
+  readonly has_password: boolean
+  readonly status: 'active' | 'suspended'
+  readonly status_reason: string | null
+  readonly created_at: string
+  readonly updated_at: string
+}
+
+export interface PersonCreate {
+  readonly login: string
+  readonly name?: string | null
+  readonly password?: string | null
+}
+
+export interface PersonUpdate {
+  readonly login?: string
+  readonly name?: string | null
+  readonly password?: string | null
+}
+
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail: string
+  /** A row of the error table, see docs/problems.md */
+  readonly code: string
+  readonly spec: string
+  /** Also in x-request-id and in the audit entry */
+  readonly request_id: string
+}
+
+export interface Reason {
+  /** Why; kept in the audit log */
+  readonly reason: string
+}
+
+export interface Resource {
+  readonly id: string
+  readonly identifier: string
+  readonly name: string
+  readonly scopes: readonly {
+    readonly name: string
+    readonly description: string
+    readonly includes: readonly string[]
+    readonly sensitive: boolean
+  }[]
+  readonly introspection_clients: readonly string[]
+  readonly bearer_allowed: boolean
+  readonly created_at: string
+  readonly updated_at: string
+}
+
+export interface ResourceCreate {
+  /** RFC 8707 §2: an absolute URI */
+  readonly identifier: string
+  readonly name: string
+  readonly scopes: readonly {
+    readonly name: string
+    readonly description: string
+    readonly includes?: readonly string[]
+    readonly sensitive?: boolean
+  }[]
+  /** Clients and agents that may introspect tokens for this resource */
+  readonly introspection_clients?: readonly string[]
+  /** Whether tokens without a key binding may be issued for it; no unless told */
+  readonly bearer_allowed?: boolean
+}
+
+export interface ResourceUpdate {
+  readonly name?: string
+  readonly scopes?: readonly {
+    readonly name: string
+    readonly description: string
+    readonly includes?: readonly string[]
+    readonly sensitive?: boolean
+  }[]
+  /** Clients and agents that may introspect tokens for this resource */
+  readonly introspection_clients?: readonly string[]
+  /** Whether tokens without a key binding may be issued for it; no unless told */
+  readonly bearer_allowed?: boolean
+}

@@ -1,0 +1,303 @@
+// Generated from docs/openapi.json by tools/openapi.ts; never edited. What each operation of the management API takes and answers, and where it is.
+
+import type {
+  Agent,
+  AgentCreate,
+  AgentUpdate,
+  Client,
+  ClientCreate,
+  ClientUpdate,
+  Enrollment,
+  Event,
+  Grant,
+  GrantCreate,
+  Instance,
+  IssuerKey,
+  Key,
+  KeyCreate,
+  Person,
+  PersonCreate,
+  PersonUpdate,
+  Reason,
+  Resource,
+  ResourceCreate,
+  ResourceUpdate,
+} from './objects.ts'
+
+export interface Operations {
+  /** Create an agent; without a grant it can do nothing. */
+  'agents.create': { readonly input: { readonly body: AgentCreate }; readonly answer: Agent }
+  /** See an agent. */
+  'agents.get': { readonly input: { readonly params: { readonly id: string } }; readonly answer: Agent }
+  /** List agents in the order of their creation. */
+  'agents.list': {
+    readonly input: {
+      readonly query?: {
+        readonly limit?: string | number
+        readonly after?: string | number
+        readonly owner?: string | number
+        readonly status?: 'active' | 'suspended' | 'retired'
+        readonly name?: string | number
+      }
+    }
+    readonly answer: {
+      readonly items: readonly Agent[]
+      readonly next: string | null
+    }
+  }
+  /** Let a suspended agent obtain tokens again; the old ones stay dead. */
+  'agents.resume': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: Reason }
+    readonly answer: Agent
+  }
+  /** End an agent for ever; it stays resolvable for the audit. */
+  'agents.retire': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: Reason }
+    readonly answer: Agent
+  }
+  /** Stop an agent at once; every token of it is dead. */
+  'agents.suspend': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: Reason }
+    readonly answer: Agent
+  }
+  /** Change what is said about an agent; null clears a member. */
+  'agents.update': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: AgentUpdate }
+    readonly answer: Agent
+  }
+  /** Register another OAuth client. */
+  'clients.create': { readonly input: { readonly body: ClientCreate }; readonly answer: Client }
+  /** Delete another OAuth client; its keys are revoked and its id is never used again. */
+  'clients.delete': {
+    readonly input: { readonly params: { readonly id: string } }
+    readonly answer: undefined
+  }
+  /** See another OAuth client with its keys. */
+  'clients.get': { readonly input: { readonly params: { readonly id: string } }; readonly answer: Client }
+  /** List other OAuth clients in the order of their registration, without their keys. */
+  'clients.list': {
+    readonly input: {
+      readonly query?: { readonly limit?: string | number; readonly after?: string | number }
+    }
+    readonly answer: {
+      readonly items: readonly Client[]
+      readonly next: string | null
+    }
+  }
+  /** Let a suspended client act again. */
+  'clients.resume': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: Reason }
+    readonly answer: Client
+  }
+  /** Suspend another OAuth client at once. */
+  'clients.suspend': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: Reason }
+    readonly answer: Client
+  }
+  /** Change another OAuth client; a new jwks replaces its keys. */
+  'clients.update': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: ClientUpdate }
+    readonly answer: Client
+  }
+  /** Make a single-use token by which one new instance enrols with its own key. */
+  'enrollments.create': {
+    readonly input: { readonly params: { readonly id: string } }
+    readonly answer: Enrollment
+  }
+  /** See one entry of the audit log. */
+  'events.get': { readonly input: { readonly params: { readonly id: string } }; readonly answer: Event }
+  /** Read the audit log in its order. */
+  'events.list': {
+    readonly input: {
+      readonly query?: {
+        readonly agent?: string | number
+        readonly person?: string | number
+        readonly type?: string | number
+        readonly request_id?: string | number
+        readonly since?: string | number
+        readonly until?: string | number
+        readonly limit?: string | number
+        readonly after?: string | number
+      }
+    }
+    readonly answer: {
+      readonly items: readonly Event[]
+      readonly next: string | null
+    }
+  }
+  /** Give an agent the right to ask for scopes of a resource. */
+  'grants.create': { readonly input: { readonly body: GrantCreate }; readonly answer: Grant }
+  /** Take a grant back at once, with every token that rests on it; the record stays for the audit. */
+  'grants.delete': {
+    readonly input: { readonly params: { readonly id: string } }
+    readonly answer: undefined
+  }
+  /** See a grant. */
+  'grants.get': { readonly input: { readonly params: { readonly id: string } }; readonly answer: Grant }
+  /** List grants in the order in which they were given. */
+  'grants.list': {
+    readonly input: {
+      readonly query?: {
+        readonly limit?: string | number
+        readonly after?: string | number
+        readonly agent?: string | number
+        readonly resource?: string | number
+        readonly status?: 'active'
+      }
+    }
+    readonly answer: {
+      readonly items: readonly Grant[]
+      readonly next: string | null
+    }
+  }
+  /** List the instances of an agent. */
+  'instances.list': {
+    readonly input: { readonly params: { readonly id: string } }
+    readonly answer: {
+      readonly items: readonly Instance[]
+      readonly next: string | null
+    }
+  }
+  /** List the keys that sign tokens, with their states and instants, oldest first. */
+  'issuer-keys.list': {
+    readonly input: object
+    readonly answer: {
+      readonly items: readonly IssuerKey[]
+      readonly next: string | null
+    }
+  }
+  /** Stage a successor: published at once, signing after the publication time, its predecessor retired then. */
+  'issuer-keys.rotate': { readonly input: object; readonly answer: IssuerKey }
+  /** Register a public key; it makes a new instance of the agent. */
+  'keys.create': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: KeyCreate }
+    readonly answer: Key
+  }
+  /** See a key of an agent. */
+  'keys.get': {
+    readonly input: { readonly params: { readonly id: string; readonly kid: string } }
+    readonly answer: Key
+  }
+  /** List the keys of an agent with their states and last use. */
+  'keys.list': {
+    readonly input: { readonly params: { readonly id: string } }
+    readonly answer: {
+      readonly items: readonly Key[]
+      readonly next: string | null
+    }
+  }
+  /** Revoke a key at once, with every token that was obtained by it or is bound to it. */
+  'keys.revoke': {
+    readonly input: { readonly params: { readonly id: string; readonly kid: string }; readonly body: Reason }
+    readonly answer: Key
+  }
+  /** Create a person. */
+  'people.create': { readonly input: { readonly body: PersonCreate }; readonly answer: Person }
+  /** Delete a person who owns no agent that lives. */
+  'people.delete': {
+    readonly input: { readonly params: { readonly id: string } }
+    readonly answer: undefined
+  }
+  /** See a person. */
+  'people.get': { readonly input: { readonly params: { readonly id: string } }; readonly answer: Person }
+  /** List people in the order of their creation. */
+  'people.list': {
+    readonly input: {
+      readonly query?: {
+        readonly limit?: string | number
+        readonly after?: string | number
+        readonly login?: string | number
+      }
+    }
+    readonly answer: {
+      readonly items: readonly Person[]
+      readonly next: string | null
+    }
+  }
+  /** Let a suspended person act again. */
+  'people.resume': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: Reason }
+    readonly answer: Person
+  }
+  /** Suspend a person; no new agent can be theirs. */
+  'people.suspend': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: Reason }
+    readonly answer: Person
+  }
+  /** Change a person; null clears a member. */
+  'people.update': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: PersonUpdate }
+    readonly answer: Person
+  }
+  /** Register a protected resource with its scopes. */
+  'resources.create': { readonly input: { readonly body: ResourceCreate }; readonly answer: Resource }
+  /** Delete a protected resource with its grants; the tokens for it are dead. */
+  'resources.delete': {
+    readonly input: { readonly params: { readonly id: string } }
+    readonly answer: undefined
+  }
+  /** See a protected resource. */
+  'resources.get': { readonly input: { readonly params: { readonly id: string } }; readonly answer: Resource }
+  /** List protected resources in the order of their registration. */
+  'resources.list': {
+    readonly input: {
+      readonly query?: {
+        readonly limit?: string | number
+        readonly after?: string | number
+        readonly identifier?: string | number
+      }
+    }
+    readonly answer: {
+      readonly items: readonly Resource[]
+      readonly next: string | null
+    }
+  }
+  /** Change a protected resource; removing a scope ends the tokens for it. */
+  'resources.update': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: ResourceUpdate }
+    readonly answer: Resource
+  }
+}
+
+export const operations = {
+  'agents.create': { method: 'POST', path: '/agents' },
+  'agents.get': { method: 'GET', path: '/agents/{id}' },
+  'agents.list': { method: 'GET', path: '/agents' },
+  'agents.resume': { method: 'POST', path: '/agents/{id}/resume' },
+  'agents.retire': { method: 'POST', path: '/agents/{id}/retire' },
+  'agents.suspend': { method: 'POST', path: '/agents/{id}/suspend' },
+  'agents.update': { method: 'PATCH', path: '/agents/{id}' },
+  'clients.create': { method: 'POST', path: '/clients' },
+  'clients.delete': { method: 'DELETE', path: '/clients/{id}' },
+  'clients.get': { method: 'GET', path: '/clients/{id}' },
+  'clients.list': { method: 'GET', path: '/clients' },
+  'clients.resume': { method: 'POST', path: '/clients/{id}/resume' },
+  'clients.suspend': { method: 'POST', path: '/clients/{id}/suspend' },
+  'clients.update': { method: 'PATCH', path: '/clients/{id}' },
+  'enrollments.create': { method: 'POST', path: '/agents/{id}/enrollments' },
+  'events.get': { method: 'GET', path: '/events/{id}' },
+  'events.list': { method: 'GET', path: '/events' },
+  'grants.create': { method: 'POST', path: '/grants' },
+  'grants.delete': { method: 'DELETE', path: '/grants/{id}' },
+  'grants.get': { method: 'GET', path: '/grants/{id}' },
+  'grants.list': { method: 'GET', path: '/grants' },
+  'instances.list': { method: 'GET', path: '/agents/{id}/instances' },
+  'issuer-keys.list': { method: 'GET', path: '/issuer/keys' },
+  'issuer-keys.rotate': { method: 'POST', path: '/issuer/keys/rotate' },
+  'keys.create': { method: 'POST', path: '/agents/{id}/keys' },
+  'keys.get': { method: 'GET', path: '/agents/{id}/keys/{kid}' },
+  'keys.list': { method: 'GET', path: '/agents/{id}/keys' },
+  'keys.revoke': { method: 'POST', path: '/agents/{id}/keys/{kid}/revoke' },
+  'people.create': { method: 'POST', path: '/people' },
+  'people.delete': { method: 'DELETE', path: '/people/{id}' },
+  'people.get': { method: 'GET', path: '/people/{id}' },
+  'people.list': { method: 'GET', path: '/people' },
+  'people.resume': { method: 'POST', path: '/people/{id}/resume' },
+  'people.suspend': { method: 'POST', path: '/people/{id}/suspend' },
+  'people.update': { method: 'PATCH', path: '/people/{id}' },
+  'resources.create': { method: 'POST', path: '/resources' },
+  'resources.delete': { method: 'DELETE', path: '/resources/{id}' },
+  'resources.get': { method: 'GET', path: '/resources/{id}' },
+  'resources.list': { method: 'GET', path: '/resources' },
+  'resources.update': { method: 'PATCH', path: '/resources/{id}' },
+} as const satisfies Readonly<Record<keyof Operations, { readonly method: string; readonly path: string }>>
