@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { codes } from '@writ/sdk/protocol/fault'
+import { configRows, environmentName } from '../packages/server/src/config.ts'
 import { specifications } from '../test/rfc/requirements/index.ts'
 import { layers } from './layers.ts'
 import { renderSpecs } from './specs.ts'
@@ -22,6 +23,25 @@ const renderProblems = (): string =>
     ]),
   ].join('\n')
 
+const renderConfiguration = (): string => {
+  const rows = Object.entries(configRows).map(([key, { schema, does, because }]) => {
+    const standard = schema.safeParse(undefined).data
+    const shown = standard === undefined || standard === '' ? 'none' : `\`${standard}\``
+    return `| \`${key}\` | \`${environmentName(key)}\` | ${shown} | ${does} | ${because} |`
+  })
+  return [
+    '<!-- Generated from packages/server/src/config.ts by `npm run docs`; edit the table, not this page. -->',
+    '# Configuration',
+    '',
+    'Flags win over the environment, the environment over the file. A configuration that cannot be made safe stops the start.',
+    '',
+    '| key | environment | default | what it does | why somebody would change it |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n')
+}
+
 /** The map, with its table of layers written anew between the marks: those that have files by now. */
 const renderMap = (tree: Tree): string => {
   const standing = Object.entries(layers).filter(([, { at }]) => tree.files.some(file => file.startsWith(at)))
@@ -40,20 +60,20 @@ const renderMap = (tree: Tree): string => {
   return page.replace(/(<!-- layers: .*-->)[\s\S]*(<!-- \/layers -->)/, `$1\n${table}\n$2`)
 }
 
-/** Page → how it is rendered. */
-const pages: Readonly<Record<string, (tree: Tree) => string>> = {
-  'ARCHITECTURE.md': renderMap,
-  'docs/specs.md': tree => renderSpecs(tree, specifications),
-  'docs/problems.md': renderProblems,
-}
+/** Page → what its table says now. */
+const rendered = async (tree: Tree): Promise<Readonly<Record<string, string>>> => ({
+  'ARCHITECTURE.md': renderMap(tree),
+  'docs/configuration.md': renderConfiguration(),
+  'docs/problems.md': renderProblems(),
+  'docs/specs.md': renderSpecs(tree, specifications),
+})
 
 /** Compares each generated page with what its table says now. */
-export const checkDocs = (tree: Tree): Outcome => {
-  const stale = Object.entries(pages).filter(
-    ([page, render]) => !tree.files.includes(page) || tree.read(page) !== render(tree),
-  )
+export const checkDocs = async (tree: Tree): Promise<Outcome> => {
+  const pages = Object.entries(await rendered(tree))
+  const stale = pages.filter(([page, text]) => !tree.files.includes(page) || tree.read(page) !== text)
   return {
-    count: Object.keys(pages).length,
+    count: pages.length,
     unit: 'generated pages',
     problems: stale.map(([page]) => `${page} is stale: npm run docs`),
   }
@@ -61,6 +81,6 @@ export const checkDocs = (tree: Tree): Outcome => {
 
 if (import.meta.main) {
   const root = join(import.meta.dirname, '..')
-  const tree = openTree(root)
-  for (const [page, render] of Object.entries(pages)) writeFileSync(join(root, page), render(tree))
+  const pages = await rendered(openTree(root))
+  for (const [page, text] of Object.entries(pages)) writeFileSync(join(root, page), text)
 }

@@ -58,6 +58,7 @@ const forbidden: [file: string, statement: string, reason: RegExp][] = [
     /past its exports/,
   ],
   ['test/fault/writes.test.ts', `import { x } from '@writ/server/src/store'`, /leads to no layer|may not/],
+  ['tools/docs.ts', `import { x } from '../packages/server/src/compose.ts'`, /past its exports/],
   ['examples/demo/main.ts', `import { x } from '../../tools/tree.ts'`, /examples may not import tools/],
 ]
 
@@ -82,6 +83,7 @@ const allowed: [file: string, statement: string][] = [
   ],
   ['test/rfc/rfc9449.test.ts', `import { createServer } from '@writ/server'`],
   ['test/fault/writes.test.ts', `import { storeContract } from '@writ/server/testing'`],
+  ['tools/docs.ts', `import { configRows } from '../packages/server/src/config.ts'`],
   ['examples/demo/main.ts', `import { Agent } from '@writ/sdk/agent'`],
 ]
 

@@ -7,7 +7,10 @@ const server = 'packages/server/src/'
 const uses = 'context limits sdk/protocol'
 const open = 'sdk/protocol sdk/agent sdk/resource sdk/admin server server/testing'
 
-/** Layer → where it lives and what it may import besides itself (`x:types` means `import type` only). */
+/**
+ * Layer → where it lives and what it may import besides itself: `x:types` through `import type` only, `x:path` from
+ * another package, past its exports.
+ */
 export const layers: Readonly<Record<string, { readonly at: string; readonly may: string }>> = {
   'sdk/protocol': { at: `${sdk}protocol/`, may: '' },
   'sdk/agent': { at: `${sdk}agent/`, may: 'sdk/protocol' },
@@ -35,12 +38,16 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   'vault/sealers': { at: `${server}vault/sealers/`, may: `${uses} domain vault` },
   'vault/rotators': { at: `${server}vault/rotators/`, may: `${uses} domain vault` },
   'approvals/channels': { at: `${server}approvals/channels/`, may: `${uses} domain approvals` },
+  observe: {
+    at: `${server}observe`,
+    may: `${uses} domain:types store:types keys:types audit:types http:types config:types`,
+  },
   limits: { at: `${server}limits.ts`, may: 'sdk/protocol config:types' },
   config: { at: `${server}config.ts`, may: `${uses} domain` },
   compose: { at: `${server}compose`, may: '*' },
   index: { at: `${server}index.ts`, may: `${uses} compose config domain:types store:types keys:types` },
   testing: { at: `${server}testing.ts`, may: `${uses} compose config domain store keys audit` },
-  tools: { at: 'tools/', may: 'test sdk/protocol server' },
+  tools: { at: 'tools/', may: 'test sdk/protocol server config:path' },
   test: { at: 'test/', may: `${open} tools examples` },
   examples: { at: 'examples/', may: open },
   bench: { at: 'bench/', may: open },
@@ -106,9 +113,11 @@ const judge = ({ from, specifier, typeOnly }: Import): string | undefined => {
   const crossing = relative && home(target) !== home(from)
   if (crossing && inPackage)
     return isTest(from) && target.startsWith('test/rfc/') ? undefined : 'leaves its package'
-  if (crossing && target.startsWith('packages/')) return 'enters a package past its exports'
-  if (inPackage && isTest(from) && relative) return undefined
   const may = layers[layer]?.may.split(' ') ?? []
+  if (crossing && target.startsWith('packages/')) {
+    return may.includes(`${to}:path`) ? undefined : 'enters a package past its exports'
+  }
+  if (inPackage && isTest(from) && relative) return undefined
   const allowed =
     to === layer || may.includes('*') || may.includes(to) || (typeOnly && may.includes(`${to}:types`))
   return allowed ? undefined : `${layer} may not import ${to}`
