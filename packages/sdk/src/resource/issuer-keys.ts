@@ -18,18 +18,25 @@ export interface IssuerKeys {
   generation(): number
   /** The key of this id among those known now; undefined also when they are too old to be believed. */
   known(kid: string): VerifyKey | undefined
-  /** The same after asking the issuer once more, where that is due: a key it has just published is found. */
+  /** The ids of the keys known now. */
+  kids(): Iterable<string>
+  /**
+   * The same, after asking the issuer once more as soon as that is due again: a key that it has just published is
+   * found, late rather than never.
+   */
   find(kid: string): Promise<VerifyKey | undefined>
   /** Whether keys have been read recently enough to be believed. */
   isCurrent(): boolean
   /** Whether a cache period has passed since they were read. */
   isDue(): boolean
-  /** Reads them anew where that is due; never throws. */
+  /** Reads them anew, at once or as soon as it is due; together with whoever else asks; never throws. */
   refresh(): Promise<void>
 }
 
-/** Tokens with made-up key ids must not become a flood at the issuer. */
+/** Between two reads, so that tokens with made-up key ids do not become a flood at the issuer. */
 const leastMs = 3000
+/** How many requests wait for the next read; more with unknown keys are refused at once. */
+const mostWaiting = 1000
 /** How many cache periods keys are believed without a successful read. */
 const patience = 5
 const maxKeys = 64
@@ -41,6 +48,7 @@ export function issuerKeys(options: IssuerKeysOptions): IssuerKeys {
   let readAt = Number.NEGATIVE_INFINITY
   let triedAt = Number.NEGATIVE_INFINITY
   let inFlight: Promise<void> | undefined
+  let waiting = 0
 
   const isCurrent = (): boolean => {
     const place = options.locate()
@@ -61,27 +69,38 @@ export function issuerKeys(options: IssuerKeysOptions): IssuerKeys {
     }
   }
 
-  const refresh = async (): Promise<void> => {
+  const refresh = (): Promise<void> => {
     const place = options.locate()
-    if (place === undefined || options.signal.aborted) return
-    if (inFlight === undefined && clock.steadyMs() - triedAt >= leastMs) {
-      inFlight = read(place.jwksUri).finally(() => {
-        inFlight = undefined
-      })
-    }
-    await inFlight
+    if (place === undefined || options.signal.aborted) return Promise.resolve()
+    inFlight ??= readWhenDue(place).finally(() => {
+      inFlight = undefined
+    })
+    return inFlight
+  }
+
+  const readWhenDue = async (place: {
+    readonly jwksUri: string
+    readonly cacheMs: number
+  }): Promise<void> => {
+    const waitMs = triedAt + Math.min(leastMs, place.cacheMs) - clock.steadyMs()
+    if (waitMs > 0) await new Promise<void>(resolve => void setTimeout(resolve, waitMs).unref())
+    await read(place.jwksUri)
   }
 
   return {
     generation: () => generation,
     known,
+    kids: () => keys.keys(),
     isCurrent,
     isDue: () => clock.steadyMs() - readAt > (options.locate()?.cacheMs ?? Number.POSITIVE_INFINITY),
     refresh,
     async find(kid) {
       const key = known(kid)
-      if (key !== undefined) return key
-      await refresh()
+      if (key !== undefined || waiting >= mostWaiting) return key
+      waiting += 1
+      await refresh().finally(() => {
+        waiting -= 1
+      })
       return known(kid)
     },
   }

@@ -1,4 +1,5 @@
 // The line to the issuer: its keys and its ends, found by discovery, followed together, believed only while recent.
+import { subjectDigest } from '../protocol/revocation.ts'
 import type { Clock } from './clock.ts'
 import { discover, type IssuerPlaces } from './discovery.ts'
 import { type IssuerKeys, issuerKeys } from './issuer-keys.ts'
@@ -61,6 +62,14 @@ export function linkToIssuer(options: IssuerLinkOptions): IssuerLink {
     clock,
     rememberMs: options.rememberSeconds * 1000,
     onTrouble,
+  })
+  // A key that stopped signing has a successor, whose tokens are on their way.
+  let supersededAt = 0
+  revocations.onMove(() => {
+    const endedAt = [...keys.kids()].map(kid => revocations.endedAt(subjectDigest(`issuer-key:${kid}`)) ?? 0)
+    const latest = Math.max(0, ...endedAt)
+    if (latest > supersededAt) void keys.refresh()
+    supersededAt = Math.max(supersededAt, latest)
   })
   // A key that the issuer takes back is let go without waiting for a token that it signed.
   const rereading = setInterval(() => {

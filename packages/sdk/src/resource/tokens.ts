@@ -62,7 +62,7 @@ export function createTokens(options: TokensOptions): Tokens {
     if (!isTyp(jws.header.typ, 'at+jwt')) throw invalid('typ')
     const kid = jws.header.kid
     if (kid === undefined) throw invalid('no_kid')
-    const key = keys.known(kid) ?? (await keys.find(kid))
+    const key = await keys.find(kid)
     if (key === undefined) {
       if (!keys.isCurrent()) throw unavailable('no_keys')
       throw invalid('unknown_key')

@@ -47,13 +47,14 @@ export interface IssuerOptions {
   readonly heartbeatSeconds?: number
   readonly stalenessSeconds?: number
   readonly path?: string
+  readonly keysCacheSeconds?: number
 }
 
 export const kidOf = (key: KeyPair): string => key.verify.jkt
 
 /** Starts an issuer that answers on a free port of loopback. */
 export async function startIssuer(options: IssuerOptions = {}): Promise<IssuerFixture> {
-  const { heartbeatSeconds = 0.2, stalenessSeconds = 5, path = '' } = options
+  const { heartbeatSeconds = 0.2, stalenessSeconds = 5, path = '', keysCacheSeconds = 60 } = options
   const streams = new Set<ServerResponse>()
   const narrowings: Narrowing[] = []
   const asked = new Map<string, number>()
@@ -85,7 +86,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<IssuerFi
     [`${path}/limits`]: () => ({
       heartbeat_seconds: heartbeatSeconds,
       staleness_seconds: stalenessSeconds,
-      jwks_cache_seconds: 60,
+      jwks_cache_seconds: keysCacheSeconds,
     }),
     [`${path}/jwks`]: () => ({
       keys: fixture.published.map(({ kid, key }) => ({ ...key.verify.jwk, kid, use: 'sig' })),
