@@ -38,7 +38,12 @@ export async function authority(t: TestContext, options: AuthorityOptions = {}):
     rateLimits: 'off',
     ...options,
     issuer: given,
-    around: { clockMs: nowMs, observer, ...options.around },
+    around: {
+      clockMs: nowMs,
+      observer,
+      log: (level, _facts, error) => void (level === 'error' && bugs.push(error)),
+      ...options.around,
+    },
   })
   t.after(async () => {
     await server.close()

@@ -58,7 +58,10 @@ export class Party {
   }
 
   /** A DPoP proof for a path below the issuer, or for a whole URL. */
-  proof(path: string, options: { method?: string; accessToken?: string; nonce?: string; key?: SignKey; iat?: number } = {}): string {
+  proof(
+    path: string,
+    options: { method?: string; accessToken?: string; nonce?: string; key?: SignKey; iat?: number } = {},
+  ): string {
     const { method = 'POST', key = this.key, iat = this.now, ...rest } = options
     const uri = path.startsWith('http') ? path : `${this.issuer}${path}`
     return createProof({ key, method, uri, nowSeconds: iat, ...rest })
@@ -67,7 +70,11 @@ export class Party {
   /** The newest nonce of the token endpoint. */
   async nonce(): Promise<string> {
     if (this.#nonce === undefined) {
-      const answer = await this.post('/token', { grant_type: 'client_credentials' }, { dpop: this.proof('/token') })
+      const answer = await this.post(
+        '/token',
+        { grant_type: 'client_credentials' },
+        { dpop: this.proof('/token') },
+      )
       this.#nonce = answer.headers.get('dpop-nonce') ?? undefined
     }
     if (this.#nonce === undefined) throw new Error('the token endpoint gave no nonce')
@@ -75,7 +82,11 @@ export class Party {
   }
 
   /** Posts a form. An array repeats its parameter. */
-  async post(path: string, form: Record<string, string | readonly string[]>, headers: Record<string, string> = {}): Promise<Answer> {
+  async post(
+    path: string,
+    form: Record<string, string | readonly string[]>,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
     const body = new URLSearchParams()
     for (const [name, value] of Object.entries(form)) for (const one of [value].flat()) body.append(name, one)
     return answerOf(
@@ -88,7 +99,10 @@ export class Party {
   }
 
   /** A token request as a good client makes it; `form` and `headers` replace members. */
-  async tokenRequest(form: Record<string, string | readonly string[]> = {}, headers: Record<string, string> = {}): Promise<Answer> {
+  async tokenRequest(
+    form: Record<string, string | readonly string[]> = {},
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
     const answer = await this.post(
       '/token',
       {
@@ -111,7 +125,12 @@ export class Party {
   }
 
   /** Calls the management API with a token for all of it, kept as long as it works. */
-  async manage(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  async manage(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Answer> {
     const audience = `${this.issuer}/api/v1`
     const token = this.#tokens.get(audience) ?? (await this.token(audience, 'writ:*'))
     this.#tokens.set(audience, token)
@@ -121,7 +140,11 @@ export class Party {
   }
 
   /** One call with a token and a fresh proof of this party's key. */
-  async call(method: string, url: string, request: { token: string; body?: unknown; headers?: Record<string, string> }): Promise<Answer> {
+  async call(
+    method: string,
+    url: string,
+    request: { token: string; body?: unknown; headers?: Record<string, string> },
+  ): Promise<Answer> {
     const proof = this.proof(url.split('?', 1)[0] as string, { method, accessToken: request.token })
     return answerOf(
       await this.#fetch(url, {

@@ -1,18 +1,23 @@
 // The composition root: the only file that knows every adapter. It opens and joins; closing goes the way back.
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { boundedCache } from '@writ/sdk/protocol/bounded-cache'
 import { keyCache } from '@writ/sdk/protocol/jwk'
 import { bootstrap } from './admin/bootstrap.ts'
-import { auditLoops, auditVerifierKey, createCheckpoints } from './audit/checkpoint.ts'
+import { auditLoops, auditVerifierKey, type Checkpoints, createCheckpoints } from './audit/checkpoint.ts'
 import { createNoise } from './audit/noise.ts'
+import { rotationOf, startBackground } from './compose/background.ts'
 import { founderOf } from './compose/operator-file.ts'
+import type { Surroundings } from './compose/surroundings.ts'
 import { type Config, ConfigProblem } from './config.ts'
 import type { Ctx } from './context.ts'
 import { defaultTenant, type Tenant } from './domain/tenant.ts'
 import { adminRoutes } from './http/admin.ts'
 import { type Connection, createApp, type Observer } from './http/app.ts'
+import { auditRoutes } from './http/audit.ts'
 import { discoveryRoutes, documentRoutes } from './http/discovery.ts'
+import { healthRoutes } from './http/health.ts'
 import { instanceRoutes } from './http/instances.ts'
 import { listen } from './http/listen.ts'
 import { oauthRoutes } from './http/oauth.ts'
@@ -23,21 +28,12 @@ import { followKeys } from './keys/follow.ts'
 import type { Keys } from './keys/keys.ts'
 import { openKeyFile } from './keys/providers/key-file.ts'
 import { openKeys } from './keys/providers/local.ts'
-import { decideRotation, ensureKeys, type RotationSettings } from './keys/rotation.ts'
+import { decideRotation, ensureKeys } from './keys/rotation.ts'
 import type { Sealer } from './keys/sealer.ts'
-import { maxTokenSeconds } from './limits.ts'
+import { createMetrics, type Metrics } from './observe/metrics.ts'
+import type { VerifiedTokens } from './protocol/access.ts'
 import { openStore } from './store/sql/open.ts'
 import type { Store } from './store/store.ts'
-import { type LoopDeps, loopMemory, loops } from './work/loops.ts'
-import { type Runner, startRunner } from './work/runner.ts'
-
-/** What the outside world is to the server; a test hands in its own. */
-export interface Surroundings {
-  /** Epoch milliseconds. */
-  readonly clockMs: () => number
-  readonly randomBytes: (length: number) => Uint8Array
-  readonly observer: Observer
-}
 
 /** A server that is joined together and answers, without a socket of its own. */
 export interface Composed {
@@ -54,10 +50,12 @@ const sealPath = (config: Config): string => join(config.data, 'seal.key')
 
 export async function compose(config: Config, issuer: string, around: Surroundings): Promise<Composed> {
   mkdirSync(config.data, { recursive: true, mode: 0o700 })
-  const store = await openStore(databaseOf(config), {
+  const metrics = createMetrics()
+  const opened = await openStore(databaseOf(config), {
     randomBytes: around.randomBytes,
-    onError: error => around.observer.bug(error, 'store'),
+    onError: error => around.log('error', { part: 'store' }, error),
   })
+  const store = metrics.counted(opened)
   try {
     const tenant = await standingTenant(store, issuer, around)
     const ctx = startingContext(tenant, around)
@@ -66,7 +64,7 @@ export async function compose(config: Config, issuer: string, around: Surroundin
     await ensureKeys(ctx, { store, keys })
     const { randomBytes } = around
     await bootstrap(ctx, { store, randomBytes }, () => founderOf(config.data, issuer, randomBytes))
-    return joined(config, { tenant, store, keys }, around)
+    return joined(config, { tenant, store, keys, metrics }, around)
   } catch (error) {
     await store.close()
     throw error
@@ -87,7 +85,10 @@ async function standingTenant(store: Store, issuer: string, around: Surroundings
     createdAt: Math.floor(around.clockMs() / 1000),
   })
   if (tenant.issuer !== issuer) {
-    throw new ConfigProblem('issuer', `the data belongs to ${tenant.issuer}; start with that issuer, or with another folder or database`)
+    throw new ConfigProblem(
+      'issuer',
+      `the data belongs to ${tenant.issuer}; start with that issuer, or with another folder or database`,
+    )
   }
   return tenant
 }
@@ -115,9 +116,11 @@ interface Parts {
   readonly tenant: Tenant
   readonly store: Store
   readonly keys: Keys
+  readonly metrics: Metrics
 }
 
-function joined(config: Config, { tenant, store, keys }: Parts, around: Surroundings): Composed {
+function joined(config: Config, parts: Parts, around: Surroundings): Composed {
+  const { tenant, store, keys, metrics } = parts
   const closing = new AbortController()
   const limited = config.rateLimits === 'on'
   const callers = limited ? rateLimiter(config.ratePerSecond) : unlimited
@@ -142,15 +145,16 @@ function joined(config: Config, { tenant, store, keys }: Parts, around: Surround
       deps,
       rates: limited ? rateLimiter(config.ratePerSecond) : unlimited,
       trustedProxies: new Set(config.trustedProxies.split(/[ ,]+/).filter(Boolean)),
-      observer: around.observer,
+      observer: counting(around.observer, metrics),
       clockMs: around.clockMs,
     },
-    routesOf(config, { tenant, store, keys }),
+    routesOf(config, parts, checkpoints),
   )
-  const unfollow = followKeys(store.signals, keys, error => around.observer.bug(error, 'keys'))
+  metrics.watch({ store, checkpoints, keys, tenants: () => store.tenants.list(), clockMs: around.clockMs })
+  const unfollow = followKeys(store.signals, keys, error => around.log('error', { part: 'keys' }, error))
   const { checkpointSeconds, noiseSeconds } = config
   const auditing = auditLoops({ checkpoints, noise, checkpointSeconds, noiseSeconds })
-  const runner = background(config, { tenant, store, keys }, { around, auditing })
+  const runner = startBackground(config, { ...parts, around, auditing })
   return {
     issuer: tenant.issuer,
     store,
@@ -168,66 +172,36 @@ function joined(config: Config, { tenant, store, keys }: Parts, around: Surround
 /** Keys of callers kept imported: beyond it the longest unused are imported again when they come. */
 const importedKeysKept = 20_000
 
-function routesOf(config: Config, { tenant, store, keys }: Parts): readonly Route[] {
+function counting(observer: Observer, metrics: Metrics): Observer {
+  return {
+    request(line) {
+      metrics.request(line)
+      observer.request(line)
+    },
+    bug: observer.bug,
+  }
+}
+
+/** Tokens kept verified at once by the audit and metrics pages: their readers are few. */
+const readersKept = 256
+
+function routesOf(
+  config: Config,
+  { tenant, store, keys, metrics }: Parts,
+  checkpoints: Checkpoints,
+): readonly Route[] {
   const settings = rotationOf(config)
+  const verifiedTokens: VerifiedTokens = boundedCache(readersKept)
   const routes = [
     ...oauthRoutes,
     ...instanceRoutes,
     revocationsRoute,
     ...adminRoutes({ planRotation: ctx => decideRotation(ctx, { store, keys, settings }, {}) }),
+    ...auditRoutes({ checkpoints, verifiedTokens }),
+    ...healthRoutes({ metrics: metrics.page, verifiedTokens }),
     ...documentRoutes,
   ]
   return [...routes, ...discoveryRoutes(new URL(tenant.issuer).pathname.replace(/\/$/, ''), routes)]
-}
-
-function rotationOf(config: Config): RotationSettings {
-  return {
-    publishSeconds: config.issuerKeyPublishSeconds,
-    rotateSeconds: null,
-    tokenSeconds: config.accessTokenSeconds,
-    skewSeconds: config.clockSkewSeconds,
-  }
-}
-
-interface Background {
-  readonly around: Surroundings
-  readonly auditing: ReturnType<typeof auditLoops>
-}
-
-function background(config: Config, { store, keys }: Parts, { around, auditing }: Background): Runner {
-  const rememberSeconds = maxTokenSeconds + config.assertionSeconds + config.clockSkewSeconds
-  const deps: LoopDeps = {
-    store,
-    keys,
-    rotation: rotationOf(config),
-    memory: loopMemory(rememberSeconds, () => performance.now() / 1000),
-    signalSeconds: maxTokenSeconds + 60,
-  }
-  return startRunner({
-    loops: [...loops, ...auditing],
-    deps,
-    leases: store.leases,
-    holder: randomUUID(),
-    tenants: () => store.tenants.list(),
-    nowMs: around.clockMs,
-    log: (level, facts, error) => (level === 'error' ? around.observer.bug(error, String(facts['loop'])) : undefined),
-  })
-}
-
-/** The surroundings of a real process. */
-export function realSurroundings(observer: Observer): Surroundings {
-  return { clockMs: Date.now, randomBytes: pooledRandomBytes(), observer }
-}
-
-/** Strong randomness in small pieces from a larger reading: one call into the system for hundreds of identifiers. */
-function pooledRandomBytes(): (length: number) => Uint8Array {
-  let pool = Buffer.alloc(0)
-  return length => {
-    if (length > pool.length) pool = randomBytes(Math.max(4096, length))
-    const piece = pool.subarray(0, length)
-    pool = pool.subarray(length)
-    return piece
-  }
 }
 
 /** A server with a socket. */

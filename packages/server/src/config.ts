@@ -15,38 +15,137 @@ interface Row<S extends z.ZodType> {
 const row = <S extends z.ZodType>(schema: S, does: string, because: string, secret?: true): Row<S> =>
   secret ? { schema, does, because, secret } : { schema, does, because }
 
-const seconds = (min: number, max: number, standard: number) => z.coerce.number().int().min(min).max(max).default(standard)
+const seconds = (min: number, max: number, standard: number) =>
+  z.coerce.number().int().min(min).max(max).default(standard)
 const onOff = (standard: 'on' | 'off') => z.enum(['on', 'off']).default(standard)
 
 export const configRows = {
   host: row(z.string().min(1).default('127.0.0.1'), 'The address to listen on.', 'To serve other machines.'),
-  port: row(z.coerce.number().int().min(0).max(65535).default(8455), 'The port to listen on; 0 takes a free one.', 'When the port is taken.'),
-  data: row(z.string().min(1).default('.writ'), 'The folder for the database, the sealing key and the operator file.', 'To keep data elsewhere.'),
-  issuer: row(z.string().max(512).optional(), 'The issuer identifier that clients see.', 'Behind a reverse proxy or under a name.'),
-  databaseUrl: row(z.string().max(2048).optional(), 'A PostgreSQL URL; without it the embedded database is used.', 'To run several nodes.', true),
-  logLevel: row(z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info'), 'How much is logged.', 'To see more, or less.'),
+  port: row(
+    z.coerce.number().int().min(0).max(65535).default(8455),
+    'The port to listen on; 0 takes a free one.',
+    'When the port is taken.',
+  ),
+  data: row(
+    z.string().min(1).default('.writ'),
+    'The folder for the database, the sealing key and the operator file.',
+    'To keep data elsewhere.',
+  ),
+  issuer: row(
+    z.string().max(512).optional(),
+    'The issuer identifier that clients see.',
+    'Behind a reverse proxy or under a name.',
+  ),
+  databaseUrl: row(
+    z.string().max(2048).optional(),
+    'A PostgreSQL URL; without it the embedded database is used.',
+    'To run several nodes.',
+    true,
+  ),
+  logLevel: row(
+    z.enum(['silent', 'error', 'warn', 'info', 'debug']).default('info'),
+    'How much is logged.',
+    'To see more, or less.',
+  ),
   rateLimits: row(onOff('on'), 'Whether callers and addresses are limited.', 'Off for load tests only.'),
-  ratePerSecond: row(seconds(1, 1_000_000, 200), 'Requests a second that one caller or address may make on average.', 'For busy clients behind one address.'),
-  trustedProxies: row(z.string().default(''), 'Addresses, separated by spaces, whose X-Forwarded-For is believed.', 'Behind a reverse proxy.'),
-  maxBodyBytes: row(seconds(1024, 1_048_576, 65_536), 'The largest request body in bytes.', 'For very large resource definitions.'),
-  accessTokenSeconds: row(seconds(5, 900, 300), 'How long an access token lives.', 'To trade round trips for a smaller window of misuse.'),
-  assertionSeconds: row(seconds(30, 600, 300), 'How far ahead a client assertion may expire.', 'For clients with bad clocks.'),
-  clockSkewSeconds: row(seconds(0, 60, 5), 'How far clocks of others may disagree with ours.', 'For clients with bad clocks.'),
-  dpopNonce: row(z.enum(['required', 'optional']).default('required'), 'Whether the token endpoint demands a nonce of ours in DPoP proofs.', 'For clients that cannot answer nonces.'),
+  ratePerSecond: row(
+    seconds(1, 1_000_000, 200),
+    'Requests a second that one caller or address may make on average.',
+    'For busy clients behind one address.',
+  ),
+  trustedProxies: row(
+    z.string().default(''),
+    'Addresses, separated by spaces, whose X-Forwarded-For is believed.',
+    'Behind a reverse proxy.',
+  ),
+  maxBodyBytes: row(
+    seconds(1024, 1_048_576, 65_536),
+    'The largest request body in bytes.',
+    'For very large resource definitions.',
+  ),
+  accessTokenSeconds: row(
+    seconds(5, 900, 300),
+    'How long an access token lives.',
+    'To trade round trips for a smaller window of misuse.',
+  ),
+  assertionSeconds: row(
+    seconds(30, 600, 300),
+    'How far ahead a client assertion may expire.',
+    'For clients with bad clocks.',
+  ),
+  clockSkewSeconds: row(
+    seconds(0, 60, 5),
+    'How far clocks of others may disagree with ours.',
+    'For clients with bad clocks.',
+  ),
+  dpopNonce: row(
+    z.enum(['required', 'optional']).default('required'),
+    'Whether the token endpoint demands a nonce of ours in DPoP proofs.',
+    'For clients that cannot answer nonces.',
+  ),
   dpopProofSeconds: row(seconds(5, 300, 60), 'How old a DPoP proof may be.', 'For clients with bad clocks.'),
-  enrollmentSeconds: row(seconds(10, 3600, 600), 'How long an enrolment token may be used.', 'For slow deployments.'),
-  agentKeySeconds: row(seconds(10, 31_536_000, 604_800), 'How long an enrolled key lives before its agent has to rotate it.', 'To rotate more or less often.'),
-  keyOverlapSeconds: row(seconds(1, 86_400, 300), 'How long the predecessor of a rotated agent key stays good.', 'For agents that pause for long.'),
-  issuerKeyPublishSeconds: row(seconds(1, 86_400, 120), 'How long a new issuer key is published before it signs.', 'When verifiers cache the JWKS for longer.'),
-  jwksCacheSeconds: row(seconds(1, 86_400, 60), 'How long verifiers may cache the JWKS.', 'To trade requests for faster rotation.'),
-  revocationHeartbeatSeconds: row(seconds(1, 5, 1), 'How often the revocation stream shows that it lives.', 'For very many verifiers.'),
-  stalenessSeconds: row(seconds(2, 60, 5), 'After how long without contact a verifier denies.', 'To ride out longer outages.'),
-  checkpointSeconds: row(seconds(1, 60, 5), 'How often the audit log publishes a signed checkpoint.', 'For fewer, larger steps.'),
-  noiseSeconds: row(seconds(1, 300, 10), 'How often refused anonymous requests are summed up in the audit log.', 'For finer or coarser counts.'),
-  tlsCert: row(z.string().optional(), 'A PEM file with the certificate chain.', 'To serve TLS without a proxy.'),
+  enrollmentSeconds: row(
+    seconds(10, 3600, 600),
+    'How long an enrolment token may be used.',
+    'For slow deployments.',
+  ),
+  agentKeySeconds: row(
+    seconds(10, 31_536_000, 604_800),
+    'How long an enrolled key lives before its agent has to rotate it.',
+    'To rotate more or less often.',
+  ),
+  keyOverlapSeconds: row(
+    seconds(1, 86_400, 300),
+    'How long the predecessor of a rotated agent key stays good.',
+    'For agents that pause for long.',
+  ),
+  issuerKeySeconds: row(
+    seconds(10, 31_536_000, 2_592_000),
+    'After how long the key that signs tokens is rotated by itself.',
+    'To rotate more or less often.',
+  ),
+  issuerKeyPublishSeconds: row(
+    seconds(1, 86_400, 120),
+    'How long a new issuer key is published before it signs.',
+    'When verifiers cache the JWKS for longer.',
+  ),
+  jwksCacheSeconds: row(
+    seconds(1, 86_400, 60),
+    'How long verifiers may cache the JWKS.',
+    'To trade requests for faster rotation.',
+  ),
+  revocationHeartbeatSeconds: row(
+    seconds(1, 5, 1),
+    'How often the revocation stream shows that it lives.',
+    'For very many verifiers.',
+  ),
+  stalenessSeconds: row(
+    seconds(2, 60, 5),
+    'After how long without contact a verifier denies.',
+    'To ride out longer outages.',
+  ),
+  checkpointSeconds: row(
+    seconds(1, 60, 5),
+    'How often the audit log publishes a signed checkpoint.',
+    'For fewer, larger steps.',
+  ),
+  noiseSeconds: row(
+    seconds(1, 300, 10),
+    'How often refused anonymous requests are summed up in the audit log.',
+    'For finer or coarser counts.',
+  ),
+  tlsCert: row(
+    z.string().optional(),
+    'A PEM file with the certificate chain.',
+    'To serve TLS without a proxy.',
+  ),
   tlsKey: row(z.string().optional(), 'A PEM file with the private key.', 'To serve TLS without a proxy.'),
   tlsSelfSigned: row(onOff('off'), 'Serve TLS with a certificate made at start.', 'For trials.'),
-  shutdownSeconds: row(seconds(1, 60, 4), 'How long open requests may take after a stop signal.', 'For slow clients.'),
+  shutdownSeconds: row(
+    seconds(1, 60, 4),
+    'How long open requests may take after a stop signal.',
+    'For slow clients.',
+  ),
 } as const
 
 type Rows = typeof configRows
@@ -83,7 +182,8 @@ export function readConfig(
 ): Effective {
   const fromFile = file === undefined ? {} : readFile(file)
   for (const key of Object.keys(fromFile)) {
-    if (!(key in configRows)) throw new ConfigProblem(key, `is not a configuration key; see docs/configuration.md`)
+    if (!(key in configRows))
+      throw new ConfigProblem(key, `is not a configuration key; see docs/configuration.md`)
   }
   const config: Record<string, unknown> = {}
   const sources: Record<string, Source> = {}
@@ -93,7 +193,10 @@ export function readConfig(
       ['environment', environment[environmentName(key)] || undefined],
       ['file', fromFile[key]],
     ]
-    const [source, value] = candidates.find(([, given]) => given !== undefined) ?? ['default' as const, undefined]
+    const [source, value] = candidates.find(([, given]) => given !== undefined) ?? [
+      'default' as const,
+      undefined,
+    ]
     const parsed = schema.safeParse(value)
     if (!parsed.success) {
       throw new ConfigProblem(key, `${parsed.error.issues[0]?.message ?? 'is not valid'} (from ${source})`)
@@ -115,7 +218,8 @@ function readFile(path: string): Record<string, unknown> {
   }
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>
   } catch (cause) {
     throw new ConfigProblem('config', `the file ${path} is not JSON: ${(cause as Error).message}`)
   }
@@ -127,7 +231,10 @@ function refuseUnsafe(config: Config): void {
   const loopback = isLoopbackHost(config.host)
   const tls = config.tlsCert !== undefined || config.tlsSelfSigned === 'on'
   if ((config.tlsCert === undefined) !== (config.tlsKey === undefined)) {
-    throw new ConfigProblem(config.tlsCert === undefined ? 'tlsCert' : 'tlsKey', 'certificate and key go together; give both')
+    throw new ConfigProblem(
+      config.tlsCert === undefined ? 'tlsCert' : 'tlsKey',
+      'certificate and key go together; give both',
+    )
   }
   if (config.tlsCert !== undefined && config.tlsSelfSigned === 'on') {
     throw new ConfigProblem('tlsSelfSigned', 'a certificate is given already; leave one of the two')
@@ -135,17 +242,26 @@ function refuseUnsafe(config: Config): void {
   if (config.issuer !== undefined) checkIssuer(config.issuer)
   // Tokens and proofs in clear on a network can be taken; only TLS here or in a proxy that is named makes that safe.
   if (!loopback && !tls && config.trustedProxies === '') {
-    throw new ConfigProblem('host', `${config.host} is reachable by others without TLS; give --tls-cert and --tls-key, or name the TLS proxy in trustedProxies`)
+    throw new ConfigProblem(
+      'host',
+      `${config.host} is reachable by others without TLS; give --tls-cert and --tls-key, or name the TLS proxy in trustedProxies`,
+    )
   }
   if (!loopback && config.issuer === undefined) {
-    throw new ConfigProblem('issuer', `is needed when listening on ${config.host}: clients must know under which URL`)
+    throw new ConfigProblem(
+      'issuer',
+      `is needed when listening on ${config.host}: clients must know under which URL`,
+    )
   }
   if (!loopback && config.rateLimits === 'off') {
     throw new ConfigProblem('rateLimits', 'may be off on a loopback address only')
   }
   // A verifier that caches the JWKS longer than a key is staged would meet tokens of a key it has never seen.
   if (config.issuerKeyPublishSeconds < config.jwksCacheSeconds) {
-    throw new ConfigProblem('issuerKeyPublishSeconds', `must be at least jwksCacheSeconds (${config.jwksCacheSeconds})`)
+    throw new ConfigProblem(
+      'issuerKeyPublishSeconds',
+      `must be at least jwksCacheSeconds (${config.jwksCacheSeconds})`,
+    )
   }
   if (config.stalenessSeconds < 2 * config.revocationHeartbeatSeconds) {
     throw new ConfigProblem('stalenessSeconds', 'must span at least two heartbeats of the revocation stream')
@@ -156,12 +272,16 @@ function refuseUnsafe(config: Config): void {
 function checkIssuer(issuer: string): void {
   if (!URL.canParse(issuer)) throw new ConfigProblem('issuer', 'is not a URL')
   const url = new URL(issuer)
-  if (!isSecureUrl(issuer)) throw new ConfigProblem('issuer', 'must be https; http is for loopback addresses only')
+  if (!isSecureUrl(issuer))
+    throw new ConfigProblem('issuer', 'must be https; http is for loopback addresses only')
   if (url.search || url.hash || url.username || url.password) {
     throw new ConfigProblem('issuer', 'must have no query, fragment or user')
   }
   if (issuer.endsWith('/') || (url.pathname === '/' ? url.origin : url.origin + url.pathname) !== issuer) {
-    throw new ConfigProblem('issuer', `must be written in its canonical form: ${(url.origin + url.pathname).replace(/\/+$/, '')}`)
+    throw new ConfigProblem(
+      'issuer',
+      `must be written in its canonical form: ${(url.origin + url.pathname).replace(/\/+$/, '')}`,
+    )
   }
 }
 

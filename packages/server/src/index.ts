@@ -1,17 +1,18 @@
 // The public API of the server package: an authority in this process, with or without a socket.
-import { type Composed, compose, realSurroundings, type Surroundings } from './compose.ts'
+
+import { quietSurroundings, type Surroundings } from './compose/surroundings.ts'
+import { type Composed, compose } from './compose.ts'
 import { type Config, readConfig } from './config.ts'
 
+export type { Surroundings } from './compose/surroundings.ts'
+export type { Composed } from './compose.ts'
 export { type Config, ConfigProblem } from './config.ts'
-export type { Composed, Surroundings } from './compose.ts'
 
 /** Any of the configuration keys; what is left out takes its default. The environment is not read. */
 export type ServerOptions = { readonly [K in keyof Config]?: Config[K] | undefined } & {
   /** What the server sees of the world; left out, it sees the real one. */
   readonly around?: Partial<Surroundings>
 }
-
-const silent = { request: () => {}, bug: () => {} }
 
 /**
  * An authority that answers `fetch`, for tests and for embedding. Throws ConfigProblem where the options cannot be made
@@ -24,5 +25,5 @@ const silent = { request: () => {}, bug: () => {} }
 export async function createServer({ around, ...options }: ServerOptions = {}): Promise<Composed> {
   const { config } = readConfig(options, {})
   const issuer = config.issuer ?? `http://127.0.0.1:${config.port}`
-  return compose(config, issuer, { ...realSurroundings(silent), ...around })
+  return compose(config, issuer, { ...quietSurroundings, ...around })
 }

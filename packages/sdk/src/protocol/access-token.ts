@@ -35,7 +35,13 @@ export interface AccessTokenClaims {
  * one of these: one rule for the server and for every verifier.
  */
 export function subjectsOf(claims: AccessTokenClaims): readonly string[] {
-  const subjects = [claims.client_id, claims.aud, `key:${claims.writ.key}`, `token:${claims.jti}`, ...claims.writ.grants]
+  const subjects = [
+    claims.client_id,
+    claims.aud,
+    `key:${claims.writ.key}`,
+    `token:${claims.jti}`,
+    ...claims.writ.grants,
+  ]
   if (claims.agent_instance_id !== undefined) subjects.push(claims.agent_instance_id)
   if (claims.cnf !== undefined && claims.cnf.jkt !== claims.writ.key) subjects.push(`key:${claims.cnf.jkt}`)
   return subjects
@@ -57,16 +63,24 @@ export interface Expected {
  * The claims of a token whose signature and `typ` have been verified. Throws `invalid_token` with one dull sentence,
  * whatever is wrong, so that probing learns nothing (RFC 9068 §4, RFC 8725 §3.8 to §3.12).
  */
-export function checkAccessToken(payload: Readonly<Record<string, unknown>>, expected: Expected): AccessTokenClaims {
-  const { iss, sub, aud, client_id, jti, iat, exp, nbf, scope, cnf, writ } = payload as Record<string, unknown>
+export function checkAccessToken(
+  payload: Readonly<Record<string, unknown>>,
+  expected: Expected,
+): AccessTokenClaims {
+  const { iss, sub, aud, client_id, jti, iat, exp, nbf, scope, cnf, writ } = payload as Record<
+    string,
+    unknown
+  >
   if (iss !== expected.issuer) throw invalid('issuer', { iss })
   // RFC 9068 §4: the audience is this resource; one string, as this issuer writes it. A list is nobody's token here.
   if (aud !== expected.audience) throw invalid('audience', { aud })
-  if (typeof sub !== 'string' || typeof client_id !== 'string' || typeof jti !== 'string') throw invalid('claims')
+  if (typeof sub !== 'string' || typeof client_id !== 'string' || typeof jti !== 'string')
+    throw invalid('claims')
   if (!isInstant(iat) || !isInstant(exp)) throw invalid('times')
   if (exp <= expected.now - expected.skewSeconds) throw invalid('expired', { exp })
   if (iat > expected.now + expected.skewSeconds) throw invalid('issued_in_future', { iat })
-  if (nbf !== undefined && (!isInstant(nbf) || nbf > expected.now + expected.skewSeconds)) throw invalid('not_yet')
+  if (nbf !== undefined && (!isInstant(nbf) || nbf > expected.now + expected.skewSeconds))
+    throw invalid('not_yet')
   if (scope !== undefined && typeof scope !== 'string') throw invalid('scope')
   if (cnf !== undefined && !isConfirmation(cnf)) throw invalid('confirmation')
   if (!isRoots(writ)) throw invalid('roots')

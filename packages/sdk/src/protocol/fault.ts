@@ -16,11 +16,19 @@ export const codes = {
   unsupported_grant_type: { status: 400, title: 'The grant type is not supported', spec: 'RFC 6749 §5.2' },
   invalid_scope: { status: 400, title: 'The scope is unknown or not granted', spec: 'RFC 6749 §5.2' },
   invalid_target: { status: 400, title: 'The resource is unknown or not acceptable', spec: 'RFC 8707 §2' },
-  invalid_authorization_details: { status: 400, title: 'The authorization details are not valid', spec: 'RFC 9396 §5' },
+  invalid_authorization_details: {
+    status: 400,
+    title: 'The authorization details are not valid',
+    spec: 'RFC 9396 §5',
+  },
   invalid_dpop_proof: { status: 400, title: 'The DPoP proof is not valid', spec: 'RFC 9449 §12.2' },
   use_dpop_nonce: { status: 400, title: 'The DPoP proof needs a nonce of this server', spec: 'RFC 9449 §8' },
   unsupported_token_type: { status: 400, title: 'The token type is not supported', spec: 'RFC 7009 §2.2.1' },
-  temporarily_unavailable: { status: 503, title: 'The server cannot decide now; try again', spec: 'RFC 6749 §4.1.2.1' },
+  temporarily_unavailable: {
+    status: 503,
+    title: 'The server cannot decide now; try again',
+    spec: 'RFC 6749 §4.1.2.1',
+  },
   server_error: { status: 500, title: 'The server failed', spec: 'RFC 6749 §4.1.2.1' },
 
   // Protected resources
@@ -34,12 +42,24 @@ export const codes = {
   unsupported_member: { status: 422, title: 'A member is known but has no force here yet', spec: 'ours' },
   not_found: { status: 404, title: 'There is no such thing here', spec: 'RFC 9110 §15.5.5' },
   method_not_allowed: { status: 405, title: 'The method is not allowed here', spec: 'RFC 9110 §15.5.6' },
-  conflict: { status: 409, title: 'The state does not allow this, or changed meanwhile', spec: 'RFC 9110 §15.5.10' },
+  conflict: {
+    status: 409,
+    title: 'The state does not allow this, or changed meanwhile',
+    spec: 'RFC 9110 §15.5.10',
+  },
   request_too_large: { status: 413, title: 'The request is too large', spec: 'RFC 9110 §15.5.14' },
-  unsupported_media_type: { status: 415, title: 'The media type is not supported', spec: 'RFC 9110 §15.5.16' },
+  unsupported_media_type: {
+    status: 415,
+    title: 'The media type is not supported',
+    spec: 'RFC 9110 §15.5.16',
+  },
   header_too_large: { status: 431, title: 'The request headers are too large', spec: 'RFC 6585 §5' },
   rate_limited: { status: 429, title: 'Too many requests', spec: 'RFC 6585 §4' },
-  invalid_enrollment: { status: 400, title: 'The enrolment token is unknown, spent or expired', spec: 'ours' },
+  invalid_enrollment: {
+    status: 400,
+    title: 'The enrolment token is unknown, spent or expired',
+    spec: 'ours',
+  },
 } as const satisfies Record<string, CodeInfo>
 
 export type Code = keyof typeof codes

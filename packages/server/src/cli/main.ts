@@ -31,7 +31,8 @@ function ended(error: unknown, terminal: Terminal): number {
 }
 
 function sentenceOf(error: unknown): string {
-  if (error instanceof ConfigProblem || error instanceof CommandFailure || isFault(error)) return error.message
+  if (error instanceof ConfigProblem || error instanceof CommandFailure || isFault(error))
+    return error.message
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE') return 'the port is taken; stop the other program or choose another with --port'
   if (code === 'EACCES') return `not allowed: ${message}`

@@ -1,5 +1,14 @@
 // The operator's credentials on disk: written before anything rests on them, so that a crash never locks anyone out.
-import { existsSync, mkdirSync, openSync, readFileSync, renameSync, writeSync, fsyncSync, closeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type AgentId, isId, newId } from '@writ/sdk/protocol/identifier'
 import { generateKeyPair, importPrivate, type PrivateJwk } from '@writ/sdk/protocol/jwk'
@@ -16,7 +25,11 @@ export function operatorFile(data: string): string {
  * The founder of an empty store: that of the file, where an earlier start wrote it and got no further, or else a new
  * one, written with mode 0600 first.
  */
-export function founderOf(data: string, issuer: string, randomBytes: (length: number) => Uint8Array): Founder {
+export function founderOf(
+  data: string,
+  issuer: string,
+  randomBytes: (length: number) => Uint8Array,
+): Founder {
   const path = operatorFile(data)
   if (existsSync(path)) return readFounder(path, issuer)
   const pair = generateKeyPair('ES256')
@@ -33,7 +46,8 @@ function readFounder(path: string, issuer: string): Founder {
   } catch {
     throw new ConfigProblem('data', `${path} cannot be read as JSON; ${moveAway}`)
   }
-  if (found.issuer !== issuer) throw new ConfigProblem('data', `${path} belongs to the issuer ${found.issuer}; ${moveAway}`)
+  if (found.issuer !== issuer)
+    throw new ConfigProblem('data', `${path} belongs to the issuer ${found.issuer}; ${moveAway}`)
   if (!isId('agt', found.client_id)) throw new ConfigProblem('data', `${path} names no agent; ${moveAway}`)
   const key = importPrivate(new Secret(found.jwk as PrivateJwk))
   return { id: found.client_id as AgentId, jwk: key.jwk }

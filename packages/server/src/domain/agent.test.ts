@@ -2,22 +2,40 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isAgentLive, isKeyLive, moveAgent, retireKey, revokeKey, type Agent, type AgentMove, type Key } from './agent.ts'
+import {
+  type Agent,
+  type AgentMove,
+  isAgentLive,
+  isKeyLive,
+  type Key,
+  moveAgent,
+  retireKey,
+  revokeKey,
+} from './agent.ts'
 
-const agent = { id: 'agt_1', status: 'active', statusReason: null, statusAt: 0, expiresAt: null } as unknown as Agent
+const agent = {
+  id: 'agt_1',
+  status: 'active',
+  statusReason: null,
+  statusAt: 0,
+  expiresAt: null,
+} as unknown as Agent
 const key = { thumbprint: 't', kid: 'k', state: 'active', notBefore: 100, expiresAt: 200 } as unknown as Key
 
 test('a retired agent never lives again, whatever is done to it', () => {
   fc.assert(
-    fc.property(fc.array(fc.constantFrom<AgentMove>('suspend', 'resume', 'retire'), { maxLength: 20 }), moves => {
-      let current = agent
-      let retired = false
-      for (const move of moves) {
-        current = moveAgent(current, move, 'test', 1) ?? current
-        retired ||= move === 'retire'
-        if (retired) assert.equal(isAgentLive(current, 1), false)
-      }
-    }),
+    fc.property(
+      fc.array(fc.constantFrom<AgentMove>('suspend', 'resume', 'retire'), { maxLength: 20 }),
+      moves => {
+        let current = agent
+        let retired = false
+        for (const move of moves) {
+          current = moveAgent(current, move, 'test', 1) ?? current
+          retired ||= move === 'retire'
+          if (retired) assert.equal(isAgentLive(current, 1), false)
+        }
+      },
+    ),
     { numRuns: 1000 },
   )
 })
@@ -36,7 +54,10 @@ test('an agent lives strictly before its end', () => {
 })
 
 test('a key lives from its first instant on and strictly before its last', () => {
-  assert.deepEqual([99, 100, 199, 200].map(now => isKeyLive(key, now)), [false, true, true, false])
+  assert.deepEqual(
+    [99, 100, 199, 200].map(now => isKeyLive(key, now)),
+    [false, true, true, false],
+  )
 })
 
 test('retiring a key never prolongs it', () => {

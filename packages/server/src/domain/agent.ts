@@ -1,6 +1,7 @@
 // Agents, their running instances and their keys: records, and the moves their states allow.
-import type { PublicJwk } from '@writ/sdk/protocol/jwk'
+
 import type { AgentId, ClientId, InstanceId, PersonId } from '@writ/sdk/protocol/identifier'
+import type { PublicJwk } from '@writ/sdk/protocol/jwk'
 
 export type AgentStatus = 'active' | 'suspended' | 'retired'
 
@@ -62,7 +63,9 @@ export interface KeyUse {
 
 export type AgentMove = 'suspend' | 'resume' | 'retire'
 
-const agentMoves: Readonly<Record<AgentMove, { readonly from: readonly AgentStatus[]; readonly to: AgentStatus }>> = {
+const agentMoves: Readonly<
+  Record<AgentMove, { readonly from: readonly AgentStatus[]; readonly to: AgentStatus }>
+> = {
   suspend: { from: ['active'], to: 'suspended' },
   resume: { from: ['suspended'], to: 'active' },
   // Retirement is final: a retired agent stays resolvable for the audit and never authenticates again.

@@ -1,6 +1,7 @@
 // A change: everything that has to become true together, as inert data. Use cases build it; the store commits it.
-import type { EntryDraft } from './audit-entry.ts'
+
 import type { Agent, Instance, Key } from './agent.ts'
+import type { EntryDraft } from './audit-entry.ts'
 import type { Client, Person } from './client.ts'
 import type { Grant } from './grant.ts'
 import type { IssuerKey } from './issuer-key.ts'
@@ -134,7 +135,11 @@ export interface Change {
  * a conflict is the kind of record, or `oneTime`, or `answer` for an Idempotency-Key in use.
  */
 export type Committed =
-  | { readonly kind: 'done'; readonly first: { readonly id: string; readonly index: number }; readonly epoch: number }
+  | {
+      readonly kind: 'done'
+      readonly first: { readonly id: string; readonly index: number }
+      readonly epoch: number
+    }
   | { readonly kind: 'replayed'; readonly claim: Claim }
   | { readonly kind: 'spent' | 'absent'; readonly take: Take }
   | { readonly kind: 'conflict'; readonly record: string; readonly id: string }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AgentId, GrantId, ResourceId } from '@writ/sdk/protocol/identifier'
 import fc from 'fast-check'
-import { isGrantLive, narrow, type Grant } from './grant.ts'
+import { type Grant, isGrantLive, narrow } from './grant.ts'
 import { checkScopes, leavesOf, type Resource, type Scope } from './resource.ts'
 
 const now = 1_000_000
@@ -12,7 +12,10 @@ const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
 
 // Members come later in the list than the bundle, so every generated hierarchy is free of cycles.
 const scopes: fc.Arbitrary<readonly Scope[]> = fc
-  .array(fc.record({ includes: fc.subarray(names), sensitive: fc.boolean() }), { minLength: names.length, maxLength: names.length })
+  .array(fc.record({ includes: fc.subarray(names), sensitive: fc.boolean() }), {
+    minLength: names.length,
+    maxLength: names.length,
+  })
   .map(rows =>
     rows.map((row, index) => ({
       name: names[index] as string,
@@ -39,8 +42,14 @@ const grants: fc.Arbitrary<readonly Grant[]> = fc.array(
     .record({
       scopes: fc.subarray(names, { minLength: 1 }),
       expiresAt: fc.oneof(fc.constant(null), fc.integer({ min: now - 5, max: now + 5 })),
-      revokedAt: fc.oneof({ weight: 4, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.constant(now - 1) }),
-      resource: fc.oneof({ weight: 4, arbitrary: fc.constant(identifier) }, { weight: 1, arbitrary: fc.constant('https://other.example') }),
+      revokedAt: fc.oneof(
+        { weight: 4, arbitrary: fc.constant(null) },
+        { weight: 1, arbitrary: fc.constant(now - 1) },
+      ),
+      resource: fc.oneof(
+        { weight: 4, arbitrary: fc.constant(identifier) },
+        { weight: 1, arbitrary: fc.constant('https://other.example') },
+      ),
     })
     .map(given => ({
       ...given,
@@ -127,7 +136,8 @@ test('never outlives a grant that it rests on', () => {
       if ('refused' in result) return
       for (const grant of result.grants) {
         assert.ok(isGrantLive(grant, now))
-        if (grant.expiresAt !== null) assert.ok(result.expiresAt !== null && result.expiresAt <= grant.expiresAt)
+        if (grant.expiresAt !== null)
+          assert.ok(result.expiresAt !== null && result.expiresAt <= grant.expiresAt)
       }
     }),
     { numRuns: 2000 },
@@ -143,14 +153,29 @@ test('an agent without a grant gets no scope by default and none by name', () =>
 
 test('a scope name is compared letter by letter: another case or form is another, unknown scope', () => {
   const resource = resourceOf([{ name: 'read', description: '', includes: [], sensitive: false }])
-  const grant = { id: 'grt_1', agent: 'agt_1', resource: identifier, scopes: ['read'], reason: '', expiresAt: null, createdAt: 0, createdBy: 'agt_0', revokedAt: null } as unknown as Grant
+  const grant = {
+    id: 'grt_1',
+    agent: 'agt_1',
+    resource: identifier,
+    scopes: ['read'],
+    reason: '',
+    expiresAt: null,
+    createdAt: 0,
+    createdBy: 'agt_0',
+    revokedAt: null,
+  } as unknown as Grant
   for (const name of ['Read', 'READ', 'read ', 'ｒead', '__proto__', 'constructor']) {
     assert.deepEqual(narrow(resource, [grant], [name], now), { refused: name })
   }
 })
 
 test('finds what keeps scopes from being a hierarchy', () => {
-  const scope = (name: string, ...includes: string[]): Scope => ({ name, description: '', includes, sensitive: false })
+  const scope = (name: string, ...includes: string[]): Scope => ({
+    name,
+    description: '',
+    includes,
+    sensitive: false,
+  })
   assert.equal(checkScopes([scope('all', 'read', 'write'), scope('read'), scope('write')]), undefined)
   assert.deepEqual(checkScopes([scope('a', 'b'), scope('b', 'a')]), { kind: 'scope_cycle', scope: 'a' })
   assert.deepEqual(checkScopes([scope('a', 'a')]), { kind: 'scope_cycle', scope: 'a' })

@@ -4,8 +4,8 @@ import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { Hono } from 'hono'
 import type { Ctx, Note } from '../context.ts'
 import type { TenantId } from '../domain/tenant.ts'
-import { currentNonce } from '../protocol/binding/dpop.ts'
 import { fixedLimits } from '../limits.ts'
+import { currentNonce } from '../protocol/binding/dpop.ts'
 import { answerFault, type Face } from './problem.ts'
 import type { RateLimiter } from './rate.ts'
 import type { FaceDeps, Route } from './route.ts'
@@ -29,26 +29,36 @@ export interface Door {
 
 /** What the server underneath knows of a connection; absent when a request is handed in directly. */
 export interface Connection {
-  readonly incoming?: { readonly socket?: { readonly remoteAddress?: string | undefined }; readonly rawHeaders?: readonly string[] }
+  readonly incoming?: {
+    readonly socket?: { readonly remoteAddress?: string | undefined }
+    readonly rawHeaders?: readonly string[]
+  }
 }
 
 /** The application for these routes; `routes` hold paths below the issuer, well-known ones below the host. */
 export function createApp(door: Door, routes: readonly Route[]): Hono<{ Bindings: Connection }> {
   const app = new Hono<{ Bindings: Connection }>()
   const issuerPath = new URL(door.issuer).pathname.replace(/\/$/, '')
-  const byPath = Map.groupBy(routes, route => (isAbsolute(route, issuerPath) ? route.path : `${issuerPath}${route.path}`))
+  const byPath = Map.groupBy(routes, route =>
+    isAbsolute(route, issuerPath) ? route.path : `${issuerPath}${route.path}`,
+  )
   for (const [path, group] of byPath) {
     for (const route of group) app.on(route.method, path, c => serve(door, route, c.req.raw, c.env))
     const methods = group.map(({ method }) => method)
     const [first] = group
-    if (first !== undefined) app.all(path, c => otherMethod(door, first, methods, { request: c.req.raw, connection: c.env }))
+    if (first !== undefined)
+      app.all(path, c => otherMethod(door, first, methods, { request: c.req.raw, connection: c.env }))
   }
   app.notFound(c => serve(door, unknownRoute, c.req.raw, c.env))
   return app
 }
 
 function isAbsolute(route: Route, issuerPath: string): boolean {
-  return route.absolute === true || route.path.startsWith('/.well-known/') || (issuerPath !== '' && route.path.startsWith(`${issuerPath}/.well-known/`))
+  return (
+    route.absolute === true ||
+    route.path.startsWith('/.well-known/') ||
+    (issuerPath !== '' && route.path.startsWith(`${issuerPath}/.well-known/`))
+  )
 }
 
 const unknownRoute: Route = {
@@ -73,7 +83,8 @@ function otherMethod(
 }
 
 function refuseMethod(route: Route, request: Request, allow: string): Response {
-  if (request.method !== 'OPTIONS') throw new Fault('method_not_allowed', `Use ${allow}.`, { kind: 'method', allow })
+  if (request.method !== 'OPTIONS')
+    throw new Fault('method_not_allowed', `Use ${allow}.`, { kind: 'method', allow })
   const headers = new Headers({ allow, 'cache-control': 'no-store' })
   if (route.cors) {
     headers.set('access-control-allow-methods', allow)
@@ -117,7 +128,12 @@ async function serve(door: Door, route: Route, request: Request, connection: Con
 
 function bugAsFault(door: Door, error: unknown, ctx: Ctx): Fault {
   door.observer.bug(error, ctx.requestId)
-  return new Fault('server_error', 'The server failed; the request id helps to find out why.', { kind: 'bug' }, { cause: error })
+  return new Fault(
+    'server_error',
+    'The server failed; the request id helps to find out why.',
+    { kind: 'bug' },
+    { cause: error },
+  )
 }
 
 function answerOf(door: Door, ctx: Ctx, face: Face, fault: Fault): Response {
@@ -142,7 +158,12 @@ interface OpenCtx extends Ctx {
   isKnown(): boolean
 }
 
-function contextOf(door: Door, request: Request, connection: Connection, notes: Record<string, unknown>): OpenCtx {
+function contextOf(
+  door: Door,
+  request: Request,
+  connection: Connection,
+  notes: Record<string, unknown>,
+): OpenCtx {
   const nowMs = door.clockMs()
   return {
     tenant: door.tenant,
@@ -172,7 +193,14 @@ function peerOf(door: Door, request: Request, connection: Connection): string | 
   return last !== undefined && /^[0-9a-fA-F:.]{2,45}$/.test(last) ? last : address
 }
 
-const singleHeaders = new Set(['authorization', 'dpop', 'content-type', 'content-length', 'idempotency-key', 'host'])
+const singleHeaders = new Set([
+  'authorization',
+  'dpop',
+  'content-type',
+  'content-length',
+  'idempotency-key',
+  'host',
+])
 
 /** Two parsers, two requests (threat C04, C65): a header that decides something may come once, and not endlessly. */
 function checkHeaders(connection: Connection): void {
@@ -185,10 +213,14 @@ function checkHeaders(connection: Connection): void {
     size += name.length + (raw[index + 1] as string).length
     if (!singleHeaders.has(name)) continue
     if (seen.has(name)) {
-      if (name === 'dpop') throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'several_proofs' })
-      throw new Fault('invalid_request', `The header ${name} comes more than once.`, { kind: 'repeated_header' })
+      if (name === 'dpop')
+        throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'several_proofs' })
+      throw new Fault('invalid_request', `The header ${name} comes more than once.`, {
+        kind: 'repeated_header',
+      })
     }
     seen.add(name)
   }
-  if (size > fixedLimits.maxHeaderBytes) throw new Fault('header_too_large', 'The request headers are too large.', { kind: 'headers' })
+  if (size > fixedLimits.maxHeaderBytes)
+    throw new Fault('header_too_large', 'The request headers are too large.', { kind: 'headers' })
 }

@@ -5,14 +5,18 @@ import { parseJsonObject } from '@writ/sdk/protocol/json'
 /** The body as text. Throws `unsupported_media_type`, `request_too_large` or `invalid_request`. */
 export async function readBody(request: Request, mediaType: string, maxBytes: number): Promise<string> {
   const given = request.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase()
-  if (given !== mediaType) throw new Fault('unsupported_media_type', `Send ${mediaType}.`, { kind: 'media_type', given })
+  if (given !== mediaType)
+    throw new Fault('unsupported_media_type', `Send ${mediaType}.`, { kind: 'media_type', given })
   // A compressed body could grow past every bound after it was measured (threat C64).
   if (request.headers.has('content-encoding')) {
-    throw new Fault('unsupported_media_type', 'Send the body without a content encoding.', { kind: 'content_encoding' })
+    throw new Fault('unsupported_media_type', 'Send the body without a content encoding.', {
+      kind: 'content_encoding',
+    })
   }
   const length = request.headers.get('content-length')
   if (length !== null) {
-    if (!/^\d{1,15}$/.test(length)) throw new Fault('invalid_request', 'Content-Length is malformed.', { kind: 'content_length' })
+    if (!/^\d{1,15}$/.test(length))
+      throw new Fault('invalid_request', 'Content-Length is malformed.', { kind: 'content_length' })
     if (Number(length) > maxBytes) throw tooLarge(maxBytes)
     return request.text()
   }
@@ -24,7 +28,9 @@ export async function readJson(request: Request, maxBytes: number): Promise<Reco
   const text = await readBody(request, 'application/json', maxBytes)
   const value = parseJsonObject(text)
   if (value === undefined) {
-    throw new Fault('invalid_request', 'The body must be one JSON object without duplicate members.', { kind: 'malformed_json' })
+    throw new Fault('invalid_request', 'The body must be one JSON object without duplicate members.', {
+      kind: 'malformed_json',
+    })
   }
   return value
 }

@@ -4,7 +4,7 @@ import type { Ctx } from '../context.ts'
 import { limitsDocument } from '../limits.ts'
 import { clientAuthMethods } from '../protocol/client-auth/methods.ts'
 import { grantTypes } from '../protocol/token/grants.ts'
-import { json, published, type FaceDeps, type Route } from './route.ts'
+import { type FaceDeps, json, published, type Route } from './route.ts'
 
 /** What agents and clients may sign with; the same list wherever we verify a signature of theirs. */
 const signingAlgorithms = ['ES256', 'Ed25519', 'EdDSA']
@@ -47,7 +47,11 @@ export function serverMetadata(ctx: Ctx, routes: readonly Route[]): Record<strin
 /** The same values with the members that OpenID Connect Discovery §3 requires beside them. */
 function openidMetadata(ctx: Ctx, deps: FaceDeps, routes: readonly Route[]): Record<string, unknown> {
   const algs = new Set(deps.keys.published(ctx).keys.map(key => key['alg']))
-  return { ...serverMetadata(ctx, routes), subject_types_supported: ['public'], id_token_signing_alg_values_supported: [...algs] }
+  return {
+    ...serverMetadata(ctx, routes),
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: [...algs],
+  }
 }
 
 function writMetadata(ctx: Ctx, deps: FaceDeps, routes: readonly Route[]): Record<string, unknown> {
@@ -56,14 +60,23 @@ function writMetadata(ctx: Ctx, deps: FaceDeps, routes: readonly Route[]): Recor
     issuer: ctx.issuer,
     management_api: published(ctx.issuer, '/api/v1'),
     openapi: published(ctx.issuer, '/api/v1/openapi.json'),
-    audit: { checkpoint: audit('/checkpoint'), tile: audit('/tile'), entries: audit('/entries'), public_key: deps.auditKey(ctx) },
+    audit: {
+      checkpoint: audit('/checkpoint'),
+      tile: audit('/tile'),
+      entries: audit('/entries'),
+      public_key: deps.auditKey(ctx),
+    },
     ...endpoints(ctx, routes, 'writ'),
   }
 }
 
 /** The discovery documents of these routes, in every place where clients look (RFC 8414 §3, §5; MCP authorization). */
 export function discoveryRoutes(issuerPath: string, routes: readonly Route[]): readonly Route[] {
-  const document = (name: string, path: string, make: (ctx: Ctx, deps: FaceDeps) => Record<string, unknown>): Route => ({
+  const document = (
+    name: string,
+    path: string,
+    make: (ctx: Ctx, deps: FaceDeps) => Record<string, unknown>,
+  ): Route => ({
     name,
     method: 'GET',
     path,
@@ -94,7 +107,17 @@ export const documentRoutes: readonly Route[] = [
     cors: true,
     publishedAs: { writ: 'error_reasons' },
     handle: () =>
-      json({ errors: Object.entries(codes).map(([code, { status, title, spec }]) => ({ code, status, title, spec })) }, 300),
+      json(
+        {
+          errors: Object.entries(codes).map(([code, { status, title, spec }]) => ({
+            code,
+            status,
+            title,
+            spec,
+          })),
+        },
+        300,
+      ),
   },
   {
     name: 'limits',

@@ -18,10 +18,13 @@ function refusal(body: string, repeatable = never): string | undefined {
 
 test('reads what was written, percent-encoding and plus signs included', () => {
   const form = parseForm('scope=a+b%20c&x=%C3%A4&empty=&flag', never)
-  assert.deepEqual([...form], [
-    ['scope', ['a b c']],
-    ['x', ['ä']],
-  ])
+  assert.deepEqual(
+    [...form],
+    [
+      ['scope', ['a b c']],
+      ['x', ['ä']],
+    ],
+  )
 })
 
 test('refuses a repeated parameter, known or unknown, however its name is spelt', () => {
@@ -36,7 +39,8 @@ test('lets a parameter repeat where the grant declares it', () => {
 })
 
 test('refuses broken encodings and floods of parameters', () => {
-  for (const body of ['a=%', 'a=%zz', 'a=%ff', 'a=%C3%28']) assert.equal(refusal(body), 'invalid_request', body)
+  for (const body of ['a=%', 'a=%zz', 'a=%ff', 'a=%C3%28'])
+    assert.equal(refusal(body), 'invalid_request', body)
   assert.equal(refusal(Array.from({ length: 65 }, (_, index) => `p${index}=1`).join('&')), 'invalid_request')
 })
 

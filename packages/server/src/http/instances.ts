@@ -22,7 +22,10 @@ function exactly(body: Record<string, unknown>, members: readonly string[]): voi
 function text(body: Record<string, unknown>, name: string, maxLength: number): string {
   const value = body[name]
   if (typeof value === 'string' && value.length > 0 && value.length <= maxLength) return value
-  throw new Fault('invalid_request', `${name} must be a string of 1 to ${maxLength} characters.`, { kind: 'member', member: name })
+  throw new Fault('invalid_request', `${name} must be a string of 1 to ${maxLength} characters.`, {
+    kind: 'member',
+    member: name,
+  })
 }
 
 const instant = (at: number | null): string | null => (at === null ? null : new Date(at * 1000).toISOString())
@@ -51,7 +54,12 @@ const enrollRoute: Route = {
       uri: published(ctx.issuer, this.path),
     })
     const answer = json(
-      { client_id: enrolled.agent, instance: enrolled.instance, issuer: ctx.issuer, key: keyOf(enrolled.key) },
+      {
+        client_id: enrolled.agent,
+        instance: enrolled.instance,
+        issuer: ctx.issuer,
+        key: keyOf(enrolled.key),
+      },
       'never',
       201,
     )

@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { createServer as createPlainServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { getRequestListener } from '@hono/node-server'
 import type { AddressInfo } from 'node:net'
-import type { Connection } from './app.ts'
+import { getRequestListener } from '@hono/node-server'
 import { fixedLimits } from '../limits.ts'
+import type { Connection } from './app.ts'
 import { selfSigned } from './self-signed.ts'
 
 export type Answer = (request: Request, connection: Connection) => Promise<Response>
@@ -36,7 +36,9 @@ const starting: Answer = async () =>
 /** Binds the socket. Rejects with the error of the operating system, such as EADDRINUSE. */
 export async function listen(options: ListenOptions): Promise<Listening> {
   let answer = starting
-  const listener = getRequestListener((request, env) => answer(request, env as Connection), { overrideGlobalObjects: false })
+  const listener = getRequestListener((request, env) => answer(request, env as Connection), {
+    overrideGlobalObjects: false,
+  })
   // Slow or endless headers and bodies end here, before any parser of ours sees them (threat C65).
   const bounds = {
     maxHeaderSize: fixedLimits.maxHeaderBytes,
@@ -46,7 +48,10 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     connectionsCheckingInterval: 5_000,
   }
   const tls = await certificateOf(options)
-  const server = tls === undefined ? createPlainServer(bounds, listener) : createTlsServer({ ...bounds, ...tls, minVersion: 'TLSv1.2' }, listener)
+  const server =
+    tls === undefined
+      ? createPlainServer(bounds, listener)
+      : createTlsServer({ ...bounds, ...tls, minVersion: 'TLSv1.2' }, listener)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port, options.host, resolve)
@@ -64,7 +69,9 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   }
 }
 
-async function certificateOf(options: ListenOptions): Promise<{ cert: string | Buffer; key: string | Buffer } | undefined> {
+async function certificateOf(
+  options: ListenOptions,
+): Promise<{ cert: string | Buffer; key: string | Buffer } | undefined> {
   if (options.tlsCert !== undefined && options.tlsKey !== undefined) {
     return { cert: readFileSync(options.tlsCert), key: readFileSync(options.tlsKey) }
   }

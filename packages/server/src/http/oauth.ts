@@ -2,14 +2,14 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import { currentNonce } from '../protocol/binding/dpop.ts'
-import { one, type Evidence, type Form } from '../protocol/evidence.ts'
+import { type Evidence, type Form, one } from '../protocol/evidence.ts'
 import { introspect } from '../protocol/introspection.ts'
 import { revoke } from '../protocol/revocation.ts'
 import { token } from '../protocol/token/endpoint.ts'
 import { grantTypes } from '../protocol/token/grants.ts'
 import { readBody } from './body.ts'
 import { parseForm } from './form.ts'
-import { json, published, type FaceDeps, type Route } from './route.ts'
+import { type FaceDeps, json, published, type Route } from './route.ts'
 
 const form = 'application/x-www-form-urlencoded'
 
@@ -32,7 +32,8 @@ async function evidenceOf(
 /** RFC 9449 §4.3 step 1: not more than one DPoP header field; several arrive joined by a comma. */
 export function singleProof(request: Request): string | undefined {
   const proof = request.headers.get('dpop') ?? undefined
-  if (proof?.includes(',')) throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'several_proofs' })
+  if (proof?.includes(','))
+    throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'several_proofs' })
   return proof
 }
 

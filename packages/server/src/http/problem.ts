@@ -1,5 +1,5 @@
 // The faces of a Fault: OAuth JSON for the OAuth endpoints, problem+json for everything of ours. Nothing leaks here.
-import { codes, type Code, type Fault } from '@writ/sdk/protocol/fault'
+import { type Code, codes, type Fault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 
 export type Face = 'oauth' | 'problem'
@@ -13,7 +13,10 @@ export function answerFault(ctx: Ctx, face: Face, fault: Fault, nonce?: string):
   if (face === 'oauth') {
     // RFC 6749 §5.2. The description stays within the characters that the RFC allows.
     headers.set('content-type', 'application/json')
-    return new Response(JSON.stringify({ error: fault.code, error_description: printable(fault.message) }), { status, headers })
+    return new Response(JSON.stringify({ error: fault.code, error_description: printable(fault.message) }), {
+      status,
+      headers,
+    })
   }
   headers.set('content-type', 'application/problem+json')
   if (status === 401 || fault.code === 'insufficient_scope') headers.set('www-authenticate', challenge(fault))
@@ -39,9 +42,11 @@ function statusAtResource(code: Code, status: number): number {
 /** RFC 6750 §3 and RFC 9449 §7.1: without credentials the challenge carries no error code. */
 export function challenge(fault: Fault): string {
   const parts = ['algs="ES256 Ed25519"']
-  if (fault.why?.kind !== 'no_credentials') parts.unshift(`error="${fault.code}"`, `error_description="${printable(fault.message)}"`)
+  if (fault.why?.kind !== 'no_credentials')
+    parts.unshift(`error="${fault.code}"`, `error_description="${printable(fault.message)}"`)
   const scope = fault.why?.['scope']
-  if (fault.code === 'insufficient_scope' && typeof scope === 'string') parts.push(`scope="${printable(scope)}"`)
+  if (fault.code === 'insufficient_scope' && typeof scope === 'string')
+    parts.push(`scope="${printable(scope)}"`)
   return `DPoP ${parts.join(', ')}`
 }
 

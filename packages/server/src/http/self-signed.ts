@@ -20,11 +20,17 @@ export async function selfSigned(host: string): Promise<{ cert: string; key: str
       signingAlgorithm: algorithm,
       notBefore: new Date(now - 60_000),
       notAfter: new Date(now + validDays * 86_400_000),
-      extensions: [new x509.BasicConstraintsExtension(false, undefined, true), new x509.SubjectAlternativeNameExtension(names)],
+      extensions: [
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.SubjectAlternativeNameExtension(names),
+      ],
     },
     webcrypto as Crypto,
   )
   const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey))
   const lines = pkcs8.toString('base64').replace(/.{64}/g, '$&\n')
-  return { cert: certificate.toString('pem'), key: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n` }
+  return {
+    cert: certificate.toString('pem'),
+    key: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`,
+  }
 }

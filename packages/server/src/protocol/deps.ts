@@ -29,5 +29,8 @@ export interface Deps {
 }
 
 export interface Noise {
-  count(ctx: { readonly tenant: string; readonly peer: string | undefined }, what: { readonly endpoint: string; readonly code: string }): void
+  count(
+    ctx: { readonly tenant: string; readonly peer: string | undefined },
+    what: { readonly endpoint: string; readonly code: string },
+  ): void
 }

@@ -1,12 +1,12 @@
 // Enrolment: a single-use token and a proof of possession make one instance with one key. Ours; the proof is RFC 9449.
 import { Fault } from '@writ/sdk/protocol/fault'
-import { newId, type AgentId } from '@writ/sdk/protocol/identifier'
-import { thumbprint, type PublicJwk } from '@writ/sdk/protocol/jwk'
-import { isAgentLive, type Agent, type Instance, type Key } from '../domain/agent.ts'
+import { type AgentId, newId } from '@writ/sdk/protocol/identifier'
+import { type PublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
+import type { Ctx } from '../context.ts'
+import { type Agent, type Instance, isAgentLive, type Key } from '../domain/agent.ts'
 import type { Change, Take } from '../domain/change.ts'
 import { hashParts } from '../domain/hash.ts'
-import type { Ctx } from '../context.ts'
-import { bind, noProof, type Binding } from './binding/dpop.ts'
+import { type Binding, bind, noProof } from './binding/dpop.ts'
 import type { Deps } from './deps.ts'
 
 export interface Enrollment {
@@ -29,7 +29,9 @@ export function enrollmentKey(token: string): string {
 }
 
 const invalid = (kind: string): Fault =>
-  new Fault('invalid_enrollment', 'The enrolment token is unknown, used or expired; ask for a new one.', { kind })
+  new Fault('invalid_enrollment', 'The enrolment token is unknown, used or expired; ask for a new one.', {
+    kind,
+  })
 
 /**
  * Throws `invalid_enrollment`, `invalid_dpop_proof`, or `conflict` when the key already belongs to an instance.
@@ -38,9 +40,16 @@ const invalid = (kind: string): Fault =>
  */
 export async function enroll(ctx: Ctx, deps: Deps, request: Enrollment): Promise<Enrolled> {
   if (request.proof === undefined) throw noProof()
-  const binding = bind(ctx, deps, { method: request.method, uri: request.uri, proof: request.proof, nonce: 'optional' })
+  const binding = bind(ctx, deps, {
+    method: request.method,
+    uri: request.uri,
+    proof: request.proof,
+    nonce: 'optional',
+  })
   if (binding.jkt !== thumbprint(request.jwk)) {
-    throw new Fault('invalid_dpop_proof', 'The proof must be made with the key that is enrolled.', { kind: 'other_key' })
+    throw new Fault('invalid_dpop_proof', 'The proof must be made with the key that is enrolled.', {
+      kind: 'other_key',
+    })
   }
   const take: Take = { kind: 'enrollment', key: enrollmentKey(request.token) }
   const found = await deps.store.oneTimes.peek(ctx, take.kind, take.key, ctx.now)
@@ -50,7 +59,10 @@ export async function enroll(ctx: Ctx, deps: Deps, request: Enrollment): Promise
   if (facts?.agent === undefined || !isAgentLive(facts.agent, ctx.now)) throw invalid('agent_not_live')
   const { agent } = facts
   const { instance, key } = newInstance(ctx, deps, agent, take, request.jwk, binding)
-  const committed = await deps.store.commit(ctx, changeOf(ctx, { agent, instance, key, take, binding, epoch: facts.epoch }))
+  const committed = await deps.store.commit(
+    ctx,
+    changeOf(ctx, { agent, instance, key, take, binding, epoch: facts.epoch }),
+  )
   switch (committed.kind) {
     case 'done':
       return { agent: agent.id, instance: instance.id, key }
@@ -59,7 +71,9 @@ export async function enroll(ctx: Ctx, deps: Deps, request: Enrollment): Promise
     case 'replayed':
       throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
     case 'conflict':
-      throw new Fault('conflict', 'This key already belongs to an instance; make a new one.', { kind: 'key_taken' })
+      throw new Fault('conflict', 'This key already belongs to an instance; make a new one.', {
+        kind: 'key_taken',
+      })
     default:
       throw invalid(committed.kind)
   }

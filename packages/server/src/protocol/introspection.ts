@@ -1,24 +1,27 @@
 // RFC 7662: whether a token lives, told only to those who may know; everybody else hears `{"active":false}`.
-import { checkAccessToken, subjectsOf, type AccessTokenClaims } from '@writ/sdk/protocol/access-token'
+import { type AccessTokenClaims, checkAccessToken, subjectsOf } from '@writ/sdk/protocol/access-token'
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { parseJws, verifyJws } from '@writ/sdk/protocol/jws'
 import { isTyp, parseClaims } from '@writ/sdk/protocol/jwt'
+import type { Ctx } from '../context.ts'
 import { isAgentLive } from '../domain/agent.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import { isGrantLive } from '../domain/grant.ts'
 import { leavesOf } from '../domain/resource.ts'
-import type { Ctx } from '../context.ts'
 import type { CallerFacts } from '../store/store.ts'
 import { admit, standingOf } from './client-auth/admit.ts'
-import { authenticateClient, type Proven } from './client-auth/methods.ts'
+import type { Proven } from './client-auth/method.ts'
+import { authenticateClient } from './client-auth/methods.ts'
 import type { Deps } from './deps.ts'
-import { one, type Evidence } from './evidence.ts'
+import { type Evidence, one } from './evidence.ts'
 import { recordRefusal } from './refusal.ts'
 
 /** The leaf of the management resource that lets an operator introspect any token. */
 export const introspectionScope = 'writ:tokens:read'
 
-export type Introspection = { readonly active: false } | ({ readonly active: true } & Readonly<Record<string, unknown>>)
+export type Introspection =
+  | { readonly active: false }
+  | ({ readonly active: true } & Readonly<Record<string, unknown>>)
 
 export async function introspect(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<Introspection> {
   const token = one(evidence.form, 'token')
@@ -32,13 +35,23 @@ export async function introspect(ctx: Ctx, deps: Deps, evidence: Evidence): Prom
     await record(ctx, deps, proven, claims, { visible, live })
     return live ? answerOf(claims) : { active: false }
   } catch (error) {
-    if (isFault(error)) await recordRefusal(ctx, deps, { type: 'token.introspected', fault: error, proven, claims: proven.claims })
+    if (isFault(error))
+      await recordRefusal(ctx, deps, {
+        type: 'token.introspected',
+        fault: error,
+        proven,
+        claims: proven.claims,
+      })
     throw error
   }
 }
 
 /** The claims of a token that this issuer signed and that has not expired; undefined for anything else. */
-export function readOwnToken(ctx: Ctx, deps: Pick<Deps, 'keys'>, token: string): AccessTokenClaims | undefined {
+export function readOwnToken(
+  ctx: Ctx,
+  deps: Pick<Deps, 'keys'>,
+  token: string,
+): AccessTokenClaims | undefined {
   const jws = parseJws(token)
   if (jws === undefined || !isTyp(jws.header['typ'], 'at+jwt')) return undefined
   const kid = jws.header['kid']
@@ -48,7 +61,12 @@ export function readOwnToken(ctx: Ctx, deps: Pick<Deps, 'keys'>, token: string):
   if (payload === undefined || typeof payload['aud'] !== 'string') return undefined
   try {
     // Our own clock made these times: no tolerance, so nothing outlives its own expiry here.
-    return checkAccessToken(payload, { issuer: ctx.issuer, audience: payload['aud'], now: ctx.now, skewSeconds: 0 })
+    return checkAccessToken(payload, {
+      issuer: ctx.issuer,
+      audience: payload['aud'],
+      now: ctx.now,
+      skewSeconds: 0,
+    })
   } catch (error) {
     if (isFault(error)) return undefined
     throw error
@@ -111,6 +129,8 @@ async function record(
   })
   if (committed.kind === 'done') return
   throw committed.kind === 'stale'
-    ? new Fault('temporarily_unavailable', 'The standing of this client just changed; try again.', { kind: 'stale' })
+    ? new Fault('temporarily_unavailable', 'The standing of this client just changed; try again.', {
+        kind: 'stale',
+      })
     : new Fault('invalid_client', 'The client could not be authenticated.', { kind: 'assertion_replayed' })
 }

@@ -1,9 +1,9 @@
 // A refusal of somebody we know is a decision: it is an audit entry of its own, and what it showed is used up.
 import type { Fault } from '@writ/sdk/protocol/fault'
 import { Fault as Failure } from '@writ/sdk/protocol/fault'
-import type { Claim } from '../domain/change.ts'
 import type { Ctx } from '../context.ts'
-import type { Proven } from './client-auth/methods.ts'
+import type { Claim } from '../domain/change.ts'
+import type { Proven } from './client-auth/method.ts'
 import type { Deps } from './deps.ts'
 
 export interface Refused {
@@ -45,5 +45,8 @@ export async function recordRefusal(ctx: Ctx, deps: Pick<Deps, 'store'>, refused
   const committed = await deps.store.commit(ctx, { claims: refused.claims, entries: [entry] })
   // A claim that was spent before refuses the whole change: the entry is written without it.
   if (committed.kind === 'replayed') await deps.store.commit(ctx, { entries: [entry] })
-  else if (committed.kind !== 'done') throw new Failure('temporarily_unavailable', 'The refusal could not be recorded.', { kind: committed.kind })
+  else if (committed.kind !== 'done')
+    throw new Failure('temporarily_unavailable', 'The refusal could not be recorded.', {
+      kind: committed.kind,
+    })
 }

@@ -1,12 +1,12 @@
 // Self-service rotation of an instance's key: the old key signs the assertion, the new one the proof. Ours.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
-import { thumbprint, type PublicJwk } from '@writ/sdk/protocol/jwk'
-import { retireKey, type Key } from '../domain/agent.ts'
-import type { Change, Versioned } from '../domain/change.ts'
+import { type PublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
-import { bind, noProof, type Binding } from './binding/dpop.ts'
+import { type Key, retireKey } from '../domain/agent.ts'
+import type { Change, Versioned } from '../domain/change.ts'
+import { type Binding, bind, noProof } from './binding/dpop.ts'
 import { admit, standingOf } from './client-auth/admit.ts'
-import { known, type Proven } from './client-auth/methods.ts'
+import { known, type Proven } from './client-auth/method.ts'
 import { proveAssertion } from './client-auth/private-key-jwt.ts'
 import type { Deps } from './deps.ts'
 import { recordRefusal } from './refusal.ts'
@@ -33,7 +33,12 @@ export interface Rekeyed {
  */
 export async function rekey(ctx: Ctx, deps: Deps, request: Rekey): Promise<Rekeyed> {
   if (request.proof === undefined) throw noProof()
-  const binding = bind(ctx, deps, { method: request.method, uri: request.uri, proof: request.proof, nonce: 'optional' })
+  const binding = bind(ctx, deps, {
+    method: request.method,
+    uri: request.uri,
+    proof: request.proof,
+    nonce: 'optional',
+  })
   if (binding.jkt !== thumbprint(request.jwk)) {
     throw new Fault('invalid_dpop_proof', 'The proof must be made with the new key.', { kind: 'other_key' })
   }
@@ -43,7 +48,12 @@ export async function rekey(ctx: Ctx, deps: Deps, request: Rekey): Promise<Rekey
     return await succeed(ctx, deps, { request, binding, proven })
   } catch (error) {
     if (isFault(error)) {
-      await recordRefusal(ctx, deps, { type: 'key.rotated', fault: error, proven, claims: [...proven.claims, binding.claim] })
+      await recordRefusal(ctx, deps, {
+        type: 'key.rotated',
+        fault: error,
+        proven,
+        claims: [...proven.claims, binding.claim],
+      })
     }
     throw error
   }
@@ -58,16 +68,21 @@ interface Succession {
 async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succession): Promise<Rekeyed> {
   const old = await deps.store.keys.byThumbprint(ctx, proven.key.thumbprint)
   if (old === undefined || old.instance === null || proven.agent === undefined) {
-    throw new Fault('access_denied', 'Only the key of an instance rotates itself.', { kind: 'not_an_instance' })
+    throw new Fault('access_denied', 'Only the key of an instance rotates itself.', {
+      kind: 'not_an_instance',
+    })
   }
   const standing = await deps.store.keys.byThumbprint(ctx, binding.jkt)
   if (standing !== undefined) {
-    const isRetry = standing.instance === old.instance && standing.state === 'active' && old.state === 'retiring'
-    if (!isRetry) throw new Fault('conflict', 'The new key is known already; make another.', { kind: 'key_taken' })
+    const isRetry =
+      standing.instance === old.instance && standing.state === 'active' && old.state === 'retiring'
+    if (!isRetry)
+      throw new Fault('conflict', 'The new key is known already; make another.', { kind: 'key_taken' })
     return answerOf(proven, old.instance, standing, old)
   }
   // A key that was replaced has had its successor; a second one would fork the instance.
-  if (old.state !== 'active') throw new Fault('conflict', 'This key has a successor already.', { kind: 'already_rotated' })
+  if (old.state !== 'active')
+    throw new Fault('conflict', 'This key has a successor already.', { kind: 'already_rotated' })
   const next: Key = {
     thumbprint: binding.jkt,
     kid: request.jwk.kid ?? binding.jkt,
@@ -87,11 +102,15 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
     case 'done':
       return answerOf(proven, old.instance, next, retiring)
     case 'replayed':
-      throw new Fault('invalid_client', 'The client could not be authenticated.', { kind: 'evidence_replayed' })
+      throw new Fault('invalid_client', 'The client could not be authenticated.', {
+        kind: 'evidence_replayed',
+      })
     case 'conflict':
       throw new Fault('conflict', 'The key was rotated by somebody else just now.', { kind: 'lost_race' })
     default:
-      throw new Fault('temporarily_unavailable', 'The standing of this agent just changed; try again.', { kind: committed.kind })
+      throw new Fault('temporarily_unavailable', 'The standing of this agent just changed; try again.', {
+        kind: committed.kind,
+      })
   }
 }
 

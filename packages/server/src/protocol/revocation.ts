@@ -1,12 +1,13 @@
 // RFC 7009: the client a token was issued to ends it; everybody hears the same 200, whatever the token was.
 import type { AccessTokenClaims } from '@writ/sdk/protocol/access-token'
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
-import type { Change } from '../domain/change.ts'
 import type { Ctx } from '../context.ts'
+import type { Change } from '../domain/change.ts'
 import { admit, standingOf } from './client-auth/admit.ts'
-import { authenticateClient, type Proven } from './client-auth/methods.ts'
+import type { Proven } from './client-auth/method.ts'
+import { authenticateClient } from './client-auth/methods.ts'
 import type { Deps } from './deps.ts'
-import { one, type Evidence } from './evidence.ts'
+import { type Evidence, one } from './evidence.ts'
 import { readOwnToken } from './introspection.ts'
 import { recordRefusal } from './refusal.ts'
 
@@ -20,13 +21,18 @@ export async function revoke(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<
     const claims = readOwnToken(ctx, deps, token)
     const committed = await deps.store.commit(ctx, changeOf(ctx, proven, claims))
     if (committed.kind === 'replayed') {
-      throw new Fault('invalid_client', 'The client could not be authenticated.', { kind: 'assertion_replayed' })
+      throw new Fault('invalid_client', 'The client could not be authenticated.', {
+        kind: 'assertion_replayed',
+      })
     }
     if (committed.kind !== 'done') {
-      throw new Fault('temporarily_unavailable', 'The standing of this client just changed; try again.', { kind: committed.kind })
+      throw new Fault('temporarily_unavailable', 'The standing of this client just changed; try again.', {
+        kind: committed.kind,
+      })
     }
   } catch (error) {
-    if (isFault(error)) await recordRefusal(ctx, deps, { type: 'token.revoked', fault: error, proven, claims: proven.claims })
+    if (isFault(error))
+      await recordRefusal(ctx, deps, { type: 'token.revoked', fault: error, proven, claims: proven.claims })
     throw error
   }
 }

@@ -2,8 +2,8 @@
 import { timingSafeEqual } from 'node:crypto'
 import { checkProof } from '@writ/sdk/protocol/dpop'
 import { Fault } from '@writ/sdk/protocol/fault'
-import type { Claim } from '../../domain/change.ts'
 import type { Ctx } from '../../context.ts'
+import type { Claim } from '../../domain/change.ts'
 import type { Deps } from '../deps.ts'
 
 /** A nonce is good for the window it was made in and the one after it. */
@@ -25,7 +25,11 @@ export interface ProofSite {
 }
 
 /** Throws `use_dpop_nonce` or `invalid_dpop_proof`. */
-export function bind(ctx: Ctx, deps: Pick<Deps, 'keys' | 'settings' | 'importedKeys'>, site: ProofSite): Binding {
+export function bind(
+  ctx: Ctx,
+  deps: Pick<Deps, 'keys' | 'settings' | 'importedKeys'>,
+  site: ProofSite,
+): Binding {
   const result = checkProof({
     proof: site.proof,
     method: site.method,
@@ -68,5 +72,7 @@ function judgeNonce(
 
 /** A proof is needed and there is none. */
 export function noProof(): Fault {
-  return new Fault('invalid_dpop_proof', 'Send a DPoP proof: tokens for this resource are bound to a key.', { kind: 'no_proof' })
+  return new Fault('invalid_dpop_proof', 'Send a DPoP proof: tokens for this resource are bound to a key.', {
+    kind: 'no_proof',
+  })
 }

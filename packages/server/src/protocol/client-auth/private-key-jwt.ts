@@ -1,14 +1,14 @@
 // RFC 7523 §2.2 and §3 with the audience rule of its revision: a client proves itself with a JWT signed by its key.
 import { Fault } from '@writ/sdk/protocol/fault'
-import { parseJws, verifyJws, type Jws } from '@writ/sdk/protocol/jws'
+import { type Jws, parseJws, verifyJws } from '@writ/sdk/protocol/jws'
 import { checkTimes, isTyp, parseClaims } from '@writ/sdk/protocol/jwt'
+import type { Ctx } from '../../context.ts'
 import type { Key } from '../../domain/agent.ts'
 import { hashParts } from '../../domain/hash.ts'
-import type { Ctx } from '../../context.ts'
 import type { CallerFacts } from '../../store/store.ts'
 import type { Deps } from '../deps.ts'
 import { one } from '../evidence.ts'
-import type { ClientAuthMethod, Proven } from './methods.ts'
+import type { ClientAuthMethod, Proven } from './method.ts'
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
@@ -32,7 +32,12 @@ export const privateKeyJwt: ClientAuthMethod = {
 }
 
 /** The client that signed this assertion. `named` is the client the request names elsewhere, if it does. */
-export async function proveAssertion(ctx: Ctx, deps: Deps, assertion: string, named?: string): Promise<Proven> {
+export async function proveAssertion(
+  ctx: Ctx,
+  deps: Deps,
+  assertion: string,
+  named?: string,
+): Promise<Proven> {
   const jws = parseAssertion(assertion)
   const claims = checkClaims(ctx, deps, jws)
   // RFC 7521 §4.2: a client_id beside the assertion must name the same client.
@@ -59,7 +64,8 @@ function parseAssertion(assertion: string): Jws {
   if (jws === undefined) throw refuse('malformed_assertion')
   // RFC 8725 §3.11: typed by the revision, untyped by older clients; never another type of ours.
   const typ = jws.header['typ']
-  if (typ !== undefined && !isTyp(typ, 'client-authentication+jwt') && !isTyp(typ, 'jwt')) throw refuse('assertion_typ', { typ })
+  if (typ !== undefined && !isTyp(typ, 'client-authentication+jwt') && !isTyp(typ, 'jwt'))
+    throw refuse('assertion_typ', { typ })
   return jws
 }
 
@@ -81,7 +87,10 @@ function checkClaims(ctx: Ctx, deps: Deps, jws: Jws): AssertionClaims {
   if (typeof jti !== 'string' || jti.length === 0 || jti.length > 256) throw refuse('jti')
   if (typeof exp !== 'number') throw refuse('exp')
   const { clockSkewSeconds, assertionSeconds } = deps.settings
-  const wrong = checkTimes(claims, ctx.now, { skewSeconds: clockSkewSeconds, maxLifeSeconds: assertionSeconds })
+  const wrong = checkTimes(claims, ctx.now, {
+    skewSeconds: clockSkewSeconds,
+    maxLifeSeconds: assertionSeconds,
+  })
   if (wrong !== undefined) throw refuse(wrong, { now: ctx.now })
   return { sub, jti, exp: Math.ceil(exp) }
 }
@@ -90,7 +99,12 @@ function checkClaims(ctx: Ctx, deps: Deps, jws: Jws): AssertionClaims {
  * The key that signed, among those of the client. What memory does not know is read again before anything is refused,
  * so that a key registered on another node a moment ago is good here.
  */
-async function findKey(ctx: Ctx, deps: Deps, client: string, jws: Jws): Promise<{ facts: CallerFacts; key: Key } | undefined> {
+async function findKey(
+  ctx: Ctx,
+  deps: Deps,
+  client: string,
+  jws: Jws,
+): Promise<{ facts: CallerFacts; key: Key } | undefined> {
   for (const fresh of [false, true]) {
     const facts = await deps.store.facts.caller(ctx, client, { fresh })
     const key = facts && signerAmong(facts.keys, deps, jws)

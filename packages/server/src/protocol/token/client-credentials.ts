@@ -2,16 +2,16 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import { parseScope } from '@writ/sdk/protocol/scope'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
+import type { Ctx } from '../../context.ts'
 import type { Agent } from '../../domain/agent.ts'
 import { isGrantLive, narrow } from '../../domain/grant.ts'
-import { lifetime, type Issuance } from '../../domain/issuance.ts'
+import { type Issuance, lifetime } from '../../domain/issuance.ts'
 import type { Resource } from '../../domain/resource.ts'
-import type { Ctx } from '../../context.ts'
 import type { CallerFacts } from '../../store/store.ts'
 import { noProof } from '../binding/dpop.ts'
 import { standingOf } from '../client-auth/admit.ts'
 import { one } from '../evidence.ts'
-import type { GrantRequest, GrantType, Reads } from './grants.ts'
+import type { GrantRequest, GrantType, Reads } from './grant.ts'
 
 export const clientCredentials: GrantType = {
   type: 'client_credentials',
@@ -20,11 +20,15 @@ export const clientCredentials: GrantType = {
   async decide(ctx, deps, request) {
     const { facts, agent } = request.proven
     if (agent === undefined) {
-      throw new Fault('unauthorized_client', 'Only agents obtain tokens for themselves.', { kind: 'not_an_agent' })
+      throw new Fault('unauthorized_client', 'Only agents obtain tokens for themselves.', {
+        kind: 'not_an_agent',
+      })
     }
     // RFC 9396: details without force here would be rights that nobody enforces.
     if (request.form.has('authorization_details')) {
-      throw new Fault('invalid_authorization_details', 'authorization_details is not supported yet.', { kind: 'details' })
+      throw new Fault('invalid_authorization_details', 'authorization_details is not supported yet.', {
+        kind: 'details',
+      })
     }
     const resource = await findResource(ctx, deps, request, facts)
     const asked = askedScopes(one(request.form, 'scope'))
@@ -47,7 +51,10 @@ export const clientCredentials: GrantType = {
       grants,
       lifetimeSeconds: seconds,
       boundTo: request.binding?.jkt ?? null,
-      claims: request.binding === undefined ? request.proven.claims : [...request.proven.claims, request.binding.claim],
+      claims:
+        request.binding === undefined
+          ? request.proven.claims
+          : [...request.proven.claims, request.binding.claim],
       takes: [],
       bases: [
         { epoch: facts.epoch, subjects: [...standingOf(request.proven), ...grants] },
@@ -81,7 +88,9 @@ async function findResource(
 
 /** The default where no resource is named: the only one the agent has a grant for. */
 function onlyResource(facts: CallerFacts, now: number): ReadonlySet<string> {
-  const resources = new Set(facts.grants.filter(grant => isGrantLive(grant, now)).map(grant => grant.resource))
+  const resources = new Set(
+    facts.grants.filter(grant => isGrantLive(grant, now)).map(grant => grant.resource),
+  )
   return resources.size === 1 ? resources : new Set()
 }
 
@@ -99,7 +108,8 @@ function target(kind: string, resource?: string): Fault {
 function askedScopes(text: string | undefined): readonly string[] | undefined {
   if (text === undefined) return undefined
   const scopes = parseScope(text)
-  if (scopes === undefined) throw new Fault('invalid_scope', 'scope is malformed.', { kind: 'malformed_scope' })
+  if (scopes === undefined)
+    throw new Fault('invalid_scope', 'scope is malformed.', { kind: 'malformed_scope' })
   return scopes
 }
 
@@ -111,5 +121,11 @@ function holderOf(agent: Agent, request: GrantRequest): Issuance['holder'] {
   if (agent.model !== null) claims['agent_model'] = agent.model
   if (agent.softwareVersion !== null) claims['agent_version'] = agent.softwareVersion
   if (agent.provider !== null) claims['agent_provider'] = agent.provider
-  return { client: agent.id, subject: agent.id, instance: key.instance, key: key.thumbprint, agentClaims: claims }
+  return {
+    client: agent.id,
+    subject: agent.id,
+    instance: key.instance,
+    key: key.thumbprint,
+    agentClaims: claims,
+  }
 }

@@ -1,15 +1,17 @@
 // RFC 6749 §3.2: the order of steps at the token endpoint, and nothing else.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
-import type { Issuance } from '../../domain/issuance.ts'
 import type { Ctx } from '../../context.ts'
-import { bind, type Binding } from '../binding/dpop.ts'
+import type { Issuance } from '../../domain/issuance.ts'
+import { type Binding, bind } from '../binding/dpop.ts'
 import { admit } from '../client-auth/admit.ts'
-import { authenticateClient, type Proven } from '../client-auth/methods.ts'
+import type { Proven } from '../client-auth/method.ts'
+import { authenticateClient } from '../client-auth/methods.ts'
 import type { Deps } from '../deps.ts'
-import { one, type Evidence } from '../evidence.ts'
+import { type Evidence, one } from '../evidence.ts'
 import { recordRefusal } from '../refusal.ts'
-import { grantTypes, type GrantType } from './grants.ts'
-import { issue, type Issued } from './issue.ts'
+import type { GrantType } from './grant.ts'
+import { grantTypes } from './grants.ts'
+import { type Issued, issue } from './issue.ts'
 
 /** How often a decision is made again because what it rested on changed before it could be committed. */
 const attempts = 4
@@ -21,7 +23,12 @@ export async function token(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<I
   const binding =
     evidence.dpop === undefined
       ? undefined
-      : bind(ctx, deps, { method: evidence.method, uri: evidence.uri, proof: evidence.dpop, nonce: deps.settings.dpopNonce })
+      : bind(ctx, deps, {
+          method: evidence.method,
+          uri: evidence.uri,
+          proof: evidence.dpop,
+          nonce: deps.settings.dpopNonce,
+        })
   const proven = await authenticateClient(ctx, deps, evidence)
   try {
     return await decideAndIssue(ctx, deps, { grant, evidence, proven, binding })
@@ -56,11 +63,20 @@ async function decideAndIssue(ctx: Ctx, deps: Deps, request: Request): Promise<I
     if (issuance === 'read again') continue
     const issued = await issue(ctx, deps, issuance)
     if (issued !== 'stale') return issued
+    // It may be our own key that was superseded: sign the next one with what the store says now.
+    await deps.keys.reload(ctx)
   }
-  throw new Fault('temporarily_unavailable', 'The rights of this client keep changing; try again.', { kind: 'always_stale' })
+  throw new Fault('temporarily_unavailable', 'The rights of this client keep changing; try again.', {
+    kind: 'always_stale',
+  })
 }
 
-async function decide(ctx: Ctx, deps: Deps, request: Request, fresh: boolean): Promise<Issuance | 'read again'> {
+async function decide(
+  ctx: Ctx,
+  deps: Deps,
+  request: Request,
+  fresh: boolean,
+): Promise<Issuance | 'read again'> {
   const { grant, evidence, proven, binding } = request
   try {
     admit(ctx, proven)
@@ -77,18 +93,26 @@ async function readAgain(ctx: Ctx, deps: Deps, proven: Proven): Promise<Proven> 
   const facts = await deps.store.facts.caller(ctx, proven.id, { fresh: true })
   const key = facts?.keys.find(candidate => candidate.thumbprint === proven.key.thumbprint)
   if (facts === undefined || key === undefined) {
-    throw new Fault('invalid_client', 'The client could not be authenticated.', { kind: 'gone', client: proven.id })
+    throw new Fault('invalid_client', 'The client could not be authenticated.', {
+      kind: 'gone',
+      client: proven.id,
+    })
   }
   return { ...proven, facts, key, agent: facts.agent, client: facts.client }
 }
 
 function grantNamed(name: string | undefined): GrantType {
-  if (name === undefined) throw new Fault('invalid_request', 'grant_type is missing.', { kind: 'no_grant_type' })
+  if (name === undefined)
+    throw new Fault('invalid_request', 'grant_type is missing.', { kind: 'no_grant_type' })
   const grant = grantTypes.find(candidate => candidate.type === name)
   if (grant === undefined) {
-    throw new Fault('unsupported_grant_type', `Supported grant types: ${grantTypes.map(({ type }) => type).join(', ')}.`, {
-      kind: 'unknown_grant_type',
-    })
+    throw new Fault(
+      'unsupported_grant_type',
+      `Supported grant types: ${grantTypes.map(({ type }) => type).join(', ')}.`,
+      {
+        kind: 'unknown_grant_type',
+      },
+    )
   }
   return grant
 }

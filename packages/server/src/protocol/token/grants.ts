@@ -1,30 +1,5 @@
-// The table of grant types. Adding one is a file with a `Grant` and a line here; metadata and parameters follow.
-import type { Issuance } from '../../domain/issuance.ts'
-import type { Ctx } from '../../context.ts'
-import type { Proven } from '../client-auth/methods.ts'
-import type { Binding } from '../binding/dpop.ts'
-import type { Deps } from '../deps.ts'
-import type { Form } from '../evidence.ts'
+// The table of grant types. Adding one is a file with a `GrantType` and a line here; metadata and parameters follow.
 import { clientCredentials } from './client-credentials.ts'
-
-/** What a grant may use: it reads and asks; it has nothing that writes. */
-export type Reads = Pick<Deps, 'settings'> & { readonly store: Pick<Deps['store'], 'facts'> }
-
-export interface GrantRequest {
-  readonly form: Form
-  readonly proven: Proven
-  readonly binding: Binding | undefined
-  /** Past the memory: set when an earlier look may have been out of date. */
-  readonly fresh: boolean
-}
-
-export interface GrantType {
-  /** The value of `grant_type`. */
-  readonly type: string
-  /** Parameters that may come more than once; every other is refused when repeated. */
-  readonly repeatable: readonly string[]
-  /** Decides, and writes nothing. Throws a Fault for every no. */
-  decide(ctx: Ctx, deps: Reads, request: GrantRequest): Promise<Issuance>
-}
+import type { GrantType } from './grant.ts'
 
 export const grantTypes: readonly GrantType[] = [clientCredentials]

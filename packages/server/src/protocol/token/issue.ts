@@ -2,9 +2,9 @@
 import type { AccessTokenClaims } from '@writ/sdk/protocol/access-token'
 import { Fault } from '@writ/sdk/protocol/fault'
 import { signingInput } from '@writ/sdk/protocol/jws'
+import type { Ctx } from '../../context.ts'
 import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Issuance } from '../../domain/issuance.ts'
-import type { Ctx } from '../../context.ts'
 import type { Deps } from '../deps.ts'
 
 export interface Issued {
@@ -101,6 +101,10 @@ function entryOf(ctx: Ctx, issuance: Issuance, claims: AccessTokenClaims): Entry
     requestId: ctx.requestId,
     traceId: ctx.traceId ?? null,
     peer: ctx.peer ?? null,
-    facts: { jti: claims.jti, expires_at: new Date(claims.exp * 1000).toISOString(), bound_to: issuance.boundTo },
+    facts: {
+      jti: claims.jti,
+      expires_at: new Date(claims.exp * 1000).toISOString(),
+      bound_to: issuance.boundTo,
+    },
   }
 }
