@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { specifications } from '../test/rfc/requirements/index.ts'
+import { checkCatches } from './catches.ts'
 import { linesOf, runScript } from './command.ts'
 import { checkConfined } from './confined.ts'
 import { checkDependencies } from './dependencies.ts'
@@ -83,6 +84,7 @@ const checks: Readonly<Record<string, () => Outcome | Promise<Outcome>>> = {
   pins,
   layers: () => checkLayers(tree),
   confined: () => checkConfined(tree),
+  catches: () => checkCatches(tree),
   sizes: () => checkSizes(tree),
   names: () => checkNames(tree),
   outside: () => checkOutside(tree),

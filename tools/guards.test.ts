@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Specification } from '../test/rfc/requirements/specification.ts'
+import { checkCatches } from './catches.ts'
 import { checkDependencies } from './dependencies.ts'
 import { checkFragments, parseFragment } from './fragments.ts'
 import { checkNames } from './names.ts'
@@ -183,4 +184,16 @@ test('a release puts its fragments above the earlier ones, security first, and p
   )
   const manifest = '{\n  "version": "0.1.0",\n  "dependencies": { "@writ/sdk": "0.1.0", "hono": "4.0.0" }\n}'
   assert.equal(withVersion(manifest, '0.2.0'), manifest.replaceAll('0.1.0', '0.2.0'))
+})
+
+test('a catch that neither throws, nor looks at the error, nor says why is a problem', () => {
+  const caught = (clause: string): number =>
+    checkCatches(
+      plant({ 'packages/sdk/src/agent/a.ts': `export const f = () => {\n  try { g() } ${clause}\n}` }),
+    ).problems.length
+  assert.equal(caught('catch { return false }'), 1)
+  assert.equal(caught('catch (error) { return false }'), 1)
+  assert.equal(caught('catch (error) { if (isFault(error)) return false }'), 0)
+  assert.equal(caught('catch { throw new Fault() }'), 0)
+  assert.equal(caught('catch {\n// Whatever it was, this node is not ready.\nreturn false }'), 0)
 })

@@ -106,38 +106,42 @@ const rowOf = (operation: Operation): string => {
 const generated = (what: string): string =>
   `// Generated from docs/openapi.json by tools/openapi.ts; never edited. ${what}`
 
-const renderObjects = ({ components }: OpenApi): string =>
+const renderObjects = ({ components }: OpenApi, used: readonly string[]): string =>
   [
     generated('The objects of the management API.'),
-    ...Object.entries(components.schemas).map(([name, schema]) =>
-      schema.type === 'object' && typeof schema.additionalProperties !== 'object'
-        ? `export interface ${name} ${objectOf(schema)}`
-        : `export type ${name} = ${typeOf(schema)}`,
-    ),
+    ...used.map(name => `export interface ${name} ${objectOf(components.schemas[name] ?? {})}`),
   ].join('\n\n')
 
-const renderOperations = ({ paths, components }: OpenApi): string => {
+/** The rows of both tables, in the order of the operations' names. */
+const rowsOf = ({ paths }: OpenApi): { readonly types: string; readonly places: string } => {
   const all = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
   )
   all.sort((a, b) => (a.operation.operationId < b.operation.operationId ? -1 : 1))
-  const rows = all.map(({ operation }) => rowOf(operation)).join('\n')
-  const places = all.map(
-    ({ operation, method, path }) => `'${operation.operationId}': { method: '${method}', path: '${path}' },`,
-  )
-  const used = Object.keys(components.schemas).filter(name =>
-    new RegExp(`\\b${name}\\b`).test(rows.replaceAll(/\/\*.*?\*\//g, '')),
-  )
-  return [
-    generated('What each operation of the management API takes and answers, and where it is.'),
-    `import type { ${used.join(', ')} } from './objects.ts'`,
-    `export interface Operations {\n${rows}\n}`,
-    `export const operations = {\n${places.join('\n')}\n} as const satisfies Readonly<Record<keyof Operations, { readonly method: string; readonly path: string }>>`,
-  ].join('\n\n')
+  return {
+    types: all.map(({ operation }) => rowOf(operation)).join('\n'),
+    places: all
+      .map(
+        ({ operation, method, path }) =>
+          `'${operation.operationId}': { method: '${method}', path: '${path}' },`,
+      )
+      .join('\n'),
+  }
 }
 
 /** File → module, of the types that the admin client rests on. */
-export const renderClient = (document: OpenApi): Readonly<Record<string, string>> => ({
-  'packages/sdk/src/admin/objects.ts': renderObjects(document),
-  'packages/sdk/src/admin/operations.ts': renderOperations(document),
-})
+export const renderClient = (document: OpenApi): Readonly<Record<string, string>> => {
+  const { types, places } = rowsOf(document)
+  const said = types.replaceAll(/\/\*.*?\*\//g, '')
+  const used = Object.keys(document.components.schemas).filter(name => new RegExp(`\\b${name}\\b`).test(said))
+  const operations = [
+    generated('What each operation of the management API takes and answers, and where it is.'),
+    `import type { ${used.join(', ')} } from './objects.ts'`,
+    `export interface Operations {\n${types}\n}`,
+    `export const operations = {\n${places}\n} as const satisfies Readonly<Record<keyof Operations, { readonly method: string; readonly path: string }>>`,
+  ]
+  return {
+    'packages/sdk/src/admin/objects.ts': renderObjects(document, used),
+    'packages/sdk/src/admin/operations.ts': operations.join('\n\n'),
+  }
+}
