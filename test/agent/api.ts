@@ -54,6 +54,10 @@ export async function startApi(issuer: TestIssuer): Promise<TestApi> {
       throw new Fault('invalid_token', 'The access token is not valid here.')
     if (known.expiresAt <= issuer.now() || known.resource !== url)
       throw new Fault('invalid_token', 'The access token is not valid here.')
+    // A key that has ended ends what was issued to it.
+    const key = issuer.keys.get(known.jkt ?? '')
+    if (key !== undefined && key.expiresAt <= issuer.now())
+      throw new Fault('invalid_token', 'The access token is not valid here.')
     const proof = checkProof({
       proof: request.headers.get('dpop') ?? '',
       method: request.method,

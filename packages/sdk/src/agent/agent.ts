@@ -188,8 +188,8 @@ function partsOf(wire: Wire, credentials: Credentials): Parts {
 /** Tokens of a replaced key end with its overlap, a second early. */
 function retireTokens({ tokens, wire, credentials }: Parts, { jkt, until }: Replaced): void {
   if (until === null) return
-  const leftSeconds = until - wire.origins.begin(credentials.current().issuer).now
-  tokens.retire(jkt, wire.clock() + (leftSeconds - 1) * 1000)
+  const leftMs = until * 1000 - wire.origins.begin(credentials.current().issuer).nowMs
+  tokens.retire(jkt, wire.clock() + leftMs - 1_000)
 }
 
 function agentOf(parts: Parts): Agent {

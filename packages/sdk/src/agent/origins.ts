@@ -9,8 +9,9 @@ const noticedMs = 4_000
 export interface Sending {
   readonly url: string
   readonly nonce: string | undefined
-  /** Epoch seconds as the origin counts them, as far as known. */
+  /** The time as the origin counts it, as far as known: whole epoch seconds, and milliseconds. */
   readonly now: number
+  readonly nowMs: number
   readonly offsetMs: number
   readonly sentMs: number
 }
@@ -33,7 +34,8 @@ export function createOrigins(clock: () => number): Origins {
       const { origin } = new URL(url)
       const sentMs = clock()
       const offsetMs = offsets.get(origin) ?? 0
-      return { url, nonce: nonces.get(origin), now: Math.floor((sentMs + offsetMs) / 1000), offsetMs, sentMs }
+      const nowMs = sentMs + offsetMs
+      return { url, nonce: nonces.get(origin), now: Math.floor(nowMs / 1000), nowMs, offsetMs, sentMs }
     },
     keepNonce(sending, answer) {
       const nonce = answer.headers.get('dpop-nonce')

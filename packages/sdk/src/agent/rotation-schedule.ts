@@ -101,7 +101,9 @@ export function createRotation(deps: RotationDeps, policy: RotationPolicy): Rota
       const before = deps.credentials.current().key.jkt
       // A rotation that is being made may be what made the issuer refuse the key.
       if (running !== undefined) await running.catch(() => undefined)
-      return before !== deps.credentials.current().key.jkt || recover(deps)
+      const found = before !== deps.credentials.current().key.jkt || (await recover(deps))
+      plan()
+      return found
     },
     check,
     stop() {
