@@ -245,18 +245,6 @@ export interface PersonUpdate {
   readonly password?: string | null
 }
 
-export interface Problem {
-  readonly type: string
-  readonly title: string
-  readonly status: number
-  readonly detail: string
-  /** A row of the error table, see docs/problems.md */
-  readonly code: string
-  readonly spec: string
-  /** Also in x-request-id and in the audit entry */
-  readonly request_id: string
-}
-
 export interface Reason {
   /** Why; kept in the audit log */
   readonly reason: string

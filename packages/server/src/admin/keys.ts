@@ -34,7 +34,7 @@ function shownState(key: Key, now: number): Key['state'] {
   return isOver && key.state !== 'revoked' ? 'retired' : key.state
 }
 
-export function showKey(key: Key & { readonly use: KeyUse | null }, now: number): z.input<typeof keyShown> {
+function showKey(key: Key & { readonly use: KeyUse | null }, now: number): z.input<typeof keyShown> {
   return {
     kid: key.kid,
     thumbprint: key.thumbprint,

@@ -8,7 +8,7 @@ import type { Call } from './input.ts'
 import type { AdminDeps, Answer } from './operation.ts'
 
 /** For how long a repeated request is recognised. */
-export const rememberedSeconds = 86_400
+const rememberedSeconds = 86_400
 
 export interface Memo {
   /** Hash of caller, operation and Idempotency-Key: nobody meets the answer of somebody else. */
