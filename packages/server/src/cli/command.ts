@@ -28,15 +28,21 @@ export class CommandFailure extends Error {
   }
 }
 
-/** A new command with the options for all. */
+/** A new command. The options for all stand on the program, before or after the command's name. */
 export function command(name: string, does: string): Command {
   return new Command(name)
     .description(does)
+    .showHelpAfterError('(add --help for the options)')
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+}
+
+/** The program itself, with the options for all. */
+export function programCommand(): Command {
+  return command('writ', 'The authority between AI agents and everything they can break.')
     .option('--json', 'print JSON')
     .option('--data <dir>', 'the folder of the data (default .writ, or WRIT_DATA)')
     .option('--issuer <url>', 'which authority to talk to (or WRIT_ISSUER)')
-    .showHelpAfterError('(add --help for the options)')
-    .exitOverride()
 }
 
 /** Parses a whole number within bounds; wrong usage otherwise. */

@@ -2,12 +2,12 @@
 import { isFault } from '@writ/sdk/protocol/fault'
 import { CommanderError } from 'commander'
 import { ConfigProblem } from '../config.ts'
-import { CommandFailure, command, exitCodes, type Terminal } from './command.ts'
+import { CommandFailure, exitCodes, programCommand, type Terminal } from './command.ts'
 import { serveCommand } from './serve.ts'
 
 /** Runs one command line and answers the exit code; errors are one sentence on stderr. */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
-  const program = command('writ', 'The authority between AI agents and everything they can break.')
+  const program = programCommand()
     .addCommand(serveCommand(terminal))
     .configureOutput({
       writeOut: text => void terminal.stdout.write(text),

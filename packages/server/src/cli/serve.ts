@@ -25,8 +25,14 @@ export function serveCommand(terminal: Terminal): Command {
     if (key === 'data' || key === 'issuer') continue
     serve.option(spelt[key] ?? `${flagOf(key)} <value>`, does)
   }
-  return serve.action(async (options: Record<string, unknown>) => {
-    const { database, tlsSelfSigned, config: file, json: _json, ...flags } = options
+  return serve.action(async (_options: unknown, used: Command) => {
+    const {
+      database,
+      tlsSelfSigned,
+      config: file,
+      json: _json,
+      ...flags
+    } = used.optsWithGlobals<Record<string, unknown>>()
     const given = {
       ...flags,
       databaseUrl: database,
