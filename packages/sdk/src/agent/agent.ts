@@ -25,6 +25,12 @@ import { createTokenCache } from './token-cache.ts'
 import { type Ask, requestToken, type Token } from './token-request.ts'
 import type { Wire } from './wire.ts'
 
+export type { Authorization, AuthorizedInit } from './authorized-fetch.ts'
+export { fileKeystore } from './keystores/file.ts'
+export type { Acceptance, Held, HeldKey, Keystore, Membership, StagedKey } from './keystores/keystore.ts'
+export { memoryKeystore } from './keystores/memory.ts'
+export type { RotationReport } from './rotation-schedule.ts'
+
 /** What both ways to an agent take. */
 export interface AgentOptions {
   /** Replaces the global `fetch`, for every request of the agent. */
