@@ -198,14 +198,17 @@ test('a publication that failed, or only looked failed, is made good by the next
   const checkpoints = createCheckpoints({ store: { log }, keys })
   let size = 250
   for (const how of ['before', 'after'] as const) {
-    await fill({ store }, size)
-    trouble = how
-    await assert.rejects(checkpoints.run(ctx))
-    trouble = undefined
-    await fill({ store }, size + 20)
-    assert.equal(await checkpoints.run(ctx), 'published')
-    assert.equal((await headOf({ checkpoints })).checkpoint.size, size + 20)
-    size += 100
+    // By the same process, which lived on, and by one that knows nothing of it.
+    for (const next of [checkpoints, createCheckpoints({ store: { log }, keys })]) {
+      await fill({ store }, size)
+      trouble = how
+      await assert.rejects(checkpoints.run(ctx))
+      trouble = undefined
+      await fill({ store }, size + 20)
+      assert.equal(await next.run(ctx), 'published')
+      assert.equal((await headOf({ checkpoints })).checkpoint.size, size + 20)
+      size += 100
+    }
   }
 })
 
