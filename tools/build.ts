@@ -27,6 +27,9 @@ const stage = (root: string, name: string, to: string): void => {
       filter: path => !/\.test\.ts$/.test(path),
     })
   }
+  // What npm could not hoist stays beside the package.
+  if (existsSync(join(from, 'node_modules')))
+    symlinkSync(join(from, 'node_modules'), join(to, 'node_modules'))
   const compilerOptions = {
     noEmit: false,
     declaration: true,
@@ -57,7 +60,9 @@ export const build = async (root: string, to: string): Promise<string[]> => {
     symlinkSync(at, join(to, 'node_modules/@writ', name))
     const { code, stdout } = await runScript(root, 'typescript/bin/tsc', ['-p', at])
     if (code !== 0) return linesOf(stdout)
-    for (const scaffold of ['src', 'tsconfig.json']) rmSync(join(at, scaffold), { recursive: true })
+    for (const scaffold of ['src', 'tsconfig.json', 'node_modules']) {
+      rmSync(join(at, scaffold), { recursive: true, force: true })
+    }
   }
   return []
 }
