@@ -1,7 +1,7 @@
 // What a protected resource says about itself: RFC 9728 §2 and §3.
 import { algorithms } from '../protocol/algorithms.ts'
 import { isScopeToken } from '../protocol/scope.ts'
-import { wellKnown } from './discovery.ts'
+import { wellKnown } from './issuer/discovery.ts'
 
 export interface MetadataOptions {
   readonly issuer: string

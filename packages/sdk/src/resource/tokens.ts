@@ -8,8 +8,8 @@ import { isTyp, parseClaims } from '../protocol/jwt.ts'
 import { subjectDigest } from '../protocol/revocation.ts'
 import { parseScope } from '../protocol/scope.ts'
 import type { Caller } from './caller.ts'
-import type { IssuerKeys } from './issuer-keys.ts'
-import type { Revocations } from './revocations.ts'
+import type { IssuerKeys } from './issuer/keys.ts'
+import type { Revocations } from './issuer/revocations.ts'
 
 /** A token whose signature and claims have been verified; whether it still lives, `isAlive` says. */
 export interface Verified {

@@ -1,8 +1,8 @@
 // The line to the issuer: its keys and its ends, found by discovery, followed together, believed only while recent.
-import { subjectDigest } from '../protocol/revocation.ts'
-import type { Clock } from './clock.ts'
+import { subjectDigest } from '../../protocol/revocation.ts'
+import type { Clock } from '../clock.ts'
 import { discover, type IssuerPlaces } from './discovery.ts'
-import { type IssuerKeys, issuerKeys } from './issuer-keys.ts'
+import { type IssuerKeys, issuerKeys } from './keys.ts'
 import { followRevocations, type Revocations } from './revocations.ts'
 
 export interface IssuerLinkOptions {

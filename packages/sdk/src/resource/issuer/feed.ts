@@ -1,5 +1,5 @@
 // What a verifier knows of its issuer's feed of ends, and until when it knew everything. Pure: no clock, no network.
-import type { StreamMessage } from '../protocol/revocation.ts'
+import type { StreamMessage } from '../../protocol/revocation.ts'
 import { createNarrowings } from './narrowings.ts'
 
 /**

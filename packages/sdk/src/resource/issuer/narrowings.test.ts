@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
-import type { Narrowing } from '../protocol/revocation.ts'
+import type { Narrowing } from '../../protocol/revocation.ts'
 import { createNarrowings } from './narrowings.ts'
 
 test('never forgets a narrowing before a token issued ahead of it has expired, and forgets it afterwards', () => {

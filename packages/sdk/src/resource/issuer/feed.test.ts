@@ -1,8 +1,8 @@
 // The feed of ends: a stream that lies backwards, skips, holds back or never completes is not contact.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Narrowing, StreamMessage } from '../protocol/revocation.ts'
-import { createFeed } from './revocation-feed.ts'
+import type { Narrowing, StreamMessage } from '../../protocol/revocation.ts'
+import { createFeed } from './feed.ts'
 
 const remember = 900_000
 const message = (

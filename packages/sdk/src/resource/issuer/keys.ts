@@ -1,8 +1,8 @@
 // The issuer's public keys: fetched once for all, again when one is unknown, never at the pace of whoever sends tokens.
-import { isFault } from '../protocol/fault.ts'
-import { importForeign, type VerifyKey } from '../protocol/jwk.ts'
-import type { Clock } from './clock.ts'
-import { fetchDocument } from './fetch-document.ts'
+import { isFault } from '../../protocol/fault.ts'
+import { importForeign, type VerifyKey } from '../../protocol/jwk.ts'
+import type { Clock } from '../clock.ts'
+import { fetchDocument } from './document.ts'
 
 export interface IssuerKeysOptions {
   /** The address of the JWK Set; undefined before discovery has succeeded. */

@@ -4,10 +4,10 @@ import { execFile } from 'node:child_process'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { isFault } from '../protocol/fault.ts'
-import { generateKeyPair } from '../protocol/jwk.ts'
-import { type Narrowing, subjectDigest } from '../protocol/revocation.ts'
-import { type MovableClock, movableClock } from './testing/clock.ts'
+import { isFault } from '../../protocol/fault.ts'
+import { generateKeyPair } from '../../protocol/jwk.ts'
+import { type Narrowing, subjectDigest } from '../../protocol/revocation.ts'
+import { type MovableClock, movableClock } from '../testing/clock.ts'
 import {
   createHolder,
   type IssuerFixture,
@@ -15,8 +15,8 @@ import {
   kidOf,
   startIssuer,
   until,
-} from './testing/issuer.ts'
-import { createVerifier, type Verifier, type VerifierOptions } from './verifier.ts'
+} from '../testing/issuer.ts'
+import { createVerifier, type Verifier, type VerifierOptions } from '../verifier.ts'
 
 const resource = 'https://api.example'
 const uri = `${resource}/x`
@@ -348,7 +348,7 @@ test('follows an issuer whose identifier has a path', async () => {
 
 test('does not keep a process alive after close', async () => {
   const { issuer } = await scene()
-  const script = `import { createVerifier } from ${JSON.stringify(new URL('./verifier.ts', import.meta.url).href)}
+  const script = `import { createVerifier } from ${JSON.stringify(new URL('../verifier.ts', import.meta.url).href)}
     const verifier = createVerifier({ issuer: process.argv[1], resource: 'https://api.example' })
     await verifier.ready()
     verifier.close()

@@ -1,5 +1,5 @@
 // What has ended and can still matter to a token that lives: an issuer's narrowings in bounded memory.
-import type { Narrowing } from '../protocol/revocation.ts'
+import type { Narrowing } from '../../protocol/revocation.ts'
 
 export interface Narrowings {
   /**

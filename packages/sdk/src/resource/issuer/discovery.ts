@@ -1,6 +1,6 @@
 // Where the issuer keeps what a verifier needs: RFC 8414 metadata and our own document beside it.
-import { isSecureUrl } from '../protocol/uri.ts'
-import { type DocumentOptions, fetchDocument } from './fetch-document.ts'
+import { isSecureUrl } from '../../protocol/uri.ts'
+import { type DocumentOptions, fetchDocument } from './document.ts'
 
 export interface IssuerPlaces {
   readonly jwksUri: string

@@ -1,5 +1,5 @@
 // Fetches a small JSON document of the issuer: bounded in time and size, never redirected. RFC 8414 §3.2, RFC 9700 §4.11.
-import { type JsonObject, readJsonObject } from '../protocol/json.ts'
+import { type JsonObject, readJsonObject } from '../../protocol/json.ts'
 
 export interface DocumentOptions {
   readonly fetch: typeof fetch

@@ -1,0 +1,276 @@
+// The MCP guard: who may call which tool is decided on the bytes that travel on, and nothing else travels with them.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import {
+  decideRequest,
+  type McpDecision,
+  type McpGuard,
+  type McpOptions,
+  mcpGuard,
+  plainMethods,
+} from './mcp.ts'
+import { createHolder, type IssuerFixture, startIssuer, until } from './testing/issuer.ts'
+
+const resource = 'https://tools.example/mcp'
+const holder = createHolder()
+const tools = { echo: 'echo:call', add: 'math:call', constructor: 'odd:call' }
+let issuer: IssuerFixture
+let guard: McpGuard
+
+const open = async (options: Partial<McpOptions> = {}): Promise<McpGuard> => {
+  const opened = mcpGuard({ issuer: issuer.url, resource, tools, ...options })
+  await opened.verifier.ready()
+  return opened
+}
+before(async () => {
+  issuer = await startIssuer()
+  guard = await open()
+})
+after(async () => {
+  guard.verifier.close()
+  await issuer.close()
+})
+
+interface Sent {
+  readonly scope?: string | undefined
+  readonly method?: string
+  readonly url?: string
+  readonly lines?: readonly string[]
+  readonly type?: string
+  readonly by?: McpGuard
+}
+
+/** Sends a body (text as it is, anything else as JSON) with a fresh token and proof. */
+function send(body: unknown, sent: Sent = {}): Promise<McpDecision> {
+  const { scope, method = 'POST', url = '/mcp', lines = [], type = 'application/json', by = guard } = sent
+  const token = issuer.issue({ aud: resource, scope, cnf: { jkt: holder.jkt } })
+  const { authorization = '', dpop = '' } = holder.headers(token, { uri: resource, method })
+  const headers = ['Host', 'x', 'Content-Type', type, 'Authorization', authorization, 'DPoP', dpop, ...lines]
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  return by.decide({ method, url, headers, body: bytesOf(text) })
+}
+
+async function* bytesOf(text: string, chunk = 7): AsyncGenerator<Uint8Array> {
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; at += chunk) yield bytes.subarray(at, at + chunk)
+}
+
+const request = (method: string, params?: unknown) => ({ jsonrpc: '2.0', id: 5, method, params })
+const call = (name: unknown) => request('tools/call', { name, arguments: { text: 'hi' } })
+
+function answered(decision: McpDecision) {
+  assert.ok(decision.kind === 'answer', 'the request was let through')
+  const { status, headers, body } = decision.answer
+  const parsed = body === '' ? undefined : JSON.parse(body)
+  return { status, headers, challenge: headers['www-authenticate'] ?? '', body: parsed, error: parsed?.error }
+}
+
+function passed(decision: McpDecision) {
+  assert.ok(decision.kind === 'forward', decision.kind === 'answer' ? decision.answer.body : '')
+  return decision
+}
+
+test('lets a listed tool be called by who has its scope, and forwards the very bytes without the credentials', async () => {
+  const text = ' {"jsonrpc":"2.0", "id":5,\n"method":"tools\\/call","params":{"name":"\\u0065cho"}} '
+  const lines = [
+    'Mcp-Session-Id',
+    's1',
+    'Accept',
+    'application/json',
+    'accept',
+    'text/event-stream',
+    'Cookie',
+    'c=1',
+  ]
+  const more = ['Mcp-Param-Text', 'hi', 'X-Api-Key', 'k', 'Proxy-Authorization', 'p', 'User-Agent', 'agent']
+  const decision = passed(await send(text, { scope: 'echo:call', lines: [...lines, ...more] }))
+  assert.deepEqual(decision.headers, {
+    'content-type': 'application/json',
+    'mcp-session-id': 's1',
+    accept: 'application/json, text/event-stream',
+    'mcp-param-text': 'hi',
+    'user-agent': 'agent',
+  })
+  assert.equal(Buffer.from(decision.body ?? []).toString(), text)
+  assert.equal(decision.caller.agent, 'agt_1')
+  assert.deepEqual(decision.message, {
+    kind: 'request',
+    id: 5,
+    method: 'tools/call',
+    params: { name: 'echo' },
+  })
+})
+
+test('refuses a listed tool to who lacks its scope, with 403, the scope, and an answer to the message', async () => {
+  const { status, challenge, body } = answered(await send(call('echo'), { scope: 'math:call' }))
+  assert.equal(status, 403)
+  assert.match(
+    challenge,
+    /^DPoP error="insufficient_scope", .*scope="echo:call", resource_metadata="https:\/\/tools\.example\/\.well-known\/oauth-protected-resource\/mcp"/,
+  )
+  assert.equal(body.id, 5)
+  assert.deepEqual(body.error.data, { error: 'insufficient_scope', scope: 'echo:call' })
+})
+
+test('refuses a tool that is not listed, whatever the token carries and however the tool is spelt', async () => {
+  const scope = 'echo:call math:call odd:call'
+  for (const name of [
+    'printEnv',
+    'Echo',
+    'echo ',
+    'toString',
+    '__proto__x',
+    'hasOwnProperty',
+    '',
+    undefined,
+    null,
+    ['echo'],
+    7,
+  ]) {
+    const { status, body, challenge } = answered(await send(call(name), { scope }))
+    assert.equal(status, 403, String(name))
+    assert.equal(body.error.data.error, 'access_denied')
+    assert.equal(challenge, '')
+  }
+  passed(await send(call('constructor'), { scope }))
+  const silent = { jsonrpc: '2.0', method: 'tools/call', params: { name: 'printEnv' } }
+  assert.equal(answered(await send(silent, { scope })).status, 403)
+})
+
+test('lets any valid token use the methods of the table, and refuses every other method', async () => {
+  for (const method of Object.keys(plainMethods)) passed(await send(request(method)))
+  passed(await send({ jsonrpc: '2.0', method: 'notifications/initialized' }))
+  passed(await send({ jsonrpc: '2.0', id: 1, result: {} }))
+  for (const method of ['resources/read', 'prompts/get', 'tasks/result', 'tools/Call', 'toString', '']) {
+    const { status, body } = answered(await send(request(method), { scope: 'echo:call' }))
+    assert.deepEqual([status, body.error.data.error], [403, 'access_denied'], method)
+  }
+})
+
+test('opens further methods only as far as the options say', async () => {
+  const wider = await open({ other: { 'resources/list': null, 'resources/read': 'docs:read' } })
+  passed(await send(request('resources/list'), { by: wider }))
+  const lacking = answered(await send(request('resources/read', { uri: 'x' }), { by: wider }))
+  assert.match(lacking.challenge, /scope="docs:read"/)
+  passed(await send(request('resources/read', { uri: 'x' }), { by: wider, scope: 'docs:read' }))
+  wider.verifier.close()
+  await assert.rejects(open({ other: { 'tools/call': null } }), RangeError)
+})
+
+test('refuses a body that others could read differently: batches, duplicates, other encodings, other types', async () => {
+  const scope = 'echo:call'
+  const evil = '"params":{"name":"echo","name":"printEnv"}'
+  const bodies = [
+    JSON.stringify([call('echo'), call('printEnv')]),
+    `{"jsonrpc":"2.0","id":5,"method":"tools/call",${evil}}`,
+    `{"jsonrpc":"2.0","id":5,"method":"tools/list","method":"tools/call","params":{"name":"printEnv"}}`,
+    `${JSON.stringify(call('echo'))}${JSON.stringify(call('printEnv'))}`,
+    '{',
+    '',
+  ]
+  for (const body of bodies) {
+    const { status, error, challenge } = answered(await send(body, { scope }))
+    assert.equal(status, 400, body)
+    assert.ok(error.code === -32600 || error.code === -32700)
+    assert.equal(challenge, '')
+  }
+  for (const type of [
+    'text/plain',
+    'application/json; charset=utf-16',
+    'application/json, text/plain',
+    'multipart/mixed',
+  ]) {
+    assert.equal(answered(await send(call('echo'), { scope, type })).status, 415, type)
+  }
+  const encoded = { scope, lines: ['Content-Encoding', 'gzip'] }
+  assert.equal(answered(await send(call('echo'), encoded)).status, 415)
+  passed(await send(call('echo'), { scope, type: 'application/json; charset="UTF-8"' }))
+})
+
+test('refuses a request whose headers name another method or tool than its body', async () => {
+  const scope = 'echo:call'
+  for (const lines of [
+    ['Mcp-Method', 'tools/list'],
+    ['Mcp-Name', 'add'],
+    ['Mcp-Name', 'echo', 'Mcp-Name', 'echo'],
+  ]) {
+    const { status } = answered(await send(call('echo'), { scope, lines }))
+    assert.equal(status, 400)
+  }
+  const mismatch = answered(await send(call('echo'), { scope, lines: ['Mcp-Name', 'add'] }))
+  assert.deepEqual([mismatch.body.id, mismatch.error.code], [5, -32020])
+  const twice = ['Mcp-Session-Id', 'a', 'mcp-session-id', 'b']
+  assert.equal(answered(await send(call('echo'), { scope, lines: twice })).status, 400)
+  passed(await send(call('echo'), { scope, lines: ['Mcp-Method', 'tools/call', 'Mcp-Name', 'echo'] }))
+})
+
+test('refuses a message that is too large, and reads none of it before the caller is known', async () => {
+  const small = await open({ maxBodyBytes: 300 })
+  const { status } = answered(await send(call('x'.repeat(300)), { by: small }))
+  assert.equal(status, 413)
+  let read = 0
+  const body = (async function* () {
+    read += 1
+    yield Buffer.from('{}')
+  })()
+  const stranger = await small.decide({
+    method: 'POST',
+    url: '/mcp',
+    headers: ['Content-Type', 'application/json'],
+    body,
+  })
+  const { status: unknown, challenge } = answered(stranger)
+  assert.deepEqual([unknown, read], [401, 0])
+  assert.match(challenge, /^DPoP resource_metadata=/)
+  small.verifier.close()
+})
+
+test('guards the stream of a session and its end by the token alone, and drops what they carry', async () => {
+  for (const method of ['GET', 'DELETE']) {
+    const decision = passed(await send('smuggled', { method, lines: ['Last-Event-Id', '7'] }))
+    assert.equal(decision.body, undefined)
+    assert.equal(decision.headers['last-event-id'], '7')
+  }
+  const put = answered(await send('', { method: 'PUT' }))
+  assert.deepEqual([put.status, put.headers['allow']], [405, 'POST, GET, DELETE'])
+  assert.equal(answered(await send(call('echo'), { url: '/mcp/../admin' })).status, 400)
+  const below = await guard.decide({ method: 'GET', url: '/mcp/x', headers: below_(), body: null })
+  assert.equal(answered(below).status, 404)
+})
+
+const below_ = (): string[] => {
+  const token = issuer.issue({ aud: resource, cnf: { jkt: holder.jkt } })
+  const { authorization = '', dpop = '' } = holder.headers(token, { uri: `${resource}/x` })
+  return ['Authorization', authorization, 'DPoP', dpop]
+}
+
+test('ends an open stream when the token behind it ends', async () => {
+  const decision = passed(await send('', { method: 'GET' }))
+  let ended = false
+  decision.onEnd(() => {
+    ended = true
+  })
+  await until(() => issuer.listeners() > 0)
+  issuer.narrow('grt_1')
+  await until(() => ended)
+})
+
+test('advertises the scopes of its tools, and decides on Web requests alike', async () => {
+  const at = 'https://tools.example/.well-known/oauth-protected-resource/mcp'
+  const { status, body } = answered(await decideRequest(guard, new Request(at)))
+  assert.equal(status, 200)
+  assert.deepEqual(body.scopes_supported, ['echo:call', 'math:call', 'odd:call'])
+  const token = issuer.issue({ aud: resource, scope: 'echo:call', cnf: { jkt: holder.jkt } })
+  const headers = {
+    'content-type': 'application/json',
+    ...holder.headers(token, { uri: resource, method: 'POST' }),
+  }
+  const web = new Request(resource, { method: 'POST', headers, body: JSON.stringify(call('echo')) })
+  const decision = passed(await decideRequest(guard, web))
+  assert.deepEqual(decision.headers, { 'content-type': 'application/json' })
+  const bare = await open({ resource: 'https://tools.example' })
+  const plain = issuer.issue({ aud: 'https://tools.example', cnf: { jkt: holder.jkt } })
+  const root = holder.headers(plain, { uri: 'https://tools.example/', method: 'GET' })
+  passed(await decideRequest(bare, new Request('https://tools.example', { headers: root })))
+  bare.verifier.close()
+})

@@ -1,0 +1,226 @@
+// Protects an MCP server over streamable HTTP, message by message, on the parsed body: MCP 2026-07-28, authorization.
+import { type Code, codes, Fault } from '../protocol/fault.ts'
+import type { Caller } from './caller.ts'
+import type { Answer } from './challenge.ts'
+import { type HeaderSource, headerLines, pathOf } from './evidence.ts'
+import { createGuard, type ProtectOptions } from './guard.ts'
+import { contradiction, type McpMessage, type McpProblem, readMcpMessage } from './mcp-message.ts'
+import type { Verifier } from './verifier.ts'
+
+export interface McpOptions extends ProtectOptions {
+  /** The scope that a call of each tool needs. A tool that is not listed cannot be called. */
+  readonly tools: Readonly<Record<string, string>>
+  /** Further methods and the scope that each needs, or null where any valid token will do. */
+  readonly other?: Readonly<Record<string, string | null>>
+  /** Default 1 MiB. */
+  readonly maxBodyBytes?: number
+}
+
+export interface McpRequest {
+  readonly method: string
+  readonly url: string
+  /** A `Headers` object, or node's `rawHeaders`; see `HeaderSource`. */
+  readonly headers: HeaderSource
+  /** Read only after the caller has been admitted, and only as far as it may reach. */
+  readonly body: AsyncIterable<Uint8Array> | null
+}
+
+export type McpDecision =
+  /** To be sent to the client; the server behind learns nothing of the request. */
+  | { readonly kind: 'answer'; readonly answer: Answer }
+  | {
+      readonly kind: 'forward'
+      readonly caller: Caller
+      /** Undefined for GET and DELETE, which carry no message. */
+      readonly message: McpMessage | undefined
+      /** All headers that may travel on: neither credentials nor anything that is not of MCP. */
+      readonly headers: Readonly<Record<string, string>>
+      /** The very bytes that were decided on. */
+      readonly body: Uint8Array | undefined
+      /** Headers that belong into the answer to the client. */
+      readonly answerHeaders: Readonly<Record<string, string>>
+      /** Calls back when the token ends, so that an open stream ends with it. Returns how to stop that. */
+      onEnd(callback: () => void): () => void
+    }
+
+export interface McpGuard {
+  readonly verifier: Verifier
+  decide(request: McpRequest): Promise<McpDecision>
+}
+
+/**
+ * The methods that any valid token may use beside `tools`: they open, describe, follow or end a conversation. What
+ * is neither here nor in the options is refused, so that a method of a later revision is closed until somebody opens it.
+ */
+export const plainMethods: Readonly<Record<string, null>> = {
+  initialize: null,
+  ping: null,
+  'server/discover': null,
+  'tools/list': null,
+  'notifications/initialized': null,
+  'notifications/cancelled': null,
+  'notifications/progress': null,
+  'notifications/roots/list_changed': null,
+}
+
+/** What a server behind the guard may hear: an allow-list, so that no credential of any name is passed through. */
+const forwarded = ['accept', 'content-type', 'last-event-id', 'user-agent', 'traceparent', 'tracestate']
+const isForwarded = (name: string): boolean => name.startsWith('mcp-') || forwarded.includes(name)
+
+/** JSON-RPC leaves -32000 to -32099 to implementations, MCP takes -32020 and on: ours says who refused. */
+const refusedCode = -32010
+
+/** What a message needs: a scope, nothing but a valid token, or it is not for this guard to let through. */
+type Need = { readonly scope: string | null } | 'unlisted'
+
+/** Starts a guard. Throws a RangeError for options that cannot be made safe. */
+export function mcpGuard(options: McpOptions): McpGuard {
+  const { tools, other = {}, maxBodyBytes = 1_048_576, ...rest } = options
+  // A method in `other` would decide on calls of tools without looking at which tool.
+  if (Object.hasOwn(other, 'tools/call')) throw new RangeError('tools/call is decided by tools, not by other')
+  const toolScopes = new Map(Object.entries(tools))
+  const methods = new Map<string, string | null>(Object.entries({ ...plainMethods, ...other }))
+  const scopes =
+    options.scopes ?? [...new Set([...toolScopes.values(), ...methods.values()])].filter(one => one !== null)
+  const guard = createGuard({ ...rest, scopes })
+  const path = pathOf(guard.verifier.resource.replace(/^(https?:\/\/[^/]*)$/, '$1/'))
+
+  const needOf = (message: McpMessage): Need => {
+    if (message.kind === 'response') return { scope: null }
+    const isCall = message.method === 'tools/call'
+    const name = message.params?.['name']
+    const scope = isCall ? toolScopes.get(typeof name === 'string' ? name : '') : methods.get(message.method)
+    return scope === undefined ? 'unlisted' : { scope }
+  }
+
+  const decideMessage = (caller: Caller, message: McpMessage): Answer | undefined => {
+    const id = message.kind === 'notification' ? null : message.id
+    const need = needOf(message)
+    if (need === 'unlisted') {
+      const name = message.kind === 'response' ? undefined : message.method
+      const what =
+        name === 'tools/call' ? 'This tool is not open to callers.' : 'This method is not open to callers.'
+      const fault = new Fault('access_denied', what, { kind: 'unlisted', agent: caller.agent, method: name })
+      return inJsonRpc(guard.refuse(fault), id)
+    }
+    const refusal = need.scope === null ? undefined : guard.demand(caller, [need.scope])
+    return refusal && inJsonRpc(refusal, id)
+  }
+
+  const decidePost = async (
+    request: McpRequest,
+    caller: Caller,
+  ): Promise<Answer | { message: McpMessage; body: Buffer }> => {
+    const unsupported = mediaProblem(request.headers)
+    if (unsupported !== undefined) return plain('unsupported_media_type', unsupported)
+    const body = await readUpTo(request.body, maxBodyBytes)
+    if (body === undefined) return plain('request_too_large', `A message has at most ${maxBodyBytes} bytes.`)
+    const message = readMcpMessage(body)
+    if (message.kind === 'problem') return problemAnswer(message, null)
+    const id = message.kind === 'notification' ? null : message.id
+    const twoFaces = contradiction(message, name => headerLines(request.headers, name))
+    if (twoFaces !== undefined) return problemAnswer(twoFaces, id)
+    return decideMessage(caller, message) ?? { message, body }
+  }
+
+  const decide = async (request: McpRequest): Promise<McpDecision> => {
+    const admission = await guard.admit(request)
+    if (admission.kind === 'answer') return admission
+    const { caller, headers: answerHeaders } = admission
+    const answer = (answer: Answer): McpDecision => ({
+      kind: 'answer',
+      answer: { ...answer, headers: { ...answer.headers, ...answerHeaders } },
+    })
+    if (pathOf(request.url) !== path) return answer(plain('not_found', 'The MCP endpoint has another path.'))
+    const headers = headersOnward(request.headers)
+    if (headers === undefined) return answer(plain('invalid_request', 'A header of MCP came twice.'))
+    const onEnd = (callback: () => void): (() => void) => guard.verifier.onEnd(caller, callback)
+    const forward = { kind: 'forward', caller, headers, answerHeaders, onEnd } as const
+    if (request.method === 'POST') {
+      const decided = await decidePost(request, caller)
+      return 'status' in decided ? answer(decided) : { ...forward, ...decided }
+    }
+    // The stream of a session and its end; any body that they carry is dropped, since nobody has looked into it.
+    if (request.method === 'GET' || request.method === 'DELETE')
+      return { ...forward, message: undefined, body: undefined }
+    return answer({ ...plain('method_not_allowed', 'Use POST, GET or DELETE.'), ...allow })
+  }
+
+  return { verifier: guard.verifier, decide }
+}
+
+const allow = { headers: { 'content-type': 'application/json', allow: 'POST, GET, DELETE' } }
+
+/** The same for handlers of Web requests. */
+export function decideRequest(guard: McpGuard, request: Request): Promise<McpDecision> {
+  const { method, url, headers, body } = request
+  return guard.decide({ method, url, headers, body })
+}
+
+/** A compressed or differently encoded body would be another one behind us than the one decided on. */
+function mediaProblem(headers: HeaderSource): string | undefined {
+  const types = headerLines(headers, 'content-type')
+  if (
+    types.length !== 1 ||
+    !/^application\/json\s*(?:;\s*charset=(?:utf-8|"utf-8")\s*)?$/i.test(types[0] ?? '')
+  ) {
+    return 'Send messages as application/json in UTF-8.'
+  }
+  const encodings = headerLines(headers, 'content-encoding')
+  return encodings.every(encoding => encoding.trim().toLowerCase() === 'identity')
+    ? undefined
+    : 'Send messages unencoded.'
+}
+
+async function readUpTo(body: AsyncIterable<Uint8Array> | null, limit: number): Promise<Buffer | undefined> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of body ?? []) {
+    size += chunk.length
+    if (size > limit) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** The headers for the server behind; undefined where one came twice, so that nobody chooses between two. */
+function headersOnward(headers: HeaderSource): Record<string, string> | undefined {
+  const onward: Record<string, string> = {}
+  for (const name of namesOf(headers)) {
+    if (!isForwarded(name)) continue
+    const lines = headerLines(headers, name)
+    if (lines.length > 1 && name !== 'accept') return undefined
+    onward[name] = lines.join(', ')
+  }
+  return onward
+}
+
+const namesOf = (headers: HeaderSource): Set<string> =>
+  Array.isArray(headers)
+    ? new Set(headers.filter((_, at) => at % 2 === 0).map(name => name.toLowerCase()))
+    : new Set((headers as Headers).keys())
+
+function plain(code: Code, say: string): Answer {
+  const body = JSON.stringify({ error: code, error_description: say })
+  return {
+    status: codes[code].status,
+    headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+    body,
+  }
+}
+
+type Id = string | number | null
+
+function problemAnswer({ code, say }: McpProblem, id: Id): Answer {
+  const body = JSON.stringify({ jsonrpc: '2.0', id, error: { code, message: say } })
+  return { status: 400, headers: { 'content-type': 'application/json' }, body }
+}
+
+/** The refusal as the answer to a message: same status and challenge, and a body that an MCP client reads. */
+function inJsonRpc(answer: Answer, id: Id): Answer {
+  const { error_description: message, ...data } = JSON.parse(answer.body) as Record<string, unknown>
+  return {
+    ...answer,
+    body: JSON.stringify({ jsonrpc: '2.0', id, error: { code: refusedCode, message, data } }),
+  }
+}
