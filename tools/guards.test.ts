@@ -128,6 +128,17 @@ test('a page may only name files, folders, links and npm scripts that exist', ()
   for (const text of good) assert.deepEqual(pathProblems(text), [], text)
 })
 
+test('two decisions with one number are a problem, and so is a map of more than 300 lines', () => {
+  const records = {
+    'docs/decisions/0004-a.md': '',
+    'docs/decisions/0004-b.md': '',
+    'docs/decisions/0005-c.md': '',
+  }
+  assert.deepEqual(checkPaths(plant(records), []).problems, ['docs/decisions/ has two records 0004'])
+  assert.deepEqual(pathProblems('\n'.repeat(299), 'ARCHITECTURE.md'), [])
+  assert.equal(pathProblems('\n'.repeat(300), 'ARCHITECTURE.md').length, 1)
+})
+
 test('a fragment is a kind and a sentence or two', () => {
   const good = '---\nkind: added\n---\n\nAgents have keys.\n'
   assert.deepEqual(parseFragment('changes/a.md', good), {

@@ -78,9 +78,12 @@ export const checkPaths = (tree: Tree, scripts: readonly string[]): Outcome => {
     }))
     return [...code, ...linked, ...commands]
   })
+  const numbers = tree.files.flatMap(file => /^docs\/decisions\/(\d{4})-/.exec(file)?.[1] ?? [])
+  const taken = numbers.filter((number, index) => numbers.indexOf(number) !== index)
   const long = tree.files.includes(map) && tree.read(map).split('\n').length > mapLines
   const problems = [
     ...(long ? [`${map} is a map only as long as it has no more than ${mapLines} lines`] : []),
+    ...taken.map(number => `docs/decisions/ has two records ${number}`),
     ...found
       .filter(({ known }) => !known)
       .map(({ page, line, path }) => `${page}:${line} names ${path}, which does not exist`),

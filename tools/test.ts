@@ -32,6 +32,7 @@ const main = async (): Promise<void> => {
     .files.filter(isTest)
     .filter(file => positionals.length === 0 || positionals.some(part => file.includes(part)))
   const totals = { passed: 0, failed: 0 }
+  const started = performance.now()
   const skips: string[] = []
   const options = { root, limitSeconds, namePattern: values['test-name-pattern'] }
   await runFiles(files, availableParallelism(), options, (file, result, seconds) => {
@@ -40,6 +41,7 @@ const main = async (): Promise<void> => {
     totals.failed += result.failed.length
     skips.push(...result.skipped.map(({ name, reason }) => `- ${file}: ${name}: ${reason}`))
   })
+  console.log(`\n${files.length} files in ${((performance.now() - started) / 1000).toFixed(0)} s`)
   if (skips.length) console.log(`\nskipped:\n${skips.join('\n')}`)
   const strict = process.env['WRIT_NO_SKIPS'] === '1' && skips.length > 0
   if (strict) console.log('\nWRIT_NO_SKIPS is set: a skipped test is a failure')
