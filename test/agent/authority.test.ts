@@ -5,13 +5,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Agent, type LoadOptions } from '@writ/sdk/agent'
 import { protect, require } from '@writ/sdk/resource/fetch'
 import { api, expect, grant, payloadOf, registerApi } from '../harness/agent.ts'
-import { type Authority, type AuthorityOptions, authority } from '../harness/authority.ts'
+import { type Authority, type AuthorityOptions, authority, issuer } from '../harness/authority.ts'
 import { freshDirectory } from './agents.ts'
 import { fault } from './refusals.ts'
+
+const management = `${issuer}/api/v1`
 
 interface World {
   readonly authority: Authority
   readonly agentId: string
+  /** The operator, through the SDK like everybody. */
+  readonly operator: Agent
   /** Reaches the authority, the API and nothing else. `isLost` says of which answers nothing arrives. */
   readonly fetch: typeof fetch
   readonly network: { isLost: (path: string) => boolean }
@@ -65,7 +69,14 @@ async function world(t: TestContext, options: AuthorityOptions = {}): Promise<Wo
     t.after(() => agent.close())
     return agent
   }
-  return { authority: writ, agentId, fetch: reach, network, enrollment, load }
+  const { clientId, key } = writ.operator
+  const credentials = {
+    issuer: writ.issuer,
+    client_id: clientId,
+    jwk: { ...key.key.export({ format: 'jwk' }) },
+  }
+  const operator = Agent.fromCredentials(credentials, { fetch: reach, clock: writ.nowMs })
+  return { authority: writ, agentId, operator, fetch: reach, network, enrollment, load }
 }
 
 test('an enrolled agent can do nothing until it is granted, and then the same call works', async t => {
@@ -137,7 +148,10 @@ test('an instance that was cut off in the middle of a rotation finds its key, ho
 })
 
 test('not one call fails while the key rotates under traffic, and the old key is refused after its overlap', async t => {
-  const { authority, agentId, load } = await world(t, { accessTokenSeconds: 30, keyOverlapSeconds: 30 })
+  const { authority, agentId, operator, load } = await world(t, {
+    accessTokenSeconds: 30,
+    keyOverlapSeconds: 30,
+  })
   await grant(authority, agentId, ['read'])
   const agent = await load()
   const first = agent.key().thumbprint
@@ -160,11 +174,10 @@ test('not one call fails while the key rotates under traffic, and the old key is
   assert.deepEqual([...new Set(statuses)], [200])
   assert.ok(statuses.length > 100, `${statuses.length} calls`)
   authority.advance(60)
-  // The operator's own token has ended as well: the first call finds that out.
-  await authority.operator.manage('GET', '/agents')
-  const keys = expect(await authority.operator.manage('GET', `/agents/${agentId}/keys`), 200).items
-  const old = keys.find(({ kid }: { kid: string }) => kid === first)
-  assert.ok(Date.parse(old.expires_at) <= authority.nowMs())
+  const answer = await operator.fetch(`${management}/agents/${agentId}/keys`, { resource: management })
+  const { items: keys } = (await answer.json()) as { items: { kid: string; expires_at: string }[] }
+  const old = keys.find(({ kid }) => kid === first)
+  assert.ok(Date.parse(old?.expires_at ?? '') <= authority.nowMs())
   assert.equal((await agent.fetch(api, { scope: 'read' })).status, 200)
 })
 
@@ -201,21 +214,14 @@ test('the token alone is enough where the issuer is named', async t => {
 })
 
 test('the credentials of the operator call the management API', async t => {
-  const { authority, fetch: reach } = await world(t)
-  const { operator, issuer } = authority
-  const jwk = { ...operator.key.jwk, ...operator.key.key.export({ format: 'jwk' }) }
-  const agent = Agent.fromCredentials(
-    { issuer, client_id: operator.clientId, jwk },
-    { fetch: reach, clock: authority.nowMs },
-  )
-  const management = `${issuer}/api/v1`
-  const answer = await agent.fetch(`${management}/agents?limit=1`, {
+  const { operator } = await world(t)
+  const answer = await operator.fetch(`${management}/agents?limit=1`, {
     resource: management,
     scope: 'writ:agents:read',
   })
   assert.equal(answer.status, 200)
-  const token = await agent.token({ resource: management, scope: 'writ:*' })
+  const token = await operator.token({ resource: management, scope: 'writ:*' })
   const payload = payloadOf(token.accessToken.reveal())
   assert.equal(payload['aud'], management)
-  assert.deepEqual(payload['cnf'], { jkt: agent.key().thumbprint })
+  assert.deepEqual(payload['cnf'], { jkt: operator.key().thumbprint })
 })
