@@ -25,8 +25,7 @@ export async function perform(ctx: Ctx, deps: AdminDeps, call: Call): Promise<An
     const memo = memoOf(ctx, deps, call, asked)
     return await decideAndCommit(ctx, deps, { call, input, memo })
   } catch (error) {
-    if (isFault(error)) await recordRefusal(ctx, deps, call, error)
-    throw error
+    throw isFault(error) ? await recordRefusal(ctx, deps, call, error) : error
   }
 }
 
@@ -59,7 +58,7 @@ async function decideAndCommit(ctx: Ctx, deps: AdminDeps, work: Work): Promise<A
 /** Passes where another decision may succeed; throws where the caller is the reason. */
 async function mayRetry(ctx: Ctx, deps: AdminDeps, caller: Caller, committed: Committed): Promise<void> {
   if (committed.kind === 'replayed') {
-    throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
+    throw replayedProof()
   }
   if (committed.kind !== 'stale') return
   // Stopped while the call was in flight: what was decided is not done, whoever decided it.
@@ -156,23 +155,29 @@ function entryOf(ctx: Ctx, { operation, caller, raw }: Call, verdict: Verdict): 
 /** How much of a caller's own text an entry keeps: enough to recognise it, too little to flood the log. */
 const keptCharacters = 128
 
-async function recordRefusal(ctx: Ctx, deps: AdminDeps, call: Call, fault: Fault): Promise<void> {
+/** The Fault to answer with, its entry committed. Throws where the entry cannot be written. */
+async function recordRefusal(ctx: Ctx, deps: AdminDeps, call: Call, fault: Fault): Promise<Fault> {
   // Our own inability is not a decision about the caller.
-  if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return
-  const entry = entryOf(ctx, call, {
-    type: call.operation.event,
-    outcome: 'refused',
-    about: { reason: fault.message },
-    rule: fault.why?.kind ?? fault.code,
-    code: fault.code,
-  })
-  const committed = await deps.store.commit(ctx, { claims: call.caller.claims, entries: [entry] })
-  if (committed.kind === 'done') return
-  // The proof was used before: the refusal stands, and is written without it.
-  const again = committed.kind === 'replayed' ? await deps.store.commit(ctx, { entries: [entry] }) : committed
-  if (again.kind !== 'done') {
-    throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
-      kind: again.kind,
+  if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return fault
+  const entry = (refused: Fault) =>
+    entryOf(ctx, call, {
+      type: call.operation.event,
+      outcome: 'refused',
+      about: { reason: refused.message },
+      rule: refused.why?.kind ?? refused.code,
+      code: refused.code,
     })
-  }
+  const committed = await deps.store.commit(ctx, { claims: call.caller.claims, entries: [entry(fault)] })
+  if (committed.kind === 'done') return fault
+  // Whoever shows a proof that was used before is nobody: it must not even learn what its request was worth.
+  const replayed = replayedProof()
+  const again = await deps.store.commit(ctx, { entries: [entry(replayed)] })
+  if (committed.kind === 'replayed' && again.kind === 'done') return replayed
+  throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
+    kind: again.kind,
+  })
+}
+
+function replayedProof(): Fault {
+  return new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
 }
