@@ -13,6 +13,7 @@ import type { TenantId } from '../domain/tenant.ts'
 import { type Edge, edgeRoot, emptyEdge } from '../domain/tile.ts'
 import type { Keys } from '../keys/keys.ts'
 import type { Log } from '../store/store.ts'
+import { timeMsOf } from './by-time.ts'
 import { grownEdge, storedEdge } from './edge.ts'
 
 type LogScope = Pick<Ctx, 'tenant' | 'issuer'>
@@ -187,11 +188,6 @@ function readCheckpoint(note: string, origin: string, key: VerifierKey): Checkpo
 
 function damaged(how: string, cause?: unknown): Error {
   return new Error(`the audit log is damaged or was rolled back: ${how}`, { cause })
-}
-
-/** Epoch milliseconds out of the text of an entry. */
-export function timeMsOf(text: string): number {
-  return Date.parse((JSON.parse(text) as { readonly time: string }).time)
 }
 
 /** A row for the runner of background loops. */

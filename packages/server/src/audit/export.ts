@@ -6,14 +6,8 @@ import { inclusionProof } from '../domain/merkle.ts'
 import { fullWidth, hashReader, tilesForInclusion } from '../domain/tile.ts'
 import type { Keys } from '../keys/keys.ts'
 import type { Log } from '../store/store.ts'
-import {
-  auditOrigin,
-  auditSigner,
-  auditVerifierKey,
-  type Checkpoints,
-  type Head,
-  timeMsOf,
-} from './checkpoint.ts'
+import { disorderMs, indexAt, timeMsOf } from './by-time.ts'
+import { auditOrigin, auditSigner, auditVerifierKey, type Checkpoints, type Head } from './checkpoint.ts'
 import { tileReader } from './edge.ts'
 
 type LogScope = Pick<Ctx, 'tenant' | 'issuer'>
@@ -42,12 +36,6 @@ export interface Stretch extends Asked {
   readonly fromIndex: number
   readonly toIndex: number
 }
-
-/**
- * By how much entries may stand out of the order of their times: an entry carries the clock reading of its request,
- * and gets its index when it is committed, possibly on another node.
- */
-const disorderMs = 15_000
 
 /** Entries whose proofs are made before other requests have their turn. */
 const chunkEntries = 32
@@ -130,7 +118,7 @@ type RangeLog = Pick<Log, 'range'>
 
 /** The index of the first entry at or after the instant; `size` where there is none. */
 async function firstSince(ctx: LogScope, log: RangeLog, size: number, ms: number): Promise<number> {
-  let index = await search(ctx, log, size, ms - disorderMs)
+  let index = await indexAt(log, ctx, size, ms - disorderMs)
   while (index < size) {
     const entries = await log.range(ctx, index, Math.min(size, index + fullWidth))
     const found = entries.find(({ text }) => timeMsOf(text) >= ms)
@@ -142,7 +130,7 @@ async function firstSince(ctx: LogScope, log: RangeLog, size: number, ms: number
 
 /** The index after the last entry before the instant; 0 where there is none. */
 async function endBefore(ctx: LogScope, log: RangeLog, size: number, ms: number): Promise<number> {
-  let end = await search(ctx, log, size, ms + disorderMs)
+  let end = await indexAt(log, ctx, size, ms + disorderMs)
   while (end > 0) {
     const entries = await log.range(ctx, Math.max(0, end - fullWidth), end)
     const found = entries.findLast(({ text }) => timeMsOf(text) < ms)
@@ -150,18 +138,4 @@ async function endBefore(ctx: LogScope, log: RangeLog, size: number, ms: number)
     end = Math.max(0, end - fullWidth)
   }
   return 0
-}
-
-/** By halves, as if the times were in order: the disorder is made up for by whoever asks. */
-async function search(ctx: LogScope, log: RangeLog, size: number, ms: number): Promise<number> {
-  let low = 0
-  let high = size
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2)
-    const [entry] = await log.range(ctx, middle, middle + 1)
-    if (entry === undefined) throw new Error(`the audit log is damaged: entry ${middle} is missing`)
-    if (timeMsOf(entry.text) < ms) low = middle + 1
-    else high = middle
-  }
-  return low
 }
