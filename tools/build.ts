@@ -11,7 +11,10 @@ type Conditions = Record<string, string>
 /** The manifest without what only a checkout has: the condition that leads to the sources. */
 const publishable = (source: string): string => {
   const manifest = JSON.parse(source) as { exports: Record<string, Conditions> }
-  for (const conditions of Object.values(manifest.exports)) delete conditions['source']
+  for (const conditions of Object.values(manifest.exports)) {
+    delete conditions['writ-source']
+    delete conditions['source']
+  }
   return `${JSON.stringify(manifest, null, 2)}\n`
 }
 
