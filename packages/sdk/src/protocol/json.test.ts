@@ -139,6 +139,7 @@ test('reads an object only from an object', () => {
     assert.deepEqual(readJsonObject(text), { problem: 'not_an_object' })
     assert.equal(parseJsonObject(text), undefined)
   }
+  assert.deepEqual(readJsonObject('{"a":1,"a":1}'), { problem: 'duplicate_member' })
   assert.deepEqual(parseJsonObject('{"a":null}'), { a: null })
   assert.equal(parseJson('null'), null)
   assert.equal(parseJson('nul'), undefined)

@@ -162,7 +162,9 @@ test('refuses the Ed25519 points of small order, every unreduced y, and what is 
     assert.equal(isSoundEd25519Point(little(y, 1n)), false)
   }
   assert.equal(isSoundEd25519Point(little(2n)), false)
-  assert.equal(isSoundEd25519Point(new Uint8Array(31)), false)
+  const whole = decodeBase64url(ed25519.x) ?? Buffer.alloc(0)
+  assert.equal(isSoundEd25519Point(whole), true)
+  assert.equal(isSoundEd25519Point(Buffer.concat([whole, Buffer.alloc(1)])), false)
 })
 
 test('accepts each Ed25519 key that the platform makes, and about half of all other bytes', () => {
@@ -190,6 +192,8 @@ test('honours use and key_ops, and bounds kid', () => {
   ]) {
     assert.equal(refused({ ...p256, key_ops: ops }), 'key_ops')
   }
+  const many = Array.from({ length: 17 }, (_, at) => (at === 0 ? 'verify' : `op-${at}`))
+  assert.equal(refused({ ...p256, key_ops: many }), 'key_ops')
   for (const kid of ['', 'k'.repeat(257), 1, null, ['k']]) assert.equal(refused({ ...p256, kid }), 'kid')
   const full = { ...p256, use: 'sig', key_ops: ['verify'], alg: 'ES256', kid: 'k'.repeat(256) }
   assert.deepEqual(parsePublicJwk(full), full)

@@ -31,6 +31,9 @@ test('refuses resources that are not absolute, or carry a fragment or user infor
     ':a',
     'a:',
     'file:///etc/passwd',
+    'spiffe://u@td/a',
+    'mcp://h:0/a',
+    'mcp:///a',
   ]
   for (const text of texts) assert.equal(canonicalResource(text), undefined, text)
 })
@@ -51,6 +54,8 @@ test('refuses what parsers repair in different ways', () => {
     'https://h/%',
     'https://h/%4',
     'https://h/%gg',
+    'https://h/?a=%',
+    'https://h/?%4',
     'https://h/a[0]',
     'https://h/"',
     'https://h/<',

@@ -31,7 +31,6 @@ export function canonicalResource(text: string): string | undefined {
   if (parts === undefined || !isNormal(parts)) return undefined
   const { scheme, authority, path, query } = parts
   if (authority === undefined) return opaqueResource(scheme, path, query)
-  if (authority === '') return undefined
   const isBare = (path === '' || path === '/') && query === undefined
   const rest = isBare ? '' : `${path === '' ? '/' : path}${query === undefined ? '' : `?${query}`}`
   return `${scheme}://${authority}${rest}`
@@ -63,8 +62,7 @@ export function canonicalHtu(text: string): string | undefined {
   if (text.length <= maxPlain && plainHtu.test(text)) return text.indexOf('/', 8) === -1 ? `${text}/` : text
   if (text.length > maxLength) return undefined
   const parts = split(encodePath(text.split(/[?#]/, 1)[0] ?? ''))
-  if (parts?.authority === undefined || parts.authority === '' || !defaultPorts.has(parts.scheme))
-    return undefined
+  if (parts?.authority === undefined || !defaultPorts.has(parts.scheme)) return undefined
   return `${parts.scheme}://${parts.authority}${removeDotSegments(normalisePercent(parts.path))}`
 }
 
@@ -81,7 +79,7 @@ function encodePath(url: string): string {
 /** Whether secrets may travel to this URL: https, or http to this very machine. */
 export function isSecureUrl(text: string): boolean {
   const parts = split(text)
-  if (parts?.authority === undefined || parts.authority === '') return false
+  if (parts?.authority === undefined) return false
   if (parts.scheme === 'https') return true
   return parts.scheme === 'http' && /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/.test(parts.authority)
 }
@@ -95,9 +93,6 @@ function split(text: string): Parts | undefined {
   const authority = rawAuthority === undefined ? undefined : canonicalAuthority(scheme, rawAuthority)
   if (rawAuthority !== undefined && authority === undefined) return undefined
   if (!hasWholePercents(path) || !hasWholePercents(query ?? '')) return undefined
-  // RFC 3986 §3.3: without an authority, a path must not look like one.
-  if (authority === undefined && path.startsWith('//')) return undefined
-  if (authority !== undefined && path !== '' && !path.startsWith('/')) return undefined
   return { scheme, authority, path, query }
 }
 
@@ -106,11 +101,10 @@ const ipv4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/
 
 function canonicalAuthority(scheme: string, authority: string): string | undefined {
   // User information (an `@`) is not matched: `https://api.example@evil.example` is made to be misread.
-  const match = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(?::([1-9]\d{0,4}))?$/.exec(authority)
+  const match = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([1-9]\d{0,4}))?$/.exec(authority)
   if (match === null) return undefined
   const [, rawHost = '', port] = match
   if (port !== undefined && Number(port) > 65_535) return undefined
-  if (rawHost === '') return port === undefined && !defaultPorts.has(scheme) ? '' : undefined
   const host = rawHost.startsWith('[') ? canonicalIpv6(rawHost) : canonicalName(rawHost.toLowerCase())
   if (host === undefined) return undefined
   return port === undefined || port === defaultPorts.get(scheme) ? host : `${host}:${port}`
@@ -156,7 +150,6 @@ function normalisePercent(text: string): string {
 
 /** RFC 3986 §5.2.4, for a path that is empty or starts with a slash. */
 function removeDotSegments(path: string): string {
-  if (path === '') return '/'
   const out: string[] = []
   const segments = path.slice(1).split('/')
   for (const [at, segment] of segments.entries()) {
