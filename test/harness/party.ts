@@ -98,22 +98,25 @@ export class Party {
     )
   }
 
-  /** A token request as a good client makes it; `form` and `headers` replace members. */
+  /** A token request as a good client makes it, a stale nonce answered once; `form` and `headers` replace members. */
   async tokenRequest(
     form: Record<string, string | readonly string[]> = {},
     headers: Record<string, string> = {},
   ): Promise<Answer> {
-    const answer = await this.post(
-      '/token',
-      {
-        grant_type: 'client_credentials',
-        client_assertion_type: assertionType,
-        client_assertion: this.assertion(),
-        ...form,
-      },
-      { dpop: this.proof('/token', { nonce: await this.nonce() }), ...headers },
-    )
+    const attempt = async (): Promise<Answer> =>
+      this.post(
+        '/token',
+        {
+          grant_type: 'client_credentials',
+          client_assertion_type: assertionType,
+          client_assertion: this.assertion(),
+          ...form,
+        },
+        { dpop: this.proof('/token', { nonce: await this.nonce() }), ...headers },
+      )
+    let answer = await attempt()
     this.#nonce = answer.headers.get('dpop-nonce') ?? this.#nonce
+    if (answer.body.error === 'use_dpop_nonce' && headers['dpop'] === undefined) answer = await attempt()
     return answer
   }
 

@@ -1,7 +1,25 @@
 // Every specification whose requirements are written down: one import and one entry each.
+import { rfc6749 } from './rfc6749.ts'
 import { rfc6750 } from './rfc6750.ts'
+import { rfc7009 } from './rfc7009.ts'
+import { rfc7523 } from './rfc7523.ts'
+import { rfc7662 } from './rfc7662.ts'
+import { rfc8414 } from './rfc8414.ts'
+import { rfc8707 } from './rfc8707.ts'
+import { rfc9068 } from './rfc9068.ts'
+import { rfc9449 } from './rfc9449.ts'
 
-export const specifications = [rfc6750] as const
+export const specifications = [
+  rfc6749,
+  rfc6750,
+  rfc7009,
+  rfc7523,
+  rfc7662,
+  rfc8414,
+  rfc8707,
+  rfc9068,
+  rfc9449,
+] as const
 
 /** The id of a requirement that exists; a misspelt one does not compile. */
 export type RequirementId = (typeof specifications)[number]['requirements'][number]['id']

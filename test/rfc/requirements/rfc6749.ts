@@ -1,0 +1,100 @@
+// RFC 6749, the OAuth 2.0 framework: the token endpoint: what tests hold us to.
+import type { Specification } from './specification.ts'
+
+export const rfc6749 = {
+  name: 'RFC 6749',
+  title: 'the OAuth 2.0 framework: the token endpoint',
+  requirements: [
+    {
+      id: 'RFC6749-2.3-1',
+      section: '2.3',
+      level: 'MUST',
+      text: 'A request that authenticates the client in more than one way is refused.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-2.3',
+    },
+    {
+      id: 'RFC6749-3.2-1',
+      section: '3.2',
+      level: 'MUST',
+      text: 'The token endpoint takes POST only.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-3.2',
+    },
+    {
+      id: 'RFC6749-3.2-2',
+      section: '3.2',
+      level: 'MUST',
+      text: 'A parameter without a value counts as absent.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-3.2',
+    },
+    {
+      id: 'RFC6749-3.2-3',
+      section: '3.2',
+      level: 'MUST',
+      text: 'Unknown parameters change nothing.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-3.2',
+    },
+    {
+      id: 'RFC6749-3.2-4',
+      section: '3.2',
+      level: 'MUST',
+      text: 'A parameter that comes more than once is refused as invalid_request.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-3.2',
+    },
+    {
+      id: 'RFC6749-3.3-1',
+      section: '3.3',
+      level: 'MUST',
+      text: 'Leaving scope out yields the documented default or an error, never more than naming it.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-3.3',
+    },
+    {
+      id: 'RFC6749-3.3-2',
+      section: '3.3',
+      level: 'MUST',
+      text: 'A scope that is malformed or not granted is refused as invalid_scope.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-3.3',
+    },
+    {
+      id: 'RFC6749-4.4.2-1',
+      section: '4.4.2',
+      level: 'MUST',
+      text: 'Client credentials are for authenticated clients only.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-4.4.2',
+    },
+    {
+      id: 'RFC6749-5.1-1',
+      section: '5.1',
+      level: 'MUST',
+      text: 'A successful answer names token, type and life, and is not to be stored.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-5.1',
+    },
+    {
+      id: 'RFC6749-5.2-1',
+      section: '5.2',
+      level: 'MUST',
+      text: 'An unknown grant type is refused as unsupported_grant_type.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-5.2',
+    },
+    {
+      id: 'RFC6749-5.2-2',
+      section: '5.2',
+      level: 'MUST',
+      text: 'A missing grant type is refused as invalid_request.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-5.2',
+    },
+    {
+      id: 'RFC6749-5.2-3',
+      section: '5.2',
+      level: 'MUST',
+      text: 'A client that cannot be authenticated hears invalid_client with status 401, the same for every cause.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-5.2',
+    },
+    {
+      id: 'RFC6749-5.2-4',
+      section: '5.2',
+      level: 'MUST',
+      text: 'An error answer is JSON with an error code, and is not to be stored.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-5.2',
+    },
+  ],
+} as const satisfies Specification
