@@ -55,7 +55,7 @@ export interface Expected {
   readonly issuer: string
   readonly audience: string
   readonly now: number
-  /** Tolerance for clocks that disagree; applied to `iat` and `nbf`, never to prolong `exp` beyond it. */
+  /** Tolerance for clocks that disagree, at both ends; 0 where the issuer judges by its own clock. */
   readonly skewSeconds: number
 }
 
