@@ -138,13 +138,19 @@ test('a thousand entries are included in a published checkpoint, which continues
   assert.deepEqual(Buffer.from(above.subarray(0, 32)), Buffer.from(treeHash(leaves.slice(0, 256))))
 })
 
-test('bundles hold the very texts whose hashes are in the tiles, at both of their addresses', async t => {
+test('bundles hold the very texts whose hashes are in the tiles, at all of their addresses', async t => {
   const site = await authority(t, { checkpointSeconds: 1 })
   const audit = await discover(site)
   await commitEntries(site, 260)
   const { size } = await checkpointOf(site, audit, 260)
   const leaves = await leavesOf(site, audit, size)
-  for (const prefix of [`${audit.tile}/entries`, audit.entries]) {
+  const managed = `${site.issuer}/api/v1/audit`
+  for (const prefix of [
+    `${audit.tile}/entries`,
+    audit.entries,
+    `${managed}/entries`,
+    `${managed}/tile/entries`,
+  ]) {
     const answer = await read(site, `${prefix}/${place(1, 4)}`)
     assert.equal(answer.status, 200)
     const bundle = Buffer.from(await answer.arrayBuffer())
@@ -190,6 +196,8 @@ test('entries are for holders of writ:events:read only, and each reading is an e
     `${audit.entries}?from=0&to=2`,
     `${audit.tile}/entries/000.p/2`,
     `${site.issuer}/audit/export`,
+    `${site.issuer}/api/v1/audit/entries`,
+    `${site.issuer}/api/v1/audit/export`,
   ]
   for (const url of guarded) {
     const anonymous = await site.fetch(url)

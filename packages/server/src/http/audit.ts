@@ -19,6 +19,12 @@ export interface AuditFace {
 const lines = 'application/x-ndjson'
 const longestRead = 1000
 
+/**
+ * Where the guarded reads are: in the log's own place, as tlog-tiles has them, and below the management API, because a
+ * careful client sends a token for that to no address outside of it.
+ */
+const places = ['/audit', '/api/v1/audit']
+
 /** What everybody may fetch, and what takes `writ:events:read`. */
 export function auditRoutes(face: AuditFace): readonly Route[] {
   return [
@@ -29,15 +35,19 @@ export function auditRoutes(face: AuditFace): readonly Route[] {
       return text(head.note, 'no-cache')
     }),
     open('audit-key', '/audit/key', (ctx, deps) => text(`${deps.auditKey(ctx)}\n`, 'public, max-age=60')),
-    bundles(face, '/audit/tile/entries/'),
+    ...places.flatMap(place => [
+      exporting(face, `${place}/export`),
+      // Before the wildcard, which would match this path too.
+      entries(face, `${place}/entries`),
+      // The same bundles below the address that discovery gives for entries, and in their place among the tiles.
+      bundles(face, `${place}/entries/`),
+      bundles(face, `${place}/tile/entries/`),
+    ]),
+    // After the bundles, whose paths it would take.
     open('audit-tile', '/audit/tile/*', async (ctx, deps, request) => {
       const path = `tile/${below(ctx, request, '/audit/tile/')}`
       return served(await readHashTile(ctx, { store: deps.store, audit: face.checkpoints }, path), 'public')
     }),
-    entries(face),
-    // The same bundles below the address that discovery gives for entries.
-    bundles(face, '/audit/entries/'),
-    exporting(face),
   ]
 }
 
@@ -57,62 +67,54 @@ function bundles(face: AuditFace, prefix: string): Route {
   )
 }
 
-function entries(face: AuditFace): Route {
-  return guarded(
-    face,
-    { name: 'audit-entries', path: '/audit/entries', type: 'audit.read' },
-    async (ctx, deps, request) => {
-      const query = queryOf(request, ['from', 'to'])
-      const size = await deps.store.log.size(ctx)
-      const from = indexOf(query, 'from') ?? 0
-      const to = Math.min(size, indexOf(query, 'to') ?? from + longestRead)
-      if (to - from > longestRead) {
-        throw new Fault('invalid_value', `Read at most ${longestRead} entries at once.`, {
-          kind: 'too_many_entries',
-        })
-      }
-      const found = from < to ? await deps.store.log.range(ctx, from, to) : []
-      // Each line is a leaf, byte for byte as it was hashed.
-      const body = found.map(entry => `${entry.text}\n`).join('')
-      return {
-        facts: { from_index: from, to_index: Math.max(from, to) },
-        answer: text(body, 'no-store', lines),
-      }
-    },
-  )
+function entries(face: AuditFace, path: string): Route {
+  return guarded(face, { name: 'audit-entries', path, type: 'audit.read' }, async (ctx, deps, request) => {
+    const query = queryOf(request, ['from', 'to'])
+    const size = await deps.store.log.size(ctx)
+    const from = indexOf(query, 'from') ?? 0
+    const to = Math.min(size, indexOf(query, 'to') ?? from + longestRead)
+    if (to - from > longestRead) {
+      throw new Fault('invalid_value', `Read at most ${longestRead} entries at once.`, {
+        kind: 'too_many_entries',
+      })
+    }
+    const found = from < to ? await deps.store.log.range(ctx, from, to) : []
+    // Each line is a leaf, byte for byte as it was hashed.
+    const body = found.map(entry => `${entry.text}\n`).join('')
+    return {
+      facts: { from_index: from, to_index: Math.max(from, to) },
+      answer: text(body, 'no-store', lines),
+    }
+  })
 }
 
-function exporting(face: AuditFace): Route {
-  return guarded(
-    face,
-    { name: 'audit-export', path: '/audit/export', type: 'audit.exported' },
-    async (ctx, deps, request) => {
-      const query = queryOf(request, ['since', 'until'])
-      const asked = { since: limitOf(query, 'since'), until: limitOf(query, 'until') }
-      const stretch = await findStretch(ctx, deps, asked)
-      const produced = exportLines(
-        ctx,
-        { store: deps.store, keys: deps.keys, audit: face.checkpoints },
-        stretch,
-      )
-      // The checkpoint and the first line before the answer begins: what fails until then is told as what it is.
-      const first = await produced.next()
-      const answer = new Response(streamOf(first.value ?? '', produced, deps.closing), {
-        headers: {
-          'content-type': lines,
-          'cache-control': 'no-store',
-          'content-disposition': 'attachment; filename="writ-audit.jsonl"',
-        },
-      })
-      const facts = {
-        since: asked.since?.text ?? null,
-        until: asked.until?.text ?? null,
-        from_index: stretch.fromIndex,
-        to_index: stretch.toIndex,
-      }
-      return { facts, answer }
-    },
-  )
+function exporting(face: AuditFace, path: string): Route {
+  return guarded(face, { name: 'audit-export', path, type: 'audit.exported' }, async (ctx, deps, request) => {
+    const query = queryOf(request, ['since', 'until'])
+    const asked = { since: limitOf(query, 'since'), until: limitOf(query, 'until') }
+    const stretch = await findStretch(ctx, deps, asked)
+    const produced = exportLines(
+      ctx,
+      { store: deps.store, keys: deps.keys, audit: face.checkpoints },
+      stretch,
+    )
+    // The checkpoint and the first line before the answer begins: what fails until then is told as what it is.
+    const first = await produced.next()
+    const answer = new Response(streamOf(first.value ?? '', produced, deps.closing), {
+      headers: {
+        'content-type': lines,
+        'cache-control': 'no-store',
+        'content-disposition': 'attachment; filename="writ-audit.jsonl"',
+      },
+    })
+    const facts = {
+      since: asked.since?.text ?? null,
+      until: asked.until?.text ?? null,
+      from_index: stretch.fromIndex,
+      to_index: stretch.toIndex,
+    }
+    return { facts, answer }
+  })
 }
 
 interface Guarded {
