@@ -14,7 +14,7 @@ test('docs/openapi.json and the types of the admin client are what a server publ
     assert.equal(
       readFileSync(join(root, file), 'utf8'),
       text,
-      `${file} is stale: node --conditions=source tools/openapi.ts`,
+      `${file} is stale: node --conditions=writ-source tools/openapi.ts`,
     )
   }
 })

@@ -68,7 +68,9 @@ async function findResource(ctx: Ctx, deps: Reads, text: string): Promise<Resour
   const resource =
     identifier === undefined ? undefined : await deps.store.resources.byIdentifier(ctx, identifier)
   if (resource === undefined) {
-    throw new Fault('invalid_value', `The resource ${text} is not registered.`, { kind: 'unknown_resource' })
+    throw new Fault('invalid_value', `The resource ${wire.shown(text)} is not registered.`, {
+      kind: 'unknown_resource',
+    })
   }
   return resource
 }

@@ -3,6 +3,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import type { z } from 'zod'
 import type { Caller } from '../domain/caller.ts'
 import type { AnyOperation, Input } from './operation.ts'
+import * as wire from './wire.ts'
 
 /** What a face collected, not yet judged. */
 export interface Raw {
@@ -48,7 +49,7 @@ function queryOf(query: URLSearchParams): Record<string, string> {
   const given: Record<string, string> = Object.create(null)
   for (const [name, value] of query) {
     if (name in given)
-      throw refused(`The query parameter ${shown(name)} comes more than once.`, 'repeated_parameter')
+      throw refused(`The query parameter ${wire.shown(name)} comes more than once.`, 'repeated_parameter')
     given[name] = value
   }
   return { ...given }
@@ -75,10 +76,10 @@ function faultOf(issues: readonly z.core.$ZodIssue[], what: string): Fault {
   const unknown = issues.find(issue => issue.code === 'unrecognized_keys')
   if (unknown !== undefined) {
     const name = [...unknown.path, unknown.keys[0]].join('.')
-    return refused(`Unknown ${what}: ${shown(name)}.`, 'unknown_member')
+    return refused(`Unknown ${what}: ${wire.shown(name)}.`, 'unknown_member')
   }
   const [first] = issues
-  const name = shown(first?.path.join('.') ?? '')
+  const name = wire.shown(first?.path.join('.') ?? '')
   if (first === undefined || first.code === 'invalid_type') {
     const needed = first === undefined ? 'valid' : `of type ${first.expected}`
     return refused(`The ${what} ${name} is missing or not ${needed}.`, 'wrong_type')
@@ -96,9 +97,4 @@ function sentence(issue: z.core.$ZodIssue): string {
 
 function refused(say: string, kind: string): Fault {
   return new Fault('invalid_request', say, { kind })
-}
-
-/** A caller's own text in a sentence of ours: short, and nothing that could pass for more than one word. */
-function shown(name: string): string {
-  return name.slice(0, 64).replace(/[^\w.*:-]/g, '_')
 }

@@ -1,5 +1,6 @@
 // The one place of the management API that writes: authority, decision, then one commit of effect, proof and entry.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import { parseId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
@@ -127,7 +128,7 @@ interface Verdict {
 function entryOf(ctx: Ctx, { operation, caller, raw }: Call, verdict: Verdict): EntryDraft {
   const { about } = verdict
   const named = raw.params['id']
-  const agent = about.agent ?? (named?.startsWith('agt_') ? named.slice(0, keptCharacters) : caller.agent)
+  const agent = about.agent ?? parseId('agt', named) ?? caller.agent
   return {
     type: verdict.type,
     outcome: verdict.outcome,

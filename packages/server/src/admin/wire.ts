@@ -74,3 +74,8 @@ export function given<T extends object>(members: T): { [K in keyof T]?: Exclude<
     [K in keyof T]?: Exclude<T[K], undefined>
   }
 }
+
+/** A caller's own text in a sentence of ours: short, and nothing in it that turns or ends the line it stands in. */
+export function shown(text: string): string {
+  return text.slice(0, 128).replace(/[^\x21-\x7e]/g, '_')
+}
