@@ -1,4 +1,4 @@
-// Packages as they are published: compiled, with declarations, without tests and without the `source` condition.
+// Packages as they are published: compiled, with declarations, without tests and without the `writ-source` condition.
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { linesOf, runScript } from './command.ts'
@@ -27,7 +27,7 @@ const stage = (root: string, name: string, to: string): void => {
     if (!existsSync(join(from, folder))) continue
     cpSync(join(from, folder), join(to, folder), {
       recursive: true,
-      filter: path => !/\.test\.ts$/.test(path),
+      filter: path => !/\.test\.ts$|\/testing$/.test(path),
     })
   }
   // What npm could not hoist stays beside the package.

@@ -1,5 +1,5 @@
 // Words kept to the places where they are harmless: purity of the domain, one clock reading, one way to the wire.
-import { childrenOf, isCode, isTest, lineOf, type Outcome, type Syntax, type Tree } from './tree.ts'
+import { childrenOf, isCode, isForTests, lineOf, type Outcome, type Syntax, type Tree } from './tree.ts'
 
 const server = 'packages/server/src/'
 const within = (...folders: string[]): string[] => folders.map(folder => server + folder)
@@ -105,7 +105,9 @@ const wordsOf = (program: Syntax): [word: string, position: number][] => {
 
 /** Holds every word of `packages/*` sources against the table. */
 export const checkConfined = (tree: Tree): Outcome => {
-  const files = tree.files.filter(file => /^packages\/\w+\/src\//.test(file) && isCode(file) && !isTest(file))
+  const files = tree.files.filter(
+    file => /^packages\/\w+\/src\//.test(file) && isCode(file) && !isForTests(file),
+  )
   const problems = files.flatMap(file => {
     const at = (places: readonly string[]): boolean => places.some(place => file.startsWith(place))
     const broken = confinements.filter(rule => (rule.only ? !at(rule.only) : at(rule.never ?? [])))

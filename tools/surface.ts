@@ -5,22 +5,24 @@ import { openTree, type Syntax, type Tree } from './tree.ts'
 
 interface Manifest {
   readonly name: string
-  readonly exports: Readonly<Record<string, { readonly source: string }>>
+  readonly exports: Readonly<Record<string, { readonly 'writ-source': string }>>
 }
 
 /** Entry point as somebody imports it → its source file. */
 const entriesOf = (tree: Tree, folder: string): [specifier: string, file: string][] => {
   const manifest = JSON.parse(tree.read(`${folder}/package.json`)) as Manifest
-  return Object.entries(manifest.exports).flatMap(([subpath, { source }]): [string, string][] => {
-    const [before = '', after] = posix.join(folder, source).split('*')
-    const specifier = posix.join(manifest.name, subpath)
-    if (after === undefined) return [[specifier, before]]
-    return tree.files
-      .filter(file => file.startsWith(before) && file.endsWith(after) && !file.endsWith('.test.ts'))
-      .map(file => [file, file.slice(before.length, -after.length)] as const)
-      .filter(([, matched]) => !matched.includes('/'))
-      .map(([file, matched]) => [specifier.replace('*', matched), file])
-  })
+  return Object.entries(manifest.exports).flatMap(
+    ([subpath, { 'writ-source': source }]): [string, string][] => {
+      const [before = '', after] = posix.join(folder, source).split('*')
+      const specifier = posix.join(manifest.name, subpath)
+      if (after === undefined) return [[specifier, before]]
+      return tree.files
+        .filter(file => file.startsWith(before) && file.endsWith(after) && !file.endsWith('.test.ts'))
+        .map(file => [file, file.slice(before.length, -after.length)] as const)
+        .filter(([, matched]) => !matched.includes('/'))
+        .map(([file, matched]) => [specifier.replace('*', matched), file])
+    },
+  )
 }
 
 const nameOf = (node: unknown): string =>

@@ -41,7 +41,7 @@ const runFile = async (file: string, options: RunOptions): Promise<FileResult> =
   const stream = run({
     files: [file],
     cwd: options.root,
-    execArgv: ['--conditions=source', '--disable-warning=ExperimentalWarning'],
+    execArgv: ['--conditions=writ-source', '--disable-warning=ExperimentalWarning'],
     signal: AbortSignal.timeout(options.limitSeconds * 1000),
     ...(options.namePattern === undefined ? {} : { testNamePatterns: options.namePattern }),
   })

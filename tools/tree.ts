@@ -75,3 +75,5 @@ export const lineOf = (text: string, position: number): number => text.slice(0, 
 
 export const isCode = (file: string): boolean => /\.(ts|tsx|js|mjs)$/.test(file)
 export const isTest = (file: string): boolean => /\.test\.tsx?$/.test(file)
+/** Tests and what only they use: never published. */
+export const isForTests = (file: string): boolean => isTest(file) || /\/testing\//.test(file)

@@ -52,7 +52,7 @@ function program() {
   const source = join(here, '../src/cli/main.ts')
   const quiet = '--disable-warning=ExperimentalWarning'
   return existsSync(source)
-    ? [quiet, '--conditions=source', source]
+    ? [quiet, '--conditions=writ-source', source]
     : [quiet, join(here, '../dist/cli/main.js')]
 }
 
