@@ -6,7 +6,8 @@ export type Face = 'oauth' | 'problem'
 
 /** The answer to a Fault. `nonce` goes along where the caller has to repeat its DPoP proof with it. */
 export function answerFault(ctx: Ctx, face: Face, fault: Fault, nonce?: string): Response {
-  const { status, title, spec } = codes[fault.code]
+  const row = codes[fault.code]
+  const status = face === 'oauth' ? row.status : statusAtResource(fault.code, row.status)
   const headers = new Headers({ 'cache-control': 'no-store' })
   if (nonce !== undefined) headers.set('dpop-nonce', nonce)
   if (status === 429 || status === 503) headers.set('retry-after', '1')
@@ -23,14 +24,14 @@ export function answerFault(ctx: Ctx, face: Face, fault: Fault, nonce?: string):
   return new Response(
     JSON.stringify({
       type: `${ctx.issuer}/errors#${fault.code}`,
-      title,
-      status: statusAtResource(fault.code, status),
+      title: row.title,
+      status,
       detail: fault.message,
       code: fault.code,
-      spec,
+      spec: row.spec,
       request_id: ctx.requestId,
     }),
-    { status: statusAtResource(fault.code, status), headers },
+    { status, headers },
   )
 }
 
