@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { authority } from '../harness/authority.ts'
-import { administrator, ask, newAgent } from './roles.ts'
+import { administrator, ask, askAs, newAgent } from './roles.ts'
 import { routesOf } from './routes.ts'
 
 test('every route needs exactly one scope, and each is a leaf of the management API', async t => {
@@ -111,7 +111,7 @@ test('each single scope opens the routes that name it and no others', async t =>
   for (const scope of scopes) {
     const { party, token } = await administrator(writ, [scope])
     for (const route of routes) {
-      const answer = await party.call(route.method, route.url, { token, body: route.body })
+      const answer = await askAs(writ, route, { party, token })
       const isMeant = route.scopes.includes(scope)
       assert.equal(
         answer.status === 403 || answer.status === 401,
@@ -130,12 +130,9 @@ test('each single scope opens the routes that name it and no others', async t =>
 
 test('the bundle of everything opens every route', async t => {
   const writ = await authority(t)
+  const token = await writ.operator.token(`${writ.issuer}/api/v1`, 'writ:*')
   for (const route of await routesOf(writ)) {
-    const answer = await writ.operator.manage(
-      route.method,
-      new URL(route.url).pathname.slice('/api/v1'.length),
-      route.body,
-    )
+    const answer = await askAs(writ, route, { party: writ.operator, token })
     assert.ok(answer.status !== 401 && answer.status !== 403, `${route.operation}: ${answer.status}`)
   }
 })
@@ -164,7 +161,7 @@ test('no route answers an administrator that was suspended, retired, or whose ke
     const { id, party, token } = await administrator(writ, ['writ:*'])
     await end(id)
     for (const route of routes) {
-      const answer = await party.call(route.method, route.url, { token, body: route.body })
+      const answer = await askAs(writ, route, { party, token })
       assert.deepEqual([answer.status, answer.body.code], [401, 'invalid_token'], route.operation)
     }
   }

@@ -2,7 +2,6 @@
 import { generateKeyPair, type KeyPair } from '@writ/sdk/protocol/jwk'
 import type { Authority } from '../harness/authority.ts'
 import type { Answer, Party } from '../harness/party.ts'
-import { answerOf } from '../harness/party.ts'
 import type { Asked } from './routes.ts'
 
 /** An agent of the authority with its one key. */
@@ -41,11 +40,22 @@ export async function ask(
   route: Asked,
   headers: Record<string, string>,
 ): Promise<Answer> {
-  return answerOf(
-    await authority.fetch(route.url, {
-      method: route.method,
-      headers: { ...headers, ...(route.body === undefined ? {} : { 'content-type': 'application/json' }) },
-      ...(route.body === undefined ? {} : { body: JSON.stringify(route.body) }),
-    }),
-  )
+  const response = await authority.fetch(route.url, {
+    method: route.method,
+    headers: { ...headers, ...(route.body === undefined ? {} : { 'content-type': 'application/json' }) },
+    ...(route.body === undefined ? {} : { body: JSON.stringify(route.body) }),
+  })
+  const text = await response.text()
+  const isJson = /^application\/(problem\+)?json$/.test(response.headers.get('content-type') ?? '')
+  return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
+}
+
+/** Asks a route as a good client with this token does. */
+export function askAs(
+  authority: Authority,
+  route: Asked,
+  { party, token }: { party: Party; token: string },
+): Promise<Answer> {
+  const dpop = party.proof(route.url, { method: route.method, accessToken: token })
+  return ask(authority, route, { authorization: `DPoP ${token}`, dpop })
 }

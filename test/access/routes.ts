@@ -31,6 +31,23 @@ function nobody({ schema }: Parameter): string {
   return prefix === undefined ? 'nothing' : prefix + '0'.repeat(26)
 }
 
+/** The guarded reads of the audit log, which are files by the layout of tlog-tiles and no operations. */
+const auditReads = ['/audit', '/api/v1/audit'].flatMap(place => [
+  `${place}/entries`,
+  `${place}/export`,
+  `${place}/tile/entries/000`,
+])
+
+function auditRead(url: string): Asked {
+  return {
+    operation: new URL(url).pathname,
+    method: 'GET',
+    url,
+    body: undefined,
+    scopes: ['writ:events:read'],
+  }
+}
+
 /** Every route of the document the server publishes; throws where it has none. */
 export async function routesOf(authority: Authority): Promise<readonly Asked[]> {
   const answer = await authority.fetch('/api/v1/openapi.json')
@@ -56,5 +73,5 @@ export async function routesOf(authority: Authority): Promise<readonly Asked[]> 
     }),
   )
   if (routes.length === 0) throw new Error('the document describes no route')
-  return routes
+  return [...routes, ...auditReads.map(path => auditRead(`${authority.issuer}${path}`))]
 }
