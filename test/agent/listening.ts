@@ -1,6 +1,7 @@
 // A server on a free loopback port whose handler works on Web requests, and can lose its answer on the way.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream/promises'
 
 /** The answer, or `lost`: the work is done and the connection breaks before a byte of the answer. */
 export type Handler = (request: Request) => Promise<Response | 'lost'>
@@ -47,7 +48,9 @@ async function serve(
   }
   outgoing.setHeader('date', new Date(clock()).toUTCString())
   outgoing.writeHead(answer.status, Object.fromEntries(answer.headers))
-  outgoing.end(Buffer.from(await answer.arrayBuffer()))
+  if (answer.body === null) outgoing.end()
+  // A client that leaves in the middle of a stream ends it.
+  else await pipeline(answer.body, outgoing).catch(() => undefined)
 }
 
 function headersOf({ headersDistinct }: IncomingMessage): Headers {
