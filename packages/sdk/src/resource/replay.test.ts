@@ -36,7 +36,7 @@ test('shared: one of twenty racing processes claims each mark, on a file that on
   const racer = fileURLToPath(new URL('./testing/replay-racer.ts', import.meta.url))
   const marks = 25
   const racers = Array.from({ length: 20 }, () =>
-    fork(racer, [file, String(marks)], { execArgv: ['--conditions=source'] }),
+    fork(racer, [file, String(marks)], { execArgv: ['--conditions=writ-source'] }),
   )
   await Promise.all(racers.map(child => once(child, 'message')))
   const results = racers.map(async child => {

@@ -353,7 +353,7 @@ test('does not keep a process alive after close', async () => {
     await verifier.ready()
     verifier.close()
     await verifier.ready().catch(error => console.log(error.message))`
-  const args = ['--conditions=source', '--input-type=module', '-e', script, issuer.url]
+  const args = ['--conditions=writ-source', '--input-type=module', '-e', script, issuer.url]
   const cwd = fileURLToPath(new URL('.', import.meta.url))
   const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 10_000, cwd })
   assert.equal(stdout.trim(), 'the verifier is closed')

@@ -52,4 +52,4 @@ for (const call of task.calls) {
   )
 }
 await client.close()
-console.log(JSON.stringify(results))
+process.stdout.write(JSON.stringify(results))
