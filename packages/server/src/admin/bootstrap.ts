@@ -43,45 +43,18 @@ export async function bootstrap(
   throw new Fault('temporarily_unavailable', 'The first records could not be written.', { kind: 'bootstrap' })
 }
 
-function foundation(ctx: Ctx, deps: BootstrapDeps, { id, jwk }: Founder): Change {
-  const { now } = ctx
-  const agent: Agent = {
-    id,
-    name: 'operator',
-    // The one agent that answers for itself.
-    owner: id,
-    purpose: 'Administers this authority',
-    kind: null,
-    model: null,
-    provider: null,
-    softwareVersion: null,
-    labels: {},
-    status: 'active',
-    statusReason: null,
-    statusAt: now,
-    expiresAt: null,
-    createdAt: now,
-    updatedAt: now,
-  }
+function foundation(ctx: Ctx, deps: BootstrapDeps, founder: Founder): Change {
+  const { id } = founder
+  const agent = operatorOf(ctx, id)
   const instance: Instance = {
     id: newId('ins', deps.randomBytes),
     agent: id,
-    createdAt: now,
+    createdAt: ctx.now,
     enrollment: null,
   }
-  const key = keyOf(ctx, { id, jwk }, instance)
+  const key = keyOf(ctx, founder, instance)
   const resource = managementResource(ctx, deps.randomBytes)
-  const grant: Grant = {
-    id: newId('grt', deps.randomBytes),
-    agent: id,
-    resource: resource.identifier,
-    scopes: ['writ:*'],
-    reason: 'First start',
-    expiresAt: null,
-    createdAt: now,
-    createdBy: id,
-    revokedAt: null,
-  }
+  const grant = grantOf(ctx, deps, id, resource.identifier)
   return {
     puts: [
       { put: 'resource', value: resource, ifVersion: 0 },
@@ -115,6 +88,41 @@ function foundation(ctx: Ctx, deps: BootstrapDeps, { id, jwk }: Founder): Change
         facts: { grant: grant.id, scopes: grant.scopes },
       }),
     ],
+  }
+}
+
+function operatorOf({ now }: Ctx, id: AgentId): Agent {
+  return {
+    id,
+    name: 'operator',
+    // The one agent that answers for itself.
+    owner: id,
+    purpose: 'Administers this authority',
+    kind: null,
+    model: null,
+    provider: null,
+    softwareVersion: null,
+    labels: {},
+    status: 'active',
+    statusReason: null,
+    statusAt: now,
+    expiresAt: null,
+    createdAt: now,
+    updatedAt: now,
+  }
+}
+
+function grantOf(ctx: Ctx, deps: BootstrapDeps, id: AgentId, resource: string): Grant {
+  return {
+    id: newId('grt', deps.randomBytes),
+    agent: id,
+    resource,
+    scopes: ['writ:*'],
+    reason: 'First start',
+    expiresAt: null,
+    createdAt: ctx.now,
+    createdBy: id,
+    revokedAt: null,
   }
 }
 
