@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { createMcpHandler, fromJsonSchema, McpServer } from '@modelcontextprotocol/server'
 import { Agent } from '@writ/sdk/agent'
-import { protect, require, toResponse } from '@writ/sdk/resource/fetch'
+import { require as demand, protect, toResponse } from '@writ/sdk/resource/fetch'
 import { decideRequest, mcpGuard } from '@writ/sdk/resource/mcp'
 import { createServer } from '@writ/server'
 import { freshDirectory } from './agents.ts'
@@ -37,7 +37,7 @@ async function startInvoices(issuer: string): Promise<string> {
   const { origin } = started.use(await listen(request => answer(request)))
   const guard = protect({ issuer, resource: origin })
   started.defer(() => guard.verifier.close())
-  answer = guard(require('invoices:read')(() => Response.json(['an invoice'])))
+  answer = guard(demand('invoices:read')(() => Response.json(['an invoice'])))
   await guard.verifier.ready()
   return origin
 }

@@ -56,21 +56,22 @@ export interface TestIssuer extends AsyncDisposable {
 
 const agent = 'agt_test'
 
+const good: Conduct = {
+  nonces: 'required',
+  tokenSeconds: 300,
+  keySeconds: 3600,
+  overlapSeconds: 300,
+  skewMs: 0,
+  isSuspended: false,
+  grants: {},
+  publish: document => document,
+  before: () => undefined,
+  after: () => undefined,
+}
+
 /** `path` makes it an issuer with a path, such as `/tenant`. */
 export async function startIssuer(settings: Partial<Conduct> = {}, path = ''): Promise<TestIssuer> {
-  const conduct: Conduct = {
-    nonces: 'required',
-    tokenSeconds: 300,
-    keySeconds: 3600,
-    overlapSeconds: 300,
-    skewMs: 0,
-    isSuspended: false,
-    grants: {},
-    publish: document => document,
-    before: () => undefined,
-    after: () => undefined,
-    ...settings,
-  }
+  const conduct: Conduct = { ...good, ...settings }
   const keys = new Map<string, KnownKey>()
   const tokens = new Map<string, KnownToken>()
   const enrollments = new Map<string, { jkt?: string }>()
@@ -121,12 +122,6 @@ export async function startIssuer(settings: Partial<Conduct> = {}, path = ''): P
     keys.set(thumbprint(jwk), known)
     return known
   }
-  const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
-  const said = ({ jwk, notBefore, expiresAt }: KnownKey) => ({
-    kid: thumbprint(jwk),
-    not_before: at(notBefore),
-    expires_at: at(expiresAt),
-  })
 
   const enroll = async (request: Request): Promise<Response> => {
     const { token, jwk } = (await request.json()) as { token: string; jwk: unknown }
@@ -234,6 +229,14 @@ export async function startIssuer(settings: Partial<Conduct> = {}, path = ''): P
     [Symbol.asyncDispose]: () => listening[Symbol.asyncDispose](),
   }
 }
+
+const at = (seconds: number): string => new Date(seconds * 1000).toISOString()
+
+const said = ({ jwk, notBefore, expiresAt }: KnownKey) => ({
+  kid: thumbprint(jwk),
+  not_before: at(notBefore),
+  expires_at: at(expiresAt),
+})
 
 function refusal(error: unknown, isOauth: boolean): Response {
   if (!isFault(error)) throw error
