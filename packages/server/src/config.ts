@@ -64,7 +64,7 @@ export const configRows = {
     'For very large resource definitions.',
   ),
   accessTokenSeconds: row(
-    seconds(5, 900, 300),
+    seconds(3, 900, 300),
     'How long an access token lives.',
     'To trade round trips for a smaller window of misuse.',
   ),
