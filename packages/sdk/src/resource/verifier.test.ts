@@ -362,8 +362,10 @@ test('any single changed bit of a token or a proof is a refusal', async () => {
   const flip = (text: string, at: number): string =>
     text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ 1) + text.slice(at + 1)
   const places = Array.from({ length: Math.floor((authorization.length - 5) / 7) }, (_, at) => 5 + 7 * at)
-  const tokens = places.map(at => verifier.verify(call({ authorization: flip(authorization, at), dpop })))
-  for (const attempt of tokens) await assert.rejects(attempt, isFault)
+  // All at once: a flip in the key's id makes its request wait for the issuer's keys.
+  const attempt = (at: number): Promise<unknown> =>
+    verifier.verify(call({ authorization: flip(authorization, at), dpop }))
+  await Promise.all(places.map(at => assert.rejects(attempt(at), isFault)))
   for (let at = 0; at < dpop.length; at += 7) {
     await assert.rejects(verifier.verify(call({ authorization, dpop: flip(dpop, at) })), isFault)
   }
