@@ -2,115 +2,12 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
-import { Fault, isFault } from '@writ/sdk/protocol/fault'
-import { type AgentId, newId } from '@writ/sdk/protocol/identifier'
+import { isFault } from '@writ/sdk/protocol/fault'
 import { generateKeyPair } from '@writ/sdk/protocol/jwk'
-import type { Ctx } from '../context.ts'
-import type { Caller } from '../domain/caller.ts'
-import type { Change } from '../domain/change.ts'
-import type { TenantId } from '../domain/tenant.ts'
 import { openStore } from '../store/sql/open.ts'
-import type { Store } from '../store/store.ts'
-import { access, managementScopes, permit } from './access.ts'
-import { bootstrap } from './bootstrap.ts'
-import type { AdminDeps, Answer } from './operation.ts'
+import { access, permit } from './access.ts'
 import { operations } from './operations.ts'
-import { perform } from './perform.ts'
-
-const leaves = managementScopes().flatMap(scope => (scope.includes.length === 0 ? [scope.name] : []))
-
-/** One tenant of a store, with an operator who may do everything. */
-class Place {
-  readonly store: Store
-  readonly tenant: TenantId
-  readonly operator = newId('agt', randomBytes)
-  /** Runs once, just before the next commit. */
-  before: (() => Promise<unknown>) | undefined
-  broken = false
-
-  constructor(store: Store, tenant: string) {
-    this.store = store
-    this.tenant = tenant as TenantId
-  }
-
-  get ctx(): Ctx {
-    const nowMs = Date.now()
-    const now = Math.floor(nowMs / 1000)
-    const issuer = `https://${this.tenant}.example`
-    const rest = { traceId: undefined, peer: undefined, note: () => {} }
-    return { tenant: this.tenant, issuer, now, nowMs, requestId: randomUUID(), ...rest }
-  }
-
-  async found(): Promise<this> {
-    await this.store.tenants.ensure({ id: this.tenant, issuer: this.ctx.issuer, createdAt: 0 })
-    const founder = { id: this.operator as AgentId, jwk: generateKeyPair('ES256').verify.jwk }
-    await bootstrap(this.ctx, { store: this.store, randomBytes }, () => founder)
-    return this
-  }
-
-  get deps(): AdminDeps {
-    const commit: Store['commit'] = async (ctx, change: Change) => {
-      const { before } = this
-      this.before = undefined
-      await before?.()
-      if (this.broken) throw new Fault('temporarily_unavailable', 'The store cannot be reached.')
-      return this.store.commit(ctx, change)
-    }
-    return {
-      store: { ...this.store, commit },
-      keys: { nonceMac: () => new Uint8Array(32), states: () => [] },
-      settings: { enrollmentSeconds: 60, agentKeySeconds: 60 },
-      randomBytes,
-      planRotation: () => Promise.reject(new Fault('conflict', 'No keys here.')),
-    }
-  }
-
-  async caller(): Promise<Caller> {
-    return {
-      id: this.operator,
-      agent: this.operator,
-      instance: null,
-      key: 'key',
-      scopes: new Set(leaves),
-      claims: [{ key: randomUUID(), until: this.ctx.now + 60 }],
-      basis: { epoch: await this.store.signals.head(this.ctx), subjects: [this.operator] },
-    }
-  }
-
-  /** The answer, or the code of the Fault. */
-  async ask(
-    id: string,
-    params: Record<string, string> = {},
-    body?: Record<string, unknown>,
-  ): Promise<Answer | string> {
-    const operation = operations.find(each => each.id === id)
-    if (operation === undefined) throw new Error(`there is no operation ${id}`)
-    const query = new URLSearchParams()
-    const raw = { params, query, body: async () => body, idempotencyKey: undefined, ifMatch: undefined }
-    try {
-      return await perform(this.ctx, this.deps, { operation, caller: await this.caller(), raw })
-    } catch (error) {
-      if (isFault(error)) return error.code
-      throw error
-    }
-  }
-
-  async make(
-    id: string,
-    body: Record<string, unknown>,
-    params: Record<string, string> = {},
-  ): Promise<Record<string, string>> {
-    const answer = await this.ask(id, params, body)
-    if (typeof answer === 'string') throw new Error(`${id}: ${answer}`)
-    return answer.body as Record<string, string>
-  }
-
-  async lastEntry(): Promise<{ type: string; outcome: string; decision: { code?: string; rule: string } }> {
-    const size = await this.store.log.size(this.ctx)
-    const [entry] = await this.store.log.range(this.ctx, size - 1, size)
-    return JSON.parse(entry?.text ?? '{}')
-  }
-}
+import { leaves, Place } from './testing/place.ts'
 
 async function place(t: TestContext): Promise<Place> {
   const store = await openStore({ kind: 'sqlite', file: ':memory:' }, { randomBytes })
@@ -213,8 +110,7 @@ test('a reader that is stopped while it reads is not answered', async t => {
 
 test('what a decision rests on is looked at again when it ends before the commit', async t => {
   const at = await place(t)
-  const other = new Place(at.store, 'one')
-  Object.assign(other, { operator: at.operator })
+  const other = new Place(at.store, 'one', at.operator)
   const { id = '' } = await newAgent(at)
   const scopes = [{ name: 'r', description: 'R' }]
   const resource = await at.make('resources.create', {
@@ -243,8 +139,7 @@ test('what a decision rests on is looked at again when it ends before the commit
 
 test('a change that somebody else made meanwhile is decided on again, never overwritten', async t => {
   const at = await place(t)
-  const other = new Place(at.store, 'one')
-  Object.assign(other, { operator: at.operator })
+  const other = new Place(at.store, 'one', at.operator)
   const { id = '' } = await newAgent(at)
   at.before = () => other.make('agents.update', { model: 'theirs' }, { id })
   await at.make('agents.update', { name: 'mine' }, { id })
