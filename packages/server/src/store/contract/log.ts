@@ -72,6 +72,51 @@ export function logContract(given: () => Given): void {
     assert.deepEqual(await find({ agent }, 3), [])
   })
 
+  test('entries are found among many thousands as by looking at each of them', async () => {
+    const scene = await sceneIn(given().store)
+    const agents = Array.from({ length: 50 }, unique)
+    const [rare, requestId] = [unique(), unique()]
+    for (let block = 0; block < 10; block++) {
+      const entries = Array.from({ length: 1000 }, (_, at) =>
+        entry({
+          agent: agents[(block * 7 + at) % (at < 900 ? 3 : 50)] ?? null,
+          person: (block * 1000 + at) % 2777 === 0 ? rare : null,
+          type: at % 500 === 499 ? 'b.rare' : 'a.usual',
+          requestId: at % 4096 === 77 ? requestId : unique(),
+        }),
+      )
+      await scene.done({ entries: [entry(), ...entries.slice(1)] }, block * 60)
+    }
+    const all = (await scene.store.log.range(scene, 0, 10_000)).map(({ index, text }) => ({
+      index,
+      ...JSON.parse(text),
+    }))
+    assert.equal(all.length, 10_000)
+    const at = (seconds: number) => (start + seconds) * 1000
+    const time = ({ time }: { time: string }) => Date.parse(time)
+    const expected: readonly [EntryFilter, (one: (typeof all)[0]) => boolean][] = [
+      [{ agent: agents[0] ?? '' }, one => one.agent === agents[0]],
+      [{ agent: agents[40] ?? '' }, one => one.agent === agents[40]],
+      [{ person: rare }, one => one.person === rare],
+      [{ requestId }, one => one.request_id === requestId],
+      [{ type: 'b.rare' }, one => one.type === 'b.rare'],
+      [{ type: 'b.rare', agent: agents[40] ?? '' }, one => one.type === 'b.rare' && one.agent === agents[40]],
+      [{ sinceMs: at(240), untilMs: at(360) }, one => time(one) >= at(240) && time(one) < at(360)],
+      [{ sinceMs: at(480), person: rare }, one => time(one) >= at(480) && one.person === rare],
+      [{ type: unique() }, () => false],
+    ]
+    for (const [filter, is] of expected) {
+      const indexes = all.filter(is).map(({ index }) => index)
+      const found: number[] = []
+      for (let after = -1; ; after = found.at(-1) ?? 0) {
+        const page = await scene.store.log.find(scene, filter, after, 300)
+        found.push(...page.map(({ index }) => index))
+        if (page.length < 300) break
+      }
+      assert.deepEqual(found, indexes, JSON.stringify(filter))
+    }
+  })
+
   test('a checkpoint is replaced by a larger one only, and its tiles come with it', async () => {
     const scene = await sceneIn(given().store)
     const { log } = scene.store

@@ -7,6 +7,7 @@ import { admit, type Member } from './admission.ts'
 import { type Engine, type Steps, step, Uncertain } from './engine/engine.ts'
 import { commitGroup, type GroupResult } from './group.ts'
 import type { Codec } from './records/record.ts'
+import type { ReplayMemory } from './replay.ts'
 import type { GroupWriter } from './writer.ts'
 
 /** Changes in one transaction: enough to spread the cost of its flush, few enough to stay short. */
@@ -27,8 +28,10 @@ export interface CommitTools {
   readonly engine: Engine
   readonly write: GroupWriter
   readonly codecs: ReadonlyMap<RecordKind, Codec>
-  eventId(): EventId
-  /** Called after each durable commit and before its answers; it must not throw. */
+  eventId(index: number): EventId
+  readonly replays: ReplayMemory | undefined
+  /** Called after each durable commit and before its answers, as is `signalled`; they must not throw. */
+  grown(tenant: string, size: number): void
   signalled(tenant: string, signals: readonly SignalAt[]): void
 }
 
@@ -84,9 +87,11 @@ export function committerOver(tools: CommitTools): Committer {
 async function settle(tools: CommitTools, touches: TouchMemory, group: readonly Waiting[]): Promise<void> {
   const members = group.map(({ member }) => member)
   try {
-    const groupTools = { write: tools.write, eventId: tools.eventId, isTouchDue: touches.isDue }
+    const groupTools = { ...tools, isTouchDue: touches.isDue }
     const result = await transactSurely(tools, () => commitGroup(members, groupTools))
     touches.written(result.touched)
+    tools.replays?.add(result.marks)
+    for (const [tenant, size] of result.sizes) tools.grown(tenant, size)
     for (const [tenant, signals] of result.signals) tools.signalled(tenant, signals)
     for (const [at, outcome] of result.outcomes.entries()) {
       if (isFault(outcome)) group[at]?.reject(outcome)
@@ -116,10 +121,10 @@ async function transactSurely(tools: CommitTools, body: () => Steps<GroupResult>
     const tenant = result.tenants[witness]
     if (outcome === undefined || isFault(outcome) || outcome.kind !== 'done' || tenant === undefined)
       throw gone()
-    const { id } = outcome.first
+    const { id, index } = outcome.first
     const happened = await tools.engine.transact(function* look(): Steps<boolean> {
       yield [step(tools.write.heads, [[tenant]])]
-      const [found] = yield [step(tools.write.log.has, [[tenant, id]])]
+      const [found] = yield [step(tools.write.log.has, [[tenant, index, id]])]
       return { result: found?.length === 1 }
     })
     if (!happened) throw gone()

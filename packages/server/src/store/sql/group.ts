@@ -9,12 +9,15 @@ import type { SignalAt } from '../store.ts'
 import { entryLimit, type Member } from './admission.ts'
 import { type Row, type Scalar, type Step, type Steps, step, Violation } from './engine/engine.ts'
 import { operationsOf } from './operations.ts'
+import type { Mark, ReplayMemory } from './replay.ts'
 import type { GroupWriter } from './writer.ts'
 
 /** What a group needs besides its members. */
 export interface GroupTools {
   readonly write: GroupWriter
-  eventId(): EventId
+  eventId(index: number): EventId
+  /** Decides on replay marks where the process owns the store; otherwise the database does. */
+  readonly replays: ReplayMemory | undefined
   /** Whether the last use of this key should be written again. */
   isTouchDue(tenant: string, thumbprint: string, at: number): boolean
 }
@@ -26,6 +29,10 @@ export interface GroupResult {
   readonly tenants: readonly string[]
   readonly signals: ReadonlyMap<string, readonly SignalAt[]>
   readonly touched: readonly { readonly tenant: string; readonly thumbprint: string; readonly at: number }[]
+  /** How many entries each tenant's log has now. */
+  readonly sizes: ReadonlyMap<string, number>
+  /** The replay marks of those that are in. */
+  readonly marks: readonly Mark[]
 }
 
 interface Head {
@@ -42,8 +49,8 @@ interface Run {
   /** The last epoch at which a subject was narrowed, as far as it matters to the group. */
   readonly narrowed: Map<string, number>
   readonly fences: Map<string, number>
-  /** Replay marks that this transaction left: `fresh` until a member that is in owns them. */
-  readonly marks: Map<string, 'fresh' | 'owned'>
+  /** The replay marks that nobody left before this group. */
+  readonly marks: Map<string, { readonly mark: Mark; owned: boolean }>
   readonly signals: Map<string, SignalAt[]>
   readonly touches: Map<
     string,
@@ -58,19 +65,21 @@ const named = (tenant: string, name: string): string => `${tenant}\0${name}`
 export function* commitGroup(members: readonly Member[], tools: GroupTools): Steps<GroupResult> {
   const { write } = tools
   const tenants = [...new Set(members.map(member => member.tenant))].sort()
-  const [headRows = [], fresh = []] = yield [
+  const marks = marksOf(members)
+  const asked = tools.replays === undefined ? [step(write.replay.claim, [...marks.values()])] : []
+  const [headRows = [], claimed = []] = yield [
     step(
       write.heads,
       tenants.map(tenant => [tenant]),
     ),
-    step(write.once.claim, claimRows(members)),
+    ...asked,
   ]
   const run: Run = {
     tools,
     heads: new Map(headRows.map(row => [row['tenant'] as string, { ...row } as unknown as Head])),
     narrowed: new Map(),
     fences: new Map(),
-    marks: new Map(fresh.map(row => [named(row['tenant'] as string, row['key'] as string), 'fresh'])),
+    marks: freshOf(marks, claimed, tools.replays),
     signals: new Map(),
     touches: new Map(),
     rows: { entries: [], signals: [] },
@@ -83,32 +92,55 @@ export function* commitGroup(members: readonly Member[], tools: GroupTools): Ste
     tenants: members.map(member => member.tenant),
     signals: run.signals,
     touched: touchedOf(run),
+    marks: ownedOf(run),
+    sizes: new Map([...run.heads].map(([tenant, { size }]) => [tenant, size])),
   }
   return { result, last: lastSteps(run) }
 }
 
 /** Each replay mark of the group once; where members show the same one, remembered as long as any of them asks. */
-function claimRows(members: readonly Member[]): readonly (readonly Scalar[])[] {
-  const rows = new Map<string, [tenant: string, key: string, until: number, now: number]>()
+function marksOf(members: readonly Member[]): ReadonlyMap<string, Mark> {
+  const marks = new Map<string, Mark>()
   for (const { tenant, now, change } of members) {
     for (const { key, until } of change.claims ?? []) {
-      const row = rows.get(named(tenant, key))
-      if (row === undefined) rows.set(named(tenant, key), [tenant, key, until, now])
-      else {
-        row[2] = Math.max(row[2], until)
-        row[3] = Math.min(row[3], now)
-      }
+      const name = named(tenant, key)
+      const known = marks.get(name)
+      const mark: Mark = [tenant, key, until, now]
+      marks.set(
+        name,
+        known === undefined ? mark : [tenant, key, Math.max(until, known[2]), Math.min(now, known[3])],
+      )
     }
   }
-  return [...rows.values()]
+  return marks
+}
+
+/** Those that were not there before, as the database or the memory says. */
+function freshOf(
+  marks: ReadonlyMap<string, Mark>,
+  claimed: readonly Row[],
+  memory: ReplayMemory | undefined,
+): Run['marks'] {
+  const fresh: Run['marks'] = new Map()
+  if (memory !== undefined) {
+    for (const [name, mark] of marks) if (memory.isFresh(mark)) fresh.set(name, { mark, owned: false })
+    return fresh
+  }
+  for (const row of claimed) {
+    const name = named(row['tenant'] as string, row['key'] as string)
+    const mark = marks.get(name)
+    if (mark !== undefined) fresh.set(name, { mark, owned: false })
+  }
+  return fresh
 }
 
 /** The first claim whose mark was left before: in the store, by an earlier member that is in, or by this change. */
 function replayedOf({ marks }: Run, { tenant, change }: Member): Claim | undefined {
   const own = new Set<string>()
-  return change.claims?.find(
-    ({ key }) => marks.get(named(tenant, key)) !== 'fresh' || own.size === own.add(key).size,
-  )
+  return change.claims?.find(({ key }) => {
+    const state = marks.get(named(tenant, key))
+    return state === undefined || state.owned || own.size === own.add(key).size
+  })
 }
 
 /** Reads what narrowed since the members decided, and the fences they hold; nothing where all is up to date. */
@@ -205,23 +237,13 @@ function entryRows(run: Run, { tenant, change, nowMs }: Member, head: Head): Sca
   const rows: Scalar[][] = []
   for (const draft of change.entries) {
     const index = head.size + rows.length
-    const id = run.tools.eventId()
+    const id = run.tools.eventId(index)
     const text = entryText({ ...draft, id, index, timeMs: nowMs })
     // At most three bytes a unit: only a long text is measured.
     if (text.length * 3 > entryLimit && Buffer.byteLength(text) > entryLimit) return undefined
     const { type, agent, person, requestId } = draft
-    rows.push([
-      tenant,
-      index,
-      id,
-      text,
-      leafHash(text),
-      nowMs,
-      type,
-      agent ?? null,
-      person ?? null,
-      requestId,
-    ])
+    const named = [type, agent ?? null, person ?? null, requestId]
+    rows.push([tenant, index, id, nowMs, ...named, leafHash(text), text])
   }
   return rows
 }
@@ -248,7 +270,10 @@ function accept(
       run.touches.set(named(tenant, thumbprint), [tenant, thumbprint, now, from])
     }
   }
-  for (const { key } of change.claims ?? []) run.marks.set(named(tenant, key), 'owned')
+  for (const { key } of change.claims ?? []) {
+    const state = run.marks.get(named(tenant, key))
+    if (state !== undefined) state.owned = true
+  }
   head.size += entries.length
   run.rows.entries.push(...entries)
   const first = entries[0] as Scalar[]
@@ -271,12 +296,24 @@ function signalsOf({ tools }: Run, change: Change): readonly Signal[] {
 const touchedOf = (run: Run): GroupResult['touched'] =>
   [...run.touches.values()].map(([tenant, thumbprint, at]) => ({ tenant, thumbprint, at }))
 
+const ownedOf = (run: Run): readonly Mark[] =>
+  [...run.marks.values()].flatMap(({ mark, owned }) => (owned ? [mark] : []))
+
 function lastSteps(run: Run): readonly Step[] {
   const { write } = run.tools
   const last: Step[] = []
-  // A change that failed may be decided again: its marks go with it.
-  const unclaimed = [...run.marks].filter(([, state]) => state === 'fresh').map(([name]) => name.split('\0'))
-  if (unclaimed.length > 0) last.push(step(write.once.unclaim, unclaimed))
+  const owned = ownedOf(run)
+  if (run.tools.replays !== undefined) {
+    // One that has already passed decides nothing any more.
+    const lasting = owned.filter(([, , until, now]) => until >= now)
+    if (lasting.length > 0) last.push(step(write.replay.keep, lasting))
+  } else if (owned.length < run.marks.size) {
+    // A change that failed may be decided again: its marks go with it.
+    const unowned = [...run.marks.values()].flatMap(({ mark: [tenant, key], owned }) =>
+      owned ? [] : [[tenant, key]],
+    )
+    last.push(step(write.replay.unclaim, unowned))
+  }
   if (run.rows.entries.length === 0) return last
   const heads = [...run.heads].map(([tenant, { size, epoch, ordinal }]) => [tenant, size, epoch, ordinal])
   last.push(step(write.log.append, run.rows.entries), step(write.advance, heads))

@@ -3,12 +3,13 @@ import { sql } from 'kysely'
 import type { Log, StoredEntry } from '../store.ts'
 import type { Db } from './dialect.ts'
 import { type Batch, type Batches, type Engine, type Steps, step } from './engine/engine.ts'
-import { isStorable } from './records/record.ts'
+import { indexIn } from './event-id.ts'
+import { findEntries } from './find.ts'
 
 export interface LogWriter {
-  /** (tenant, index, id, text, hash, timeMs, type, agent, person, requestId) */
+  /** (tenant, index, id, timeMs, type, agent, person, request, hash, text) */
   readonly append: Batch
-  /** (tenant, id) → the entry's index. */
+  /** (tenant, index, id) → the entry's index, where it is that entry. */
   readonly has: Batch
   /** (tenant, size, note) → the tenant, when `size` is larger than before. */
   readonly checkpoint: Batch
@@ -16,30 +17,25 @@ export interface LogWriter {
   readonly tile: Batch
 }
 
-export const logWriterOf = ({ batch }: Batches): LogWriter => ({
-  append: batch(
-    'append',
-    {
-      tenant: 'text',
-      index: 'int',
-      id: 'text',
-      text: 'text',
-      hash: 'bytes',
-      time_ms: 'int',
-      type: 'text',
-      agent: 'text',
-      person: 'text',
-      request_id: 'text',
-    },
-    input => sql`
-    insert into entries (tenant, "index", id, text, hash, time_ms, type, agent, person, request_id)
-    select tenant, "index", id, text, hash, time_ms, type, agent, person, request_id from ${input}`,
-  ),
+export const logWriterOf = ({ batch, insert }: Batches): LogWriter => ({
+  append: insert('append', 'entries', {
+    tenant: 'text',
+    index: 'int',
+    id: 'text',
+    time_ms: 'int',
+    type: 'text',
+    agent: 'text',
+    person: 'text',
+    request: 'text',
+    hash: 'bytes',
+    text: 'text',
+  }),
   has: batch(
     'has-entry',
-    { tenant: 'text', id: 'text' },
+    { tenant: 'text', index: 'int', id: 'text' },
     input => sql`
-    select entries."index" from ${input} join entries on entries.tenant = input.tenant and entries.id = input.id`,
+    select entries."index" from ${input} join entries
+    on entries.tenant = input.tenant and entries."index" = input."index" where entries.id = input.id`,
   ),
   checkpoint: batch(
     'checkpoint',
@@ -80,8 +76,13 @@ export function logOver(db: Db, engine: Engine, write: LogWriter): Log {
       return row?.size ?? 0
     },
     async entry(scope, id): Promise<StoredEntry | undefined> {
-      if (!isStorable(id)) return undefined
-      const row = await entries().where('tenant', '=', scope.tenant).where('id', '=', id).executeTakeFirst()
+      const index = indexIn(id)
+      if (index === undefined) return undefined
+      const row = await entries()
+        .where('tenant', '=', scope.tenant)
+        .where('index', '=', index)
+        .where('id', '=', id)
+        .executeTakeFirst()
       return row === undefined ? undefined : toEntry(row)
     },
     async range(scope, from, to) {
@@ -104,23 +105,7 @@ export function logOver(db: Db, engine: Engine, write: LogWriter): Log {
         .execute()
       return bytesOf(Buffer.concat(rows.map(row => row.hash)))
     },
-    async find(scope, filter, after, limit) {
-      const named = [
-        ['agent', filter.agent],
-        ['person', filter.person],
-        ['type', filter.type],
-        ['request_id', filter.requestId],
-      ] as const
-      let query = entries().where('tenant', '=', scope.tenant).where('index', '>', after)
-      for (const [column, is] of named) {
-        if (is === undefined) continue
-        if (!isStorable(is)) return []
-        query = query.where(column, '=', is)
-      }
-      if (filter.sinceMs !== undefined) query = query.where('time_ms', '>=', filter.sinceMs)
-      if (filter.untilMs !== undefined) query = query.where('time_ms', '<', filter.untilMs)
-      return (await query.orderBy('index').limit(limit).execute()).map(toEntry)
-    },
+    find: (scope, filter, after, limit) => findEntries(db, scope, filter, { after, limit }),
     async tile(scope, level, index) {
       const row = await db
         .selectFrom('tiles')

@@ -1,4 +1,4 @@
-// What may happen once: replay marks, artefacts to take, and answers kept for a repeated request.
+// Artefacts to take once, and answers kept for a repeated request.
 import { sql } from 'kysely'
 import type { OneTimes, Remembering } from '../store.ts'
 import type { Db } from './dialect.ts'
@@ -6,10 +6,6 @@ import type { Batch, Batches } from './engine/engine.ts'
 import { isStorable } from './records/record.ts'
 
 export interface OnceWriter {
-  /** (tenant, key, until, now) → the keys that were fresh. */
-  readonly claim: Batch
-  /** (tenant, key): takes back marks of changes that failed, in the transaction that made them. */
-  readonly unclaim: Batch
   /** (tenant, kind, key, now) → the keys that were taken. */
   readonly take: Batch
   /** (tenant, kind, key) → those that were taken before or just now. */
@@ -21,22 +17,6 @@ export interface OnceWriter {
 }
 
 export const onceWriterOf = ({ batch }: Batches): OnceWriter => ({
-  // A mark is remembered up to and including its `until`: it gives way only strictly after.
-  claim: batch(
-    'claim',
-    { tenant: 'text', key: 'text', until: 'int', marked_at: 'int' },
-    input => sql`
-    insert into replay_marks (tenant, key, until, marked_at)
-    select tenant, key, until, marked_at from ${input} where true
-    on conflict (tenant, key) do update set until = excluded.until, marked_at = excluded.marked_at
-    where replay_marks.until < excluded.marked_at returning tenant, key`,
-  ),
-  unclaim: batch(
-    'unclaim',
-    { tenant: 'text', key: 'text' },
-    input => sql`
-    delete from replay_marks where (tenant, key) in (select tenant, key from ${input})`,
-  ),
   // An artefact is good strictly before its `expires_at`.
   take: batch(
     'take',

@@ -1,5 +1,5 @@
 // Opens the store on SQLite or PostgreSQL: the engine, the schema, and the ports over both.
-import { newId } from '@writ/sdk/protocol/identifier'
+import type { EventId } from '@writ/sdk/protocol/identifier'
 import type { RecordKind } from '../../domain/change.ts'
 import type { Store } from '../store.ts'
 import { committerOver } from './commit.ts'
@@ -7,8 +7,10 @@ import { batchesOf, openKysely } from './dialect.ts'
 import type { Engine } from './engine/engine.ts'
 import { openPostgres } from './engine/postgres.ts'
 import { openSqlite } from './engine/sqlite.ts'
+import { eventIdAt, randomBytesOfId } from './event-id.ts'
 import { factsOver } from './facts.ts'
 import { deliveryOf, localFeed } from './feed.ts'
+import { indexerOver } from './find.ts'
 import { leasesOver } from './leases.ts'
 import { logOver } from './log.ts'
 import { migrate } from './migrate.ts'
@@ -21,6 +23,7 @@ import { keyCodec, keysOver } from './records/keys.ts'
 import { peopleOver, personCodec } from './records/people.ts'
 import type { Codec } from './records/record.ts'
 import { resourceCodec, resourcesOver } from './records/resources.ts'
+import { replayMemory } from './replay.ts'
 import { sharedFeed } from './shared-feed.ts'
 import { signalReadsOver } from './signals.ts'
 import { sweepingOver, sweepWriterOf } from './sweep.ts'
@@ -75,14 +78,38 @@ interface Parts {
 /** Without contact for longer, memory may hold what others have ended; then every read asks the database. */
 const followedMs = 1000
 
-async function storeOver({ database, engine, options, onError }: Parts): Promise<Store> {
+/** Ids of entries, with random bytes drawn for many at once. */
+function eventIds(randomBytes: StoreOptions['randomBytes']): (index: number) => EventId {
+  let pool = new Uint8Array(0)
+  let at = 0
+  return index => {
+    if (at + randomBytesOfId > pool.length) {
+      pool = new Uint8Array(randomBytes(256 * randomBytesOfId))
+      at = 0
+    }
+    at += randomBytesOfId
+    return eventIdAt(index, pool.subarray(at - randomBytesOfId, at))
+  }
+}
+
+/** Everything that can fail while opening; nothing is running yet. */
+async function prepare(engine: Engine) {
   const batches = batchesOf(engine.kind)
   const db = openKysely(engine)
   await migrate(engine, batches, { now: Math.floor(Date.now() / 1000) })
-  const delivery = deliveryOf(onError)
-  for (const head of await db.selectFrom('heads').select(['tenant', 'epoch']).execute()) {
-    delivery.seen.set(head.tenant, head.epoch)
+  return {
+    batches,
+    db,
+    write: groupWriterOf(batches, codecs, engine.kind === 'postgres'),
+    heads: await db.selectFrom('heads').select(['tenant', 'epoch']).execute(),
+    replays: engine.kind === 'sqlite' ? await replayMemory(engine) : undefined,
   }
+}
+
+async function storeOver({ database, engine, options, onError }: Parts): Promise<Store> {
+  const { batches, db, write, heads, replays } = await prepare(engine)
+  const delivery = deliveryOf(onError)
+  for (const { tenant, epoch } of heads) delivery.seen.set(tenant, epoch)
   const signals = signalReadsOver(db)
   const feed =
     database.kind === 'sqlite'
@@ -91,16 +118,19 @@ async function storeOver({ database, engine, options, onError }: Parts): Promise
   const isFollowed = (): boolean => Date.now() - feed.contactMs() <= followedMs
   const { facts, ears } = factsOver({ db, engine, seen: feed.seen, isFollowed })
   for (const ear of ears) feed.hear(ear)
-  const write = groupWriterOf(batches, codecs, engine.kind === 'postgres')
+  const indexer = indexerOver(engine, write.index, onError)
   const committer = committerOver({
     engine,
     write,
     codecs: new Map<RecordKind, Codec>(codecs.map(codec => [codec.kind, codec])),
-    eventId: () => newId('evt', options.randomBytes),
+    eventId: eventIds(options.randomBytes),
+    replays,
     signalled: feed.offer,
+    grown: indexer.grown,
   })
   const close = async (): Promise<void> => {
     await committer.close()
+    await indexer.close()
     await feed.close()
     await engine.close()
   }
@@ -120,7 +150,7 @@ async function storeOver({ database, engine, options, onError }: Parts): Promise
     issuerKeys: issuerKeysOver(db),
     leases: leasesOver(db, engine),
     remembering: rememberingOver(db),
-    sweeping: sweepingOver(db, engine, sweepWriterOf(batches)),
+    sweeping: sweepingOver({ db, engine, write: sweepWriterOf(batches), replays }),
     gauges: committer.gauges,
     commit: committer.commit,
     ping: () => engine.ping(),

@@ -12,13 +12,14 @@ export interface SignalWriter {
   readonly narrowed: Batch
 }
 
-export const signalWriterOf = ({ batch }: Batches): SignalWriter => ({
-  add: batch(
-    'add-signal',
-    { tenant: 'text', epoch: 'int', subject: 'text', kind: 'text', at_ms: 'int' },
-    input => sql`
-    insert into signals (tenant, epoch, subject, kind, at_ms) select tenant, epoch, subject, kind, at_ms from ${input}`,
-  ),
+export const signalWriterOf = ({ batch, insert }: Batches): SignalWriter => ({
+  add: insert('add-signal', 'signals', {
+    tenant: 'text',
+    epoch: 'int',
+    subject: 'text',
+    kind: 'text',
+    at_ms: 'int',
+  }),
   narrowed: batch(
     'narrowed',
     { tenant: 'text', subject: 'text', epoch: 'int' },

@@ -3,6 +3,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { Sweeping } from '../store.ts'
 import type { Db } from './dialect.ts'
 import { type Batch, type Batches, type Engine, type Steps, step } from './engine/engine.ts'
+import type { ReplayMemory } from './replay.ts'
 
 const rowsAtOnce = 2000
 
@@ -46,7 +47,15 @@ export const sweepWriterOf = ({ batch, forUpdate }: Batches): SweepWriter => ({
   ),
 })
 
-export function sweepingOver(db: Db, engine: Engine, write: SweepWriter): Sweeping {
+/** What is swept, and the memory of replay marks where there is one. */
+export interface SweepTools {
+  readonly db: Db
+  readonly engine: Engine
+  readonly write: SweepWriter
+  readonly replays: ReplayMemory | undefined
+}
+
+export function sweepingOver({ db, engine, write, replays }: SweepTools): Sweeping {
   const sweepAll = async (build: () => RawBuilder<unknown>): Promise<number> => {
     let total = 0
     for (;;) {
@@ -60,9 +69,11 @@ export function sweepingOver(db: Db, engine: Engine, write: SweepWriter): Sweepi
   return {
     async sweep(now, { signalsBeforeMs }) {
       const marks = await sweepAll(
-        () => sql`delete from replay_marks where (tenant, key) in
-          (select tenant, key from replay_marks where until < ${now} limit ${rowsAtOnce})`,
+        () => sql`delete from replay_marks where (until, tenant, key) in
+          (select until, tenant, key from replay_marks where until < ${now} limit ${rowsAtOnce})`,
       )
+      // After the file, so that no mark is gone from memory while the file still has it.
+      replays?.sweep(now)
       const answers = await sweepAll(
         () => sql`delete from answers where (tenant, key) in
           (select tenant, key from answers where until < ${now} limit ${rowsAtOnce})`,

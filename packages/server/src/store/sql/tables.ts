@@ -15,7 +15,7 @@ interface Identified extends RecordTable {
 export interface Tables {
   migrations: { number: number; name: string; checksum: string; applied_at: number }
   tenants: { id: string; issuer: string; created_at: number }
-  heads: { tenant: string; size: number; epoch: number; ordinal: number; swept: number }
+  heads: { tenant: string; size: number; epoch: number; ordinal: number; swept: number; runs: number }
   agents: Identified & { readonly owner: string; readonly status: string; readonly name: string }
   instances: Identified & { readonly agent: string }
   keys: RecordTable & {
@@ -60,14 +60,16 @@ export interface Tables {
     tenant: string
     index: number
     id: string
-    text: string
-    hash: Uint8Array
     time_ms: number
     type: string
     agent: string | null
     person: string | null
-    request_id: string
+    request: string
+    hash: Uint8Array
+    text: string
   }
+  runs: { tenant: string; run: number; min_ms: number; max_ms: number }
+  terms: { tenant: string; run: number; field: string; value: string; bundle: number }
   tiles: { tenant: string; level: number; index: number; hashes: Uint8Array }
   checkpoints: { tenant: string; size: number; note: string }
   leases: { name: string; holder: string | null; fence: number; until_ms: number }

@@ -27,8 +27,8 @@ export const tenantWriterOf = ({ batch }: Batches): TenantWriter => ({
     'add-head',
     { tenant: 'text' },
     input => sql`
-    insert into heads (tenant, size, epoch, ordinal, swept)
-    select tenant, 0, 0, 0, 0 from ${input} where exists (select 1 from tenants where tenants.id = input.tenant)
+    insert into heads (tenant, size, epoch, ordinal, swept, runs)
+    select tenant, 0, 0, 0, 0, 0 from ${input} where exists (select 1 from tenants where tenants.id = input.tenant)
     on conflict do nothing`,
   ),
 })

@@ -2,9 +2,11 @@
 import { sql } from 'kysely'
 import type { RecordKind } from '../../domain/change.ts'
 import type { Batch, Batches } from './engine/engine.ts'
+import { type IndexWriter, indexWriterOf } from './find.ts'
 import { type LogWriter, logWriterOf } from './log.ts'
 import { type OnceWriter, onceWriterOf } from './one-time.ts'
 import { type Codec, type RecordWriter, writerOf } from './records/record.ts'
+import { type ReplayWriter, replayWriterOf } from './replay.ts'
 import { type SignalWriter, signalWriterOf } from './signals.ts'
 
 /** Everything a group writes with, compiled once per store. */
@@ -20,8 +22,10 @@ export interface GroupWriter {
   /** (tenant): tells the other nodes; undefined where there are none. */
   readonly notify: Batch | undefined
   readonly once: OnceWriter
+  readonly replay: ReplayWriter
   readonly signal: SignalWriter
   readonly log: LogWriter
+  readonly index: IndexWriter
   readonly records: ReadonlyMap<RecordKind, RecordWriter>
 }
 
@@ -70,8 +74,10 @@ export function groupWriterOf(batches: Batches, codecs: readonly Codec[], notifi
         )
       : undefined,
     once: onceWriterOf(batches),
+    replay: replayWriterOf(batches),
     signal: signalWriterOf(batches),
     log: logWriterOf(batches),
+    index: indexWriterOf(batches),
     records: new Map(codecs.map(codec => [codec.kind, writerOf(batches, codec)])),
   }
 }

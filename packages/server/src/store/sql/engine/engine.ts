@@ -91,6 +91,8 @@ export interface Batches {
     columns: Readonly<Record<string, ColumnType>>,
     sql: (input: RawBuilder<unknown>) => RawBuilder<unknown>,
   ): Batch
+  /** Plain rows into a table; anything already there is an error. */
+  insert(name: string, table: string, columns: Readonly<Record<string, ColumnType>>): Batch
   /** `for update` where rows can be locked. */
   readonly forUpdate: RawBuilder<unknown>
   /** `for share` where rows can be locked. */

@@ -9,9 +9,16 @@ const record = ({ text, int }: Words, key = 'id') => `tenant ${text} not null re
   version ${int} not null,
   body ${text} not null`
 
-export const up = (words: Words): readonly string[] => [...records(words), ...events(words), ...log(words)]
+export const up = (words: Words): readonly string[] => [
+  ...tenants(words),
+  ...agents(words),
+  ...registry(words),
+  ...once(words),
+  ...signals(words),
+  ...log(words),
+]
 
-const records = (w: Words): readonly string[] => [
+const tenants = (w: Words): readonly string[] => [
   `create table tenants (
   id ${w.text} primary key not null,
   issuer ${w.text} not null unique,
@@ -23,8 +30,12 @@ const records = (w: Words): readonly string[] => [
   size ${w.int} not null,
   epoch ${w.int} not null,
   ordinal ${w.int} not null,
-  swept ${w.int} not null
+  swept ${w.int} not null,
+  runs ${w.int} not null
 )${w.table}`,
+]
+
+const agents = (w: Words): readonly string[] => [
   `create table agents (
   ${record(w)},
   owner ${w.text} not null,
@@ -59,6 +70,9 @@ const records = (w: Words): readonly string[] => [
   last_used_from ${w.text},
   primary key (tenant, thumbprint)
 )${w.keyed}`,
+]
+
+const registry = (w: Words): readonly string[] => [
   `create table resources (
   ${record(w)},
   identifier ${w.text} not null,
@@ -103,15 +117,15 @@ const records = (w: Words): readonly string[] => [
 )${w.keyed}`,
 ]
 
-const events = (w: Words): readonly string[] => [
+const once = (w: Words): readonly string[] => [
   `create table replay_marks (
   tenant ${w.text} not null,
   key ${w.text} not null,
   until ${w.int} not null,
   marked_at ${w.int} not null,
-  primary key (tenant, key)
+  primary key (${w.markKey})
 )${w.keyed}`,
-  'create index replay_marks_by_until on replay_marks (until)',
+  ...w.markIndexes,
   `create table one_times (
   tenant ${w.text} not null,
   kind ${w.text} not null,
@@ -133,6 +147,9 @@ const events = (w: Words): readonly string[] => [
   primary key (tenant, key)
 )${w.table}`,
   'create index answers_by_until on answers (until)',
+]
+
+const signals = (w: Words): readonly string[] => [
   `create table signals (
   tenant ${w.text} not null,
   epoch ${w.int} not null,
@@ -152,25 +169,36 @@ const events = (w: Words): readonly string[] => [
 ]
 
 const log = (w: Words): readonly string[] => [
+  // Only ever appended to, and read by one key: an index here would cost each commit more than the entry itself.
   `create table entries (
   tenant ${w.text} not null,
   "index" ${w.int} not null,
   id ${w.text} not null,
-  text ${w.text} not null,
-  hash ${w.bytes} not null check (length(hash) = 32),
   time_ms ${w.int} not null,
   type ${w.text} not null,
   agent ${w.text},
   person ${w.text},
-  request_id ${w.text} not null,
+  request ${w.text} not null,
+  hash ${w.bytes} not null check (length(hash) = 32),
+  text ${w.text} not null,
   primary key (tenant, "index")
 )${w.table}`,
-  'create unique index entries_by_id on entries (tenant, id)',
-  'create index entries_by_type on entries (tenant, type, "index")',
-  'create index entries_by_agent on entries (tenant, agent, "index") where agent is not null',
-  'create index entries_by_person on entries (tenant, person, "index") where person is not null',
-  'create index entries_by_request on entries (tenant, request_id)',
-  'create index entries_by_time on entries (tenant, time_ms)',
+  // What stands in each complete run of entries, written at once and in order when the run is complete.
+  `create table runs (
+  tenant ${w.text} not null,
+  run ${w.int} not null,
+  min_ms ${w.int} not null,
+  max_ms ${w.int} not null,
+  primary key (tenant, run)
+)${w.keyed}`,
+  `create table terms (
+  tenant ${w.text} not null,
+  run ${w.int} not null,
+  field ${w.text} not null,
+  value ${w.text} not null,
+  bundle ${w.int} not null,
+  primary key (tenant, run, field, value, bundle)
+)${w.keyed}`,
   `create table tiles (
   tenant ${w.text} not null,
   level ${w.int} not null,
