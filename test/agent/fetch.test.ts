@@ -76,6 +76,23 @@ test('finds the resource by its challenge, or by its well-known place, and remem
   }
 })
 
+test('returns the 401 of somebody who wants credentials of another kind', async () => {
+  await using issuer = await startIssuer()
+  const agent = await loadAgent(issuer)
+  for (const found of [
+    new Response('nothing', { status: 404 }),
+    new Response('<html>', { headers: { 'content-type': 'text/html' } }),
+  ]) {
+    await using other = await listen(async request => {
+      if (request.url.includes('/.well-known/')) return found.clone() as Response
+      return new Response('who are you?', { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } })
+    })
+    const answer = await agent.fetch(`${other.origin}/path`)
+    assert.deepEqual([answer.status, await answer.text()], [401, 'who are you?'])
+  }
+  assert.equal(asked(issuer), 0)
+})
+
 test('asks for no credentials where the resource wants none', async () => {
   await using issuer = await startIssuer()
   await using open = await listen(

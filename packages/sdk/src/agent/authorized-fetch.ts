@@ -205,8 +205,11 @@ async function resourceOf(
   const answer = await outgoing.send({})
   if (answer.status !== 401) return answer
   const metadataUrl = challengeOf(answer)?.get('resource_metadata')
+  const resource = await unlessAborted(deps.resources.discover(url, metadataUrl), signal)
+  // Somebody who wants credentials of another kind: the caller has to know.
+  if (resource === undefined) return answer
   await answer.body?.cancel()
-  return unlessAborted(deps.resources.discover(url, metadataUrl), signal)
+  return resource
 }
 
 /** RFC 9449 §7.1. */

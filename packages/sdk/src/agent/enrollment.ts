@@ -53,6 +53,9 @@ export async function enroll(
   enrollment: Enrollment,
   issuer?: string,
 ): Promise<Held> {
+  const before = await keystore.read()
+  // The usual start: nobody has to wait for the turn of anybody.
+  if (before.member?.enrollment === enrollment.digest) return before
   return keystore.alone(async () => {
     const held = await keystore.read()
     if (held.member !== undefined && !mayReplace(held, enrollment, wire.clock())) return held

@@ -8,6 +8,7 @@ const noticedMs = 4_000
 /** What one request was made with; its answer is judged against this, however many others have answered meanwhile. */
 export interface Sending {
   readonly url: string
+  readonly origin: string
   readonly nonce: string | undefined
   /** The time as the origin counts it, as far as known: whole epoch seconds, and milliseconds. */
   readonly now: number
@@ -35,13 +36,21 @@ export function createOrigins(clock: () => number): Origins {
       const sentMs = clock()
       const offsetMs = offsets.get(origin) ?? 0
       const nowMs = sentMs + offsetMs
-      return { url, nonce: nonces.get(origin), now: Math.floor(nowMs / 1000), nowMs, offsetMs, sentMs }
+      return {
+        url,
+        origin,
+        nonce: nonces.get(origin),
+        now: Math.floor(nowMs / 1000),
+        nowMs,
+        offsetMs,
+        sentMs,
+      }
     },
     keepNonce(sending, answer) {
       const nonce = answer.headers.get('dpop-nonce')
       // RFC 9449 §8.1: 1*NQCHAR; bounded, because it comes back in every proof.
       if (nonce === null || !/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/.test(nonce)) return false
-      nonces.set(new URL(sending.url).origin, nonce)
+      nonces.set(sending.origin, nonce)
       return nonce !== sending.nonce
     },
     keepClock(sending, answer) {
@@ -49,7 +58,7 @@ export function createOrigins(clock: () => number): Origins {
       if (Number.isNaN(date)) return false
       const offsetMs = date + 500 - (sending.sentMs + clock()) / 2
       if (Math.abs(offsetMs - sending.offsetMs) < noticedMs) return false
-      offsets.set(new URL(sending.url).origin, offsetMs)
+      offsets.set(sending.origin, offsetMs)
       return true
     },
   }

@@ -8,10 +8,10 @@ export interface ProtectedResources {
   /** The resource known to cover this URL, or undefined. */
   known(url: string): string | undefined
   /**
-   * Finds the resource of a URL that answered 401. `metadataUrl` is what its challenge named. Throws `invalid_target`
-   * where the metadata is of another resource, or names other issuers than ours.
+   * Finds the resource of a URL that answered 401; undefined where it describes none. `metadataUrl` is what its
+   * challenge named. Throws `invalid_target` where the metadata is of another resource, or names other issuers.
    */
-  discover(url: string, metadataUrl: string | undefined): Promise<string>
+  discover(url: string, metadataUrl: string | undefined): Promise<string | undefined>
   /** After the issuer did not know the resource: it is looked up again next time. */
   forget(url: string): void
 }
@@ -28,17 +28,18 @@ const maxPerOrigin = 32
 /** `issuer` is the only one that tokens are asked of. */
 export function createProtectedResources(wire: Wire, issuer: string): ProtectedResources {
   const byOrigin = boundedCache<readonly Known[]>(maxOrigins)
-  const inFlight = new Map<string, Promise<string>>()
+  const inFlight = new Map<string, Promise<string | undefined>>()
   const live = (url: string): readonly Known[] =>
     (byOrigin.get(new URL(url).origin) ?? []).filter(({ untilMs }) => wire.clock() < untilMs)
 
-  const find = async (url: string, metadataUrl: string | undefined): Promise<string> => {
+  const find = async (url: string, metadataUrl: string | undefined): Promise<string | undefined> => {
     const resource = await read(
       wire,
       issuer,
       url,
       metadataUrl === undefined ? wellKnown(url) : [sameOrigin(url, metadataUrl)],
     )
+    if (resource === undefined) return undefined
     const others = live(url).filter(known => known.resource !== resource)
     byOrigin.set(
       new URL(url).origin,
@@ -60,7 +61,8 @@ export function createProtectedResources(wire: Wire, issuer: string): ProtectedR
       inFlight.set(name, request)
       // Shared by all who wait, so each checks it against its own URL.
       return request.then(resource => {
-        if (!covers(resource, url)) throw foreign('other_resource', url, { resource })
+        if (resource !== undefined && !covers(resource, url))
+          throw foreign('other_resource', url, { resource })
         return resource
       })
     },
@@ -82,7 +84,12 @@ export function covers(resource: string, url: string): boolean {
   return inner.pathname === path || inner.pathname.startsWith(`${path}/`)
 }
 
-async function read(wire: Wire, issuer: string, url: string, places: readonly string[]): Promise<string> {
+async function read(
+  wire: Wire,
+  issuer: string,
+  url: string,
+  places: readonly string[],
+): Promise<string | undefined> {
   for (const place of places) {
     const document = await getDocument(wire, place)
     if (document === undefined) continue
@@ -95,7 +102,7 @@ async function read(wire: Wire, issuer: string, url: string, places: readonly st
     if (!Array.isArray(issuers) || !issuers.includes(issuer)) throw foreign('other_issuer', url, { issuers })
     return resource
   }
-  throw foreign('no_metadata', url, { places })
+  return undefined
 }
 
 /** RFC 9728 §3.1: the document of a resource lies on its own host. Elsewhere could be anywhere inside our network. */
@@ -116,7 +123,6 @@ const says: Readonly<Record<string, string>> = {
   other_resource: 'describes itself as another resource',
   other_issuer: 'does not accept tokens of our issuer',
   metadata_elsewhere: 'describes itself on another host',
-  no_metadata: 'asks for credentials and does not say of whom; name its resource',
 }
 
 function foreign(kind: string, url: string, facts: Record<string, unknown>): Fault {

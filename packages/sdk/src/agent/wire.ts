@@ -17,6 +17,7 @@ const maxAnswerBytes = 65_536
 const timeoutMs = 10_000
 /** Waits before a request whose answer was lost, or which the issuer could not serve now, is made again. */
 const transientWaitsMs = [100, 500]
+const longestAskedWaitMs = 2_000
 const transientStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
 /** `why.kind` of a refusal that the issuer itself pronounced. */
@@ -53,7 +54,7 @@ export async function postProven(wire: Wire, post: ProvenPost): Promise<Readonly
       if (waitMs === undefined) throw unreachable(post.url, answer?.status)
       transient += 1
       await answer?.body?.cancel()
-      await new Promise(resolve => setTimeout(resolve, waitMs))
+      await new Promise(resolve => setTimeout(resolve, Math.max(waitMs, askedWaitMs(answer))))
       continue
     }
     const isOtherNonce = wire.origins.keepNonce(sending, answer)
@@ -72,7 +73,11 @@ export async function getDocument(wire: Wire, url: string): Promise<Readonly<Jso
   const answer = await send(wire, url, { method: 'GET', headers: { accept: 'application/json' } })
   if (answer === undefined || answer.status >= 500 || answer.status === 429)
     throw unreachable(url, answer?.status)
-  if (answer.status === 200) return readObject(answer, url)
+  // Many servers answer with a page of their own wherever there is nothing.
+  const isJson = /^application\/(?:json|[\w.-]+\+json)\s*(?:;|$)/i.test(
+    answer.headers.get('content-type') ?? '',
+  )
+  if (answer.status === 200 && isJson) return readObject(answer, url)
   await answer.body?.cancel()
   return undefined
 }
@@ -85,6 +90,12 @@ function proofFor(key: SignKey, { url, now, nonce }: Sending): string {
 // A wrong clock shows as a proof or an assertion that is not yet, or no longer, good.
 function isAboutTime(code: Code): boolean {
   return code === 'invalid_client' || code === 'invalid_dpop_proof' || code === 'invalid_token'
+}
+
+/** RFC 9110 §10.2.3: as long as we are asked to wait, as far as a caller can be made to. */
+function askedWaitMs(answer: Response | undefined): number {
+  const seconds = Number(answer?.headers.get('retry-after') ?? 0)
+  return seconds > 0 ? Math.min(seconds * 1000, longestAskedWaitMs) : 0
 }
 
 /** The answer, or undefined where none came. */
@@ -142,7 +153,8 @@ async function readBytes(answer: Response): Promise<Uint8Array | undefined> {
 /** RFC 6749 §5.2 names the error `error`, RFC 9457 in our extension `code`. */
 function refusalOf(answer: Response, members: Readonly<JsonObject>): Fault {
   const named = members['error'] ?? members['code']
-  const code = typeof named === 'string' && Object.hasOwn(codes, named) ? (named as Code) : 'invalid_request'
+  const unknown = answer.status >= 500 ? 'server_error' : 'invalid_request'
+  const code = typeof named === 'string' && Object.hasOwn(codes, named) ? (named as Code) : unknown
   const said = members['error_description'] ?? members['detail']
   const say = typeof said === 'string' ? said.replace(/[^\x20-\x7e]/g, '?').slice(0, 300) : codes[code].title
   return new Fault(code, `The issuer refused: ${say}`, {
