@@ -1,0 +1,140 @@
+// Agents for the benchmarks, written through the store like anybody's: some with keys we hold, the rest as weight.
+
+import { randomBytes } from 'node:crypto'
+import { newId } from '@writ/sdk/protocol/identifier'
+import { generateKeyPair, type SignKey } from '@writ/sdk/protocol/jwk'
+import { createServer } from '@writ/server'
+import type { Site } from './processes.ts'
+
+export const api = 'https://api.example'
+
+export interface Caller {
+  readonly clientId: string
+  readonly key: SignKey
+}
+
+type Store = Awaited<ReturnType<typeof createServer>>['store']
+type Change = Parameters<Store['commit']>[1]
+type Put = NonNullable<Change['puts']>[number]
+
+const perCommit = 500
+
+/** Makes the API, `callers` agents that can ask and `others` that only lie there. Answers the callers. */
+export async function populate(
+  { data, issuer, database }: Site,
+  callers: number,
+  others: number,
+): Promise<readonly Caller[]> {
+  const server = await createServer({ data, issuer, databaseUrl: database })
+  try {
+    const now = Math.floor(Date.now() / 1000)
+    const made: Caller[] = []
+    const shared = generateKeyPair('ES256')
+    await commit(server.store, now, [apiOf(now)])
+    for (let at = 0; at < callers + others; at += perCommit) {
+      const puts: Put[] = []
+      for (let next = at; next < Math.min(at + perCommit, callers + others); next++) {
+        const pair = next < callers ? generateKeyPair('ES256') : shared
+        const clientId = newId('agt', randomBytes)
+        if (next < callers) made.push({ clientId, key: pair.sign })
+        const thumbprint = next < callers ? pair.sign.jkt : randomBytes(32).toString('base64url')
+        puts.push(...agentOf(clientId, { thumbprint, jwk: pair.verify.jwk }, now))
+      }
+      await commit(server.store, now, puts)
+    }
+    return made
+  } finally {
+    await server.close()
+  }
+}
+
+async function commit(store: Store, now: number, puts: readonly Put[]): Promise<void> {
+  const ctx = { tenant: 'default', now, nowMs: now * 1000 } as Parameters<Store['commit']>[0]
+  const committed = await store.commit(ctx, {
+    puts,
+    entries: [{ type: 'bench.populated', outcome: 'allowed', requestId: 'bench' }],
+  })
+  if (committed.kind !== 'done') throw new Error(`population: ${committed.kind}`)
+}
+
+function apiOf(now: number): Put {
+  return {
+    put: 'resource',
+    ifVersion: 0,
+    value: {
+      id: newId('res', randomBytes),
+      identifier: api,
+      name: 'API',
+      scopes: [{ name: 'read', description: 'Reads', includes: [], sensitive: false }],
+      introspectionClients: [],
+      bearerAllowed: false,
+      createdAt: now,
+      updatedAt: now,
+    },
+  }
+}
+
+function agentOf(
+  id: ReturnType<typeof newId<'agt'>>,
+  key: { thumbprint: string; jwk: SignKey['jwk'] },
+  now: number,
+): readonly Put[] {
+  const instance = newId('ins', randomBytes)
+  const { kid: _kid, ...jwk } = key.jwk
+  return [
+    {
+      put: 'agent',
+      ifVersion: 0,
+      value: {
+        id,
+        name: 'bench',
+        owner: id,
+        purpose: 'Benchmark',
+        kind: null,
+        model: null,
+        provider: null,
+        softwareVersion: null,
+        labels: {},
+        status: 'active',
+        statusReason: null,
+        statusAt: now,
+        expiresAt: null,
+        createdAt: now,
+        updatedAt: now,
+      },
+    },
+    { put: 'instance', ifVersion: 0, value: { id: instance, agent: id, createdAt: now, enrollment: null } },
+    {
+      put: 'key',
+      ifVersion: 0,
+      value: {
+        thumbprint: key.thumbprint,
+        kid: key.thumbprint,
+        owner: id,
+        instance,
+        jwk,
+        state: 'active',
+        notBefore: now - 60,
+        expiresAt: null,
+        createdAt: now,
+        stateAt: now,
+        stateReason: null,
+      },
+    },
+    {
+      put: 'grant',
+      ifVersion: 0,
+      value: {
+        id: newId('grt', randomBytes),
+        agent: id,
+        resource: api,
+        scopes: ['read'],
+        reason: 'Benchmark',
+        expiresAt: null,
+        createdAt: now,
+        createdBy: id,
+        revokedAt: null,
+      },
+    },
+  ]
+}

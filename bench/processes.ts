@@ -1,0 +1,90 @@
+// The servers under measurement, each its own process on loopback, ended with the benchmark.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
+
+const root = join(import.meta.dirname, '..')
+
+export interface Running {
+  readonly port: number
+  /** Milliseconds from the start of the process until it said that it answers. */
+  readonly readyMs: number
+  /** Resident memory in MB, as the operating system counts it. */
+  residentMb(): number
+  stop(): Promise<void>
+}
+
+/** An authority that is to be started on this data, under an address that is free now. */
+export interface Site {
+  readonly data: string
+  readonly port: number
+  readonly issuer: string
+  readonly database?: string
+}
+
+export async function siteAt(data: string, database?: string): Promise<Site> {
+  const port = await freePort()
+  return { data, port, issuer: `http://127.0.0.1:${port}`, ...(database === undefined ? {} : { database }) }
+}
+
+function freePort(): Promise<number> {
+  return new Promise(resolve => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as AddressInfo
+      probe.close(() => resolve(port))
+    })
+  })
+}
+
+/** The authority, quiet and without rate limits; everything else as it comes. */
+export async function startAuthority({ data, port, database }: Site): Promise<Running> {
+  const flags = ['serve', '--data', data, '--port', `${port}`, '--rate-limits', 'off', '--log-level', 'error']
+  if (database !== undefined) flags.push('--database', database)
+  return { ...(await start(join(root, 'packages/server/bin/writ.js'), flags, /^writ: ready/m)), port }
+}
+
+export function startFloor(mode: 'crypto' | 'sqlite' | 'postgres', place = ''): Promise<Running> {
+  return start(join(root, 'bench/floor-server.ts'), [mode, place], /^ready (\d+)/m)
+}
+
+async function start(program: string, args: readonly string[], ready: RegExp): Promise<Running> {
+  const started = performance.now()
+  const child = spawn(
+    process.execPath,
+    ['--conditions=writ-source', '--disable-warning=ExperimentalWarning', program, ...args],
+    {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
+  const end = (): void => void child.kill('SIGKILL')
+  process.once('exit', end)
+  const port = await readyPort(child, ready)
+  const readyMs = performance.now() - started
+  return {
+    port,
+    readyMs,
+    residentMb: () =>
+      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? Number.NaN) /
+      1024,
+    async stop() {
+      process.off('exit', end)
+      const gone = new Promise(resolve => child.once('exit', resolve))
+      child.kill('SIGTERM')
+      await gone
+    },
+  }
+}
+
+function readyPort(child: ChildProcess, ready: RegExp): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    child.stdout?.on('data', chunk => {
+      text += chunk
+      const found = ready.exec(text)
+      if (found !== null) resolve(Number(found[1]))
+    })
+    child.once('exit', code => reject(new Error(`a server ended with ${code} before it was ready`)))
+  })
+}
