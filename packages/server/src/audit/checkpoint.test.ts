@@ -13,13 +13,7 @@ import { Secret } from '@writ/sdk/protocol/secret'
 import type { Ctx } from '../context.ts'
 import { consistencyProof, inclusionProof } from '../domain/merkle.ts'
 import { defaultTenant } from '../domain/tenant.ts'
-import {
-  hashReader,
-  parseTilePath,
-  tilePath,
-  tilesForConsistency,
-  tilesForInclusion,
-} from '../domain/tile.ts'
+import { hashReader, tilesForConsistency, tilesForInclusion } from '../domain/tile.ts'
 import type { Keys } from '../keys/keys.ts'
 import { aesGcmSealer, keyBytes } from '../keys/providers/aes-gcm.ts'
 import { openKeys } from '../keys/providers/local.ts'
@@ -35,7 +29,6 @@ import {
   createCheckpoints,
 } from './checkpoint.ts'
 import { tileReader } from './edge.ts'
-import { readBundle, readHashTile } from './tiles.ts'
 
 const issuer = 'https://writ.example:8455/team'
 const nowMs = 1_800_000_000_000
@@ -355,58 +348,4 @@ test('the loop publishes on one node at a time and says whether it did', async t
   assert.deepEqual([checkpoint?.leased, checkpoint?.everySeconds], [true, 5])
   assert.deepEqual([noise?.leased, noise?.everySeconds], [false, 10])
   assert.deepEqual([await checkpoint?.run(ctx), await checkpoint?.run(ctx)], [1, 0])
-})
-
-test('tiles and bundles are those of the published tree, whole and partial, and nothing beyond it', async t => {
-  const log = await inMemory(t)
-  await fill(log, 700)
-  await log.checkpoints.run(ctx)
-  await fill(log, 1100)
-  const deps = { store: log.store, audit: log.checkpoints }
-  const entries = await log.store.log.range(ctx, 0, 700)
-  const hashes = Buffer.concat(entries.map(({ text }) => leafHash(text)))
-  const hashTile = async (path: string): Promise<Buffer | undefined> => {
-    const found = await readHashTile(ctx, deps, path)
-    return found && Buffer.from(found.bytes)
-  }
-  assert.deepEqual(await hashTile('tile/0/001'), hashes.subarray(256 * 32, 512 * 32))
-  assert.deepEqual(await hashTile('tile/0/001.p/3'), hashes.subarray(256 * 32, 259 * 32))
-  assert.deepEqual(await hashTile('tile/0/002.p/188'), hashes.subarray(512 * 32))
-  assert.deepEqual(await hashTile('tile/0/002.p/5'), hashes.subarray(512 * 32, 517 * 32))
-  assert.equal((await hashTile('tile/1/000.p/2'))?.length, 64)
-  for (const path of ['tile/0/002.p/189', 'tile/0/002', 'tile/1/000', 'tile/1/000.p/3', 'tile/0/003.p/1']) {
-    assert.equal(await hashTile(path), undefined, path)
-  }
-  for (const path of [
-    'tile/0/000.p/256',
-    'tile/0/0',
-    'tile/7/000',
-    'tile/entries/000',
-    '../000',
-    'tile/0/x000/000',
-  ]) {
-    assert.equal(await hashTile(path), undefined, path)
-  }
-  const bundle = await readBundle(ctx, deps, 'tile/entries/002.p/2')
-  const expected = entries.slice(512, 514).flatMap(({ text }) => {
-    const bytes = Buffer.from(text)
-    const length = Buffer.alloc(2)
-    length.writeUInt16BE(bytes.length)
-    return [length, bytes]
-  })
-  assert.deepEqual(Buffer.from(bundle?.bytes ?? []), Buffer.concat(expected))
-  assert.equal(await readBundle(ctx, deps, 'tile/entries/002.p/189'), undefined)
-  assert.equal(await readBundle(ctx, deps, 'tile/0/002.p/2'), undefined)
-  assert.deepEqual(parseTilePath(tilePath({ level: 0, index: 1, width: 256 })), {
-    level: 0,
-    index: 1,
-    width: 256,
-  })
-})
-
-test('before the first checkpoint there are no tiles', async t => {
-  const log = await inMemory(t)
-  const deps = { store: log.store, audit: log.checkpoints }
-  assert.equal(await readHashTile(ctx, deps, 'tile/0/000.p/1'), undefined)
-  assert.equal(await readBundle(ctx, deps, 'tile/entries/000.p/1'), undefined)
 })

@@ -1,7 +1,7 @@
 // What may be written to a log: no Secret, and nothing that looks like a token, in whatever form it comes (threat C55).
 
 /** Stands where something was that nobody may read in a log. */
-export const redacted = '[redacted]'
+const redacted = '[redacted]'
 
 /** Long texts are caller's texts, and a log line is no place for them. */
 const longestText = 512
@@ -22,7 +22,7 @@ const identifier = /^(agt|ins|usr|cli|grt|res|evt|shd|apr|pol)_[0-9a-z]{26}$/
 const words = /^[/_-]?[a-z]{1,24}([/_-][a-z]{1,24})*$/
 
 /** The text without anything that looks like a token. */
-export function redact(text: string): string {
+function redact(text: string): string {
   // Most texts are names of ours: too short for a token, and no URL.
   if (text.length < 20 && !text.includes('@')) return text
   const clean = text
