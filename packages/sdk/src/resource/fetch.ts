@@ -1,4 +1,4 @@
-// Protects a fetch handler, `(request: Request) => Response`: for servers without a framework, and edge runtimes.
+// Protects a fetch handler, `(request: Request) => Response`: for servers without a framework.
 import type { Caller } from './caller.ts'
 import type { Answer } from './challenge.ts'
 import { createGuard, type Guard, type ProtectOptions, scopesOf } from './guard.ts'

@@ -1,5 +1,6 @@
 // What every adapter does, in no framework's terms: serve the metadata, admit or refuse, demand scopes.
 import { codes, Fault, isFault } from '../protocol/fault.ts'
+import { isScopeToken } from '../protocol/scope.ts'
 import type { Caller } from './caller.ts'
 import { type Answer, type Challenger, type Circumstances, refuse } from './challenge.ts'
 import { type Evidence, headerLines } from './evidence.ts'
@@ -98,6 +99,9 @@ function serve(method: string, document: string): Answer {
 /** What `require` runs on: scopes that are scopes, checked when the route is declared and not when it is called. */
 export function scopesOf(scopes: readonly string[]): readonly string[] {
   if (scopes.length === 0) throw new RangeError('require needs at least one scope')
+  for (const scope of scopes) {
+    if (!isScopeToken(scope)) throw new RangeError(`${JSON.stringify(scope)} is no scope`)
+  }
   return scopes
 }
 

@@ -1,11 +1,15 @@
 // The verifier under attack: stolen, replayed, downgraded, confused, forged, smuggled. Every refusal by its true reason.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type Code, isFault } from '../protocol/fault.ts'
 import { generateKeyPair } from '../protocol/jwk.ts'
 import { signJws } from '../protocol/jws.ts'
 import type { Caller } from './caller.ts'
 import type { Evidence, HeaderSource } from './evidence.ts'
+import { sharedReplayStore } from './shared-replay.ts'
 import { movableClock } from './testing/clock.ts'
 import {
   createHolder,
@@ -336,6 +340,24 @@ test('verifies no token twice, imports no key twice, and reads the key set of th
   assert.equal(callers.size, 1, 'one verified token, one caller')
   assert.equal(issuer.asked.get('/jwks'), reads)
   fresh.close()
+})
+
+test('refuses a proof that another verifier of the same resource has seen, where they share a store', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'writ-verifier-'))
+  const replay = sharedReplayStore(join(folder, 'marks.db'))
+  const other = sharedReplayStore(join(folder, 'marks.db'))
+  const [first, second] = [await open({ replay }), await open({ replay: other })]
+  const headers = proven(bound())
+  assert.equal((await first.verify(call(headers))).agent, 'agt_1')
+  await refused(second.verify(call(headers)), 'invalid_dpop_proof', 'proof_replayed')
+  assert.match(first.guarantees().replay, /all processes of this host/)
+  assert.match(verifier.guarantees().replay, /once by this process/)
+  other.close()
+  await refused(second.verify(call(proven(bound()))), 'temporarily_unavailable', 'replay_store_failed')
+  first.close()
+  second.close()
+  replay.close()
+  rmSync(folder, { recursive: true })
 })
 
 test('refuses to start on options that cannot be made safe', () => {

@@ -116,8 +116,10 @@ export function followRevocations(options: RevocationsOptions): Revocations {
     if (stream !== undefined && now - stream.heardAt > 2.5 * place.heartbeatMs) {
       stream.stop.abort(new Error('the revocation stream fell silent'))
     }
-    const late = now - feed.contactAt() > 1.5 * place.heartbeatMs
-    if (late && now - polledAt > place.heartbeatMs) void poll(place)
+    // Where heartbeats are rare and patience is short, the poll must not wait for the former.
+    const patienceMs = place.stalenessMs / 2
+    const isLate = now - feed.contactAt() > Math.min(1.5 * place.heartbeatMs, patienceMs)
+    if (isLate && now - polledAt > Math.min(place.heartbeatMs, patienceMs)) void poll(place)
   }
 
   const run = async (): Promise<void> => {
