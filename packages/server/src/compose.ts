@@ -1,14 +1,15 @@
 // The composition root: the only file that knows every adapter. It opens and joins; closing goes the way back.
 import { randomUUID } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { boundedCache } from '@writ/sdk/protocol/bounded-cache'
 import { keyCache } from '@writ/sdk/protocol/jwk'
 import { bootstrap } from './admin/bootstrap.ts'
 import { auditLoops, auditVerifierKey, type Checkpoints, createCheckpoints } from './audit/checkpoint.ts'
 import { createNoise } from './audit/noise.ts'
+import { keepAuditKey } from './compose/audit-key-file.ts'
 import { rotationOf, startBackground } from './compose/background.ts'
 import { founderOf } from './compose/operator-file.ts'
+import { databaseFile, sealKeyFile, trialCertificateFile } from './compose/places.ts'
 import type { Surroundings } from './compose/surroundings.ts'
 import { type Config, ConfigProblem } from './config.ts'
 import type { Ctx } from './context.ts'
@@ -42,11 +43,9 @@ export interface Composed {
   fetch(request: Request, connection?: Connection): Promise<Response>
   /** Streams end here, so that draining the sockets does not wait for them. */
   endLongAnswers(): void
-  /** Ends the long answers, then the loops, then the store. */
-  close(): Promise<void>
+  /** Ends the long answers, then the loops, which may take so long (default `shutdownSeconds`), then the store. */
+  close(withinSeconds?: number): Promise<void>
 }
-
-const sealPath = (config: Config): string => join(config.data, 'seal.key')
 
 export async function compose(config: Config, issuer: string, around: Surroundings): Promise<Composed> {
   mkdirSync(config.data, { recursive: true, mode: 0o700 })
@@ -55,13 +54,14 @@ export async function compose(config: Config, issuer: string, around: Surroundin
     randomBytes: around.randomBytes,
     onError: error => around.log('error', { part: 'store' }, error),
   })
-  const store = metrics.counted(opened)
+  const store = metrics.counted(around.wrapStore?.(opened) ?? opened)
   try {
     const tenant = await standingTenant(store, issuer, around)
     const ctx = startingContext(tenant, around)
     const sealer = await openSealer(store, config, tenant)
     const keys = openKeys({ store, sealer, now: () => Math.floor(around.clockMs() / 1000) })
     await ensureKeys(ctx, { store, keys })
+    keepAuditKey(config.data, auditVerifierKey(issuer, keys, ctx))
     const { randomBytes } = around
     await bootstrap(ctx, { store, randomBytes }, () => founderOf(config.data, issuer, randomBytes))
     return joined(config, { tenant, store, keys, metrics }, around)
@@ -71,9 +71,9 @@ export async function compose(config: Config, issuer: string, around: Surroundin
   }
 }
 
-function databaseOf(config: Config): Parameters<typeof openStore>[0] {
+export function databaseOf(config: Config): Parameters<typeof openStore>[0] {
   return config.databaseUrl === undefined
-    ? { kind: 'sqlite', file: join(config.data, 'writ.db') }
+    ? { kind: 'sqlite', file: databaseFile(config.data) }
     : { kind: 'postgres', url: config.databaseUrl }
 }
 
@@ -109,7 +109,7 @@ function startingContext(tenant: Tenant, around: Surroundings): Ctx {
 
 async function openSealer(store: Store, config: Config, tenant: Tenant): Promise<Sealer> {
   const sealed = (await store.issuerKeys.list({ tenant: tenant.id })).map(key => key.sealed)
-  return openKeyFile({ path: sealPath(config), sealed })
+  return openKeyFile({ path: sealKeyFile(config.data), sealed })
 }
 
 interface Parts {
@@ -155,15 +155,21 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
   const { checkpointSeconds, noiseSeconds } = config
   const auditing = auditLoops({ checkpoints, noise, checkpointSeconds, noiseSeconds })
   const runner = startBackground(config, { ...parts, around, auditing })
+  // A clean stop loses no count; a store that is away keeps nobody from stopping.
+  const flushNoise = (): Promise<unknown> =>
+    noise
+      .flush(startingContext(tenant, around))
+      .catch((error: unknown) => around.log('error', { part: 'noise' }, error))
   return {
     issuer: tenant.issuer,
     store,
     fetch: async (request, connection = {}) => app.fetch(request, connection),
     endLongAnswers: () => closing.abort(),
-    async close() {
+    async close(withinSeconds = config.shutdownSeconds) {
       closing.abort()
       unfollow()
-      await runner.stop(config.shutdownSeconds)
+      await runner.stop(withinSeconds)
+      await flushNoise()
       await store.close()
     },
   }
@@ -216,16 +222,25 @@ export async function start(config: Config, around: Surroundings): Promise<Start
   try {
     const composed = await compose(config, config.issuer ?? socket.origin, around)
     socket.answerWith(composed.fetch)
+    if (socket.certificate !== undefined) publishCertificate(config.data, socket.certificate)
     return {
       issuer: composed.issuer,
       async close() {
+        const endMs = performance.now() + config.shutdownSeconds * 1000
         composed.endLongAnswers()
         await socket.close(config.shutdownSeconds)
-        await composed.close()
+        await composed.close(Math.max(0, endMs - performance.now()) / 1000)
       },
     }
   } catch (error) {
     await socket.close(0)
     throw error
   }
+}
+
+/** For whoever shall trust it. Only once this server holds the folder: that of another must not be replaced. */
+function publishCertificate(data: string, certificate: string): void {
+  const file = trialCertificateFile(data)
+  writeFileSync(`${file}.new`, certificate, { mode: 0o644 })
+  renameSync(`${file}.new`, file)
 }

@@ -199,7 +199,10 @@ export function readConfig(
     ]
     const parsed = schema.safeParse(value)
     if (!parsed.success) {
-      throw new ConfigProblem(key, `${parsed.error.issues[0]?.message ?? 'is not valid'} (from ${source})`)
+      const place = { flag: 'a flag', environment: environmentName(key), file, default: 'the default' }[
+        source
+      ]
+      throw new ConfigProblem(key, `${sayIssue(parsed.error.issues[0])} (from ${place})`)
     }
     config[key] = parsed.data
     sources[key] = source
@@ -207,6 +210,22 @@ export function readConfig(
   const effective = { config: config as Config, sources: sources as Record<ConfigKey, Source> }
   refuseUnsafe(effective.config)
   return effective
+}
+
+/** What is wrong with a value, to follow its name: `must be at most 65535`. */
+export function sayIssue(issue: z.core.$ZodIssue | undefined): string {
+  switch (issue?.code) {
+    case 'invalid_type':
+      return issue.expected === 'string' ? 'must be a text' : 'must be a whole number'
+    case 'too_small':
+      return issue.origin === 'string' ? 'must not be empty' : `must be at least ${issue.minimum}`
+    case 'too_big':
+      return `must be at most ${issue.maximum}${issue.origin === 'string' ? ' characters long' : ''}`
+    case 'invalid_value':
+      return `must be ${issue.values.join(' or ')}`
+    default:
+      return 'is not valid'
+  }
 }
 
 function readFile(path: string): Record<string, unknown> {

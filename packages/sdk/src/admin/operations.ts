@@ -22,6 +22,7 @@ import type {
   Resource,
   ResourceCreate,
   ResourceUpdate,
+  Why,
 } from './objects.ts'
 
 export interface Operations {
@@ -125,6 +126,8 @@ export interface Operations {
       readonly next: string | null
     }
   }
+  /** See who answers for an entry of the audit log, what decided it, and the entries behind both. */
+  'events.why': { readonly input: { readonly params: { readonly id: string } }; readonly answer: Why }
   /** Give an agent the right to ask for scopes of a resource. */
   'grants.create': { readonly input: { readonly body: GrantCreate }; readonly answer: Grant }
   /** Take a grant back at once, with every token that rests on it; the record stays for the audit. */
@@ -277,6 +280,7 @@ export const operations = {
   'enrollments.create': { method: 'POST', path: '/agents/{id}/enrollments' },
   'events.get': { method: 'GET', path: '/events/{id}' },
   'events.list': { method: 'GET', path: '/events' },
+  'events.why': { method: 'GET', path: '/events/{id}/why' },
   'grants.create': { method: 'POST', path: '/grants' },
   'grants.delete': { method: 'DELETE', path: '/grants/{id}' },
   'grants.get': { method: 'GET', path: '/grants/{id}' },

@@ -70,6 +70,7 @@ export const access: Readonly<Record<string, Leaf>> = {
   'issuer-keys.rotate': 'writ:issuer:write',
   'events.list': 'writ:events:read',
   'events.get': 'writ:events:read',
+  'events.why': 'writ:events:read',
 }
 
 /** Throws `insufficient_scope`, which names the scope that is missing (RFC 6750 §3.1). */

@@ -6,7 +6,7 @@ import * as wire from './wire.ts'
 
 const text = z.string().nullable()
 
-const eventShown = z
+export const eventShown = z
   .strictObject({
     id: wire.id('evt'),
     index: z.int().meta({ description: 'Position in the log, from 0' }),

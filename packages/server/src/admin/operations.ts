@@ -10,6 +10,7 @@ import { keyOperations } from './keys.ts'
 import type { AnyOperation } from './operation.ts'
 import { peopleOperations } from './people.ts'
 import { resourceOperations } from './resources.ts'
+import { whyOperations } from './why.ts'
 
 export const operations: readonly AnyOperation[] = [
   ...agentOperations,
@@ -22,4 +23,5 @@ export const operations: readonly AnyOperation[] = [
   ...peopleOperations,
   ...issuerKeyOperations,
   ...eventOperations,
+  ...whyOperations,
 ]

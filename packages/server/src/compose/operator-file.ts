@@ -9,17 +9,13 @@ import {
   renameSync,
   writeSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { type AgentId, isId, newId } from '@writ/sdk/protocol/identifier'
 import { generateKeyPair, importPrivate, type PrivateJwk } from '@writ/sdk/protocol/jwk'
 import { Secret } from '@writ/sdk/protocol/secret'
 import type { Founder } from '../admin/bootstrap.ts'
 import { ConfigProblem } from '../config.ts'
-
-/** `<data>/operator.json`. */
-export function operatorFile(data: string): string {
-  return join(data, 'operator.json')
-}
+import { operatorFile } from './places.ts'
 
 /**
  * The founder of an empty store: that of the file, where an earlier start wrote it and got no further, or else a new

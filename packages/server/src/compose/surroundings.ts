@@ -4,6 +4,7 @@ import type { Config } from '../config.ts'
 import type { Note } from '../context.ts'
 import type { Observer } from '../http/app.ts'
 import { createObserver } from '../observe.ts'
+import type { Store } from '../store/store.ts'
 
 /** A test hands in its own. */
 export interface Surroundings {
@@ -13,6 +14,8 @@ export interface Surroundings {
   readonly observer: Observer
   /** A line of a background loop. */
   readonly log: (level: 'info' | 'error', facts: Note, error?: unknown) => void
+  /** Stands between the server and its store, as a test does that breaks calls in turn. */
+  readonly wrapStore?: (store: Store) => Store
 }
 
 /** The surroundings of a real process: its clock, its randomness, its log on stderr. */

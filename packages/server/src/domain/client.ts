@@ -29,7 +29,7 @@ export interface Person {
   readonly updatedAt: number
 }
 
-/** The comparable form of a login: NFKC, lower case, so that confusable spellings collide instead of coexisting. */
+/** The comparable form of a login: NFKC and case folded, so that confusable spellings collide instead of coexisting. */
 export function loginKey(login: string): string {
-  return login.normalize('NFKC').toLowerCase().normalize('NFKC')
+  return login.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC')
 }

@@ -18,7 +18,7 @@ export async function readBody(request: Request, mediaType: string, maxBytes: nu
     if (!/^\d{1,15}$/.test(length))
       throw new Fault('invalid_request', 'Content-Length is malformed.', { kind: 'content_length' })
     if (Number(length) > maxBytes) throw tooLarge(maxBytes)
-    return request.text()
+    return decode(new Uint8Array(await request.arrayBuffer()))
   }
   return readBounded(request, maxBytes)
 }
@@ -44,10 +44,17 @@ async function readBounded(request: Request, maxBytes: number): Promise<string> 
     if (size > maxBytes) throw tooLarge(maxBytes)
     chunks.push(chunk)
   }
+  return decode(Buffer.concat(chunks))
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+// Nothing is replaced and nothing dropped: two readers of the same bytes must read the same text (threat C19).
+function decode(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
-  } catch {
-    throw new Fault('invalid_request', 'The body is not UTF-8.', { kind: 'not_utf8' })
+    return utf8.decode(bytes)
+  } catch (cause) {
+    throw new Fault('invalid_request', 'The body is not UTF-8.', { kind: 'not_utf8' }, { cause })
   }
 }
 

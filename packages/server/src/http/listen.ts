@@ -21,6 +21,8 @@ export interface ListenOptions {
 export interface Listening {
   /** The origin of this socket, such as `http://127.0.0.1:8455`. */
   readonly origin: string
+  /** The certificate that was made for trials, as PEM; undefined where none was. */
+  readonly certificate: string | undefined
   /** Until this is called, every request hears 503. */
   answerWith(answer: Answer): void
   /** No new connections; open requests may take this long, then their connections are cut. */
@@ -62,6 +64,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   const isStandard = port === (tls === undefined ? 80 : 443)
   return {
     origin: `${scheme}://${host}${isStandard ? '' : `:${port}`}`,
+    certificate: options.tlsSelfSigned === 'on' ? tls?.cert.toString() : undefined,
     answerWith(next) {
       answer = next
     },
@@ -78,10 +81,15 @@ async function certificateOf(
   return options.tlsSelfSigned === 'on' ? selfSigned(options.host) : undefined
 }
 
+/** Connections that were kept alive become idle one by one as their answers end; nobody shall wait for the rest. */
+const idleCheckMs = 50
+
 async function drain(server: Server, withinSeconds: number): Promise<void> {
   const closed = new Promise<void>(resolve => server.close(() => resolve()))
   server.closeIdleConnections()
+  const sweep = setInterval(() => server.closeIdleConnections(), idleCheckMs)
   const cut = setTimeout(() => server.closeAllConnections(), withinSeconds * 1000)
   await closed
+  clearInterval(sweep)
   clearTimeout(cut)
 }

@@ -5,7 +5,7 @@ import { type PublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
 import { type Agent, type Instance, isAgentLive, type Key } from '../domain/agent.ts'
 import type { Change, Take } from '../domain/change.ts'
-import { hashParts } from '../domain/hash.ts'
+import { enrollmentKey } from '../domain/enrollment.ts'
 import { type Binding, bind, noProof } from './binding/dpop.ts'
 import type { Deps } from './deps.ts'
 
@@ -21,11 +21,6 @@ export interface Enrolled {
   readonly agent: AgentId
   readonly instance: string
   readonly key: Pick<Key, 'kid' | 'notBefore' | 'expiresAt'>
-}
-
-/** How an enrolment token is found again; the token itself is never stored. */
-export function enrollmentKey(token: string): string {
-  return hashParts('enrollment', token).toString('base64url')
 }
 
 const invalid = (kind: string): Fault =>

@@ -17,7 +17,7 @@ import { type Evidence, one } from './evidence.ts'
 import { recordRefusal } from './refusal.ts'
 
 /** The leaf of the management resource that lets an operator introspect any token. */
-export const introspectionScope = 'writ:tokens:read'
+const introspectionScope = 'writ:tokens:read'
 
 export type Introspection =
   | { readonly active: false }

@@ -91,7 +91,8 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
     jwk: request.jwk,
     state: 'active',
     notBefore: ctx.now,
-    expiresAt: ctx.now + deps.settings.agentKeySeconds,
+    // A key without an end was wanted so: its successor must not lock out whoever is away for longer than it would live.
+    expiresAt: old.expiresAt === null ? null : ctx.now + deps.settings.agentKeySeconds,
     createdAt: ctx.now,
     stateAt: ctx.now,
     stateReason: null,
