@@ -1,58 +1,64 @@
 // writ serve: the authority in the foreground, until a signal asks it to stop.
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
 import type { Command } from 'commander'
-import { processSurroundings } from '../compose/surroundings.ts'
-import { start } from '../compose.ts'
-import { configRows, readConfig } from '../config.ts'
+import { operatorFile, trialCertificateFile } from '../compose/places.ts'
+import type { Config } from '../config.ts'
 import { command, type Terminal } from './command.ts'
-
-/** `trustedProxies` → `--trusted-proxies`. */
-function flagOf(key: string): string {
-  return `--${key.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
-}
-
-/** Flags that are spelt otherwise than their key. */
-const spelt: Readonly<Record<string, string>> = {
-  databaseUrl: '--database <url>',
-  tlsSelfSigned: '--tls-self-signed',
-}
+import { configOf, configurable } from './config-flags.ts'
 
 export function serveCommand(terminal: Terminal): Command {
-  const serve = command('serve', 'run the authority').option(
-    '--config <file>',
-    'a JSON file with configuration keys',
+  return configurable(command('serve', 'run the authority')).action(
+    async (_options: unknown, used: Command) => {
+      const { config } = configOf(used, terminal)
+      const stopping = stopSignal()
+      const [{ processSurroundings }, { start }] = await Promise.all([
+        import('../compose/surroundings.ts'),
+        import('../compose.ts'),
+      ])
+      const around = processSurroundings(config)
+      const isFirst = !existsSync(operatorFile(config.data))
+      const started = await start(config, around)
+      terminal.stdout.write(`writ: ready ${started.issuer}\n`)
+      for (const hint of hintsOf(config, isFirst)) terminal.stderr.write(`writ: ${hint}\n`)
+      await stopping
+      await started.close()
+      around.flush()
+    },
   )
-  for (const [key, { does }] of Object.entries(configRows)) {
-    if (key === 'data' || key === 'issuer') continue
-    serve.option(spelt[key] ?? `${flagOf(key)} <value>`, does)
-  }
-  return serve.action(async (_options: unknown, used: Command) => {
-    const {
-      database,
-      tlsSelfSigned,
-      config: file,
-      json: _json,
-      ...flags
-    } = used.optsWithGlobals<Record<string, unknown>>()
-    const given = {
-      ...flags,
-      databaseUrl: database,
-      ...(tlsSelfSigned === true ? { tlsSelfSigned: 'on' } : {}),
-    }
-    const { config } = readConfig(given, terminal.environment, file as string | undefined)
-    const around = processSurroundings(config)
-    if (config.rateLimits === 'off')
-      terminal.stderr.write('writ: rate limits are off; this is for load tests only\n')
-    const started = await start(config, around)
-    terminal.stdout.write(`writ: ready ${started.issuer}\n`)
-    await stopSignal()
-    await started.close()
-    around.flush()
-  })
 }
 
+function hintsOf(config: Config, isFirst: boolean): string[] {
+  const operator = operatorFile(config.data)
+  const data = config.data === '.writ' ? '' : ` --data ${config.data}`
+  return [
+    ...(config.rateLimits === 'off' ? ['rate limits are off; this is for load tests only'] : []),
+    ...(config.tlsSelfSigned === 'on'
+      ? [
+          `the certificate is for trials; clients trust it by NODE_EXTRA_CA_CERTS=${trialCertificateFile(config.data)}`,
+        ]
+      : []),
+    ...(isFirst && existsSync(operator)
+      ? [
+          `first start: the operator's key is in ${operator}, readable by you alone; in another terminal, ` +
+            `writ agent create${data} --name reporter --purpose "weekly report" makes the first agent`,
+        ]
+      : []),
+  ]
+}
+
+const stopSignals = ['SIGTERM', 'SIGINT'] as const
+
+/** The first signal drains; who sends a second one does not want to wait. */
 function stopSignal(): Promise<void> {
   return new Promise(resolve => {
-    process.once('SIGTERM', resolve)
-    process.once('SIGINT', resolve)
+    let isAsked = false
+    for (const signal of stopSignals) {
+      process.on(signal, () => {
+        if (isAsked) process.exit(128 + constants.signals[signal])
+        isAsked = true
+        resolve()
+      })
+    }
   })
 }

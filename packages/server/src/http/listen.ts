@@ -1,8 +1,8 @@
 // The sockets: plain or TLS, bounded in headers and time, drained on the way out. What answers is handed in.
 import { readFileSync } from 'node:fs'
 import { createServer as createPlainServer, type Server } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { fixedLimits } from '../limits.ts'
 import type { Connection } from './app.ts'
@@ -54,6 +54,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     tls === undefined
       ? createPlainServer(bounds, listener)
       : createTlsServer({ ...bounds, ...tls, minVersion: 'TLSv1.2' }, listener)
+  const silent = silentConnections(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port, options.host, resolve)
@@ -68,7 +69,7 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     answerWith(next) {
       answer = next
     },
-    close: withinSeconds => drain(server, withinSeconds),
+    close: withinSeconds => drain(server, silent, withinSeconds),
   }
 }
 
@@ -83,13 +84,28 @@ async function certificateOf(
 
 /** Connections that were kept alive become idle one by one as their answers end; nobody shall wait for the rest. */
 const idleCheckMs = 50
+/** A request may be on its way already; a connection that brings none by then was opened for later. */
+const silentMs = 500
 
-async function drain(server: Server, withinSeconds: number): Promise<void> {
+async function drain(server: Server, silent: ReadonlySet<Socket>, withinSeconds: number): Promise<void> {
   const closed = new Promise<void>(resolve => server.close(() => resolve()))
   server.closeIdleConnections()
   const sweep = setInterval(() => server.closeIdleConnections(), idleCheckMs)
+  const hush = setTimeout(() => silent.forEach(socket => void socket.destroy()), silentMs)
   const cut = setTimeout(() => server.closeAllConnections(), withinSeconds * 1000)
   await closed
   clearInterval(sweep)
+  clearTimeout(hush)
   clearTimeout(cut)
+}
+
+/** Connections that have brought no request yet: Node counts them as busy. */
+function silentConnections(server: Server): ReadonlySet<Socket> {
+  const silent = new Set<Socket>()
+  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
+  server.on('request', ({ socket }) => void silent.delete(socket))
+  return silent
 }

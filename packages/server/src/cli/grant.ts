@@ -1,0 +1,121 @@
+// writ grant: the rights of agents, each with a reason. An agent with no grant can do nothing.
+import type { Answer } from '@writ/sdk/admin'
+import { canonicalResource } from '@writ/sdk/protocol/uri'
+import type { Command } from 'commander'
+import { command, family, type Terminal } from './command.ts'
+import { agentId } from './names.ts'
+import { acting, given, type Paging, paged, printPages } from './session.ts'
+import { confirm, destructive, type Sure } from './terminal/confirm.ts'
+import { ahead, never } from './terminal/instants.ts'
+import { type Column, instant, type Printer, state } from './terminal/print.ts'
+
+type Grant = Answer<'grants.get'>
+
+export function grantCommand(terminal: Terminal): Command {
+  return family('grant', 'give, see and take back rights')
+    .addCommand(createCommand(terminal))
+    .addCommand(listCommand(terminal))
+    .addCommand(showCommand(terminal))
+    .addCommand(deleteCommand(terminal))
+}
+
+const scopesIn = (text: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  ...text.split(/\s+/).filter(Boolean),
+]
+
+function createCommand(terminal: Terminal): Command {
+  interface Options {
+    readonly agent: string
+    readonly resource: string
+    readonly scope: readonly string[]
+    readonly reason: string
+    readonly expiresAt?: string
+  }
+  return command('create', 'give an agent the right to ask for scopes of a resource')
+    .requiredOption('--agent <agent>', 'its id or name')
+    .requiredOption('--resource <uri>', 'the identifier of the resource')
+    .requiredOption('--scope <scopes>', 'scopes, separated by spaces; may be repeated', scopesIn)
+    .requiredOption('--reason <why>', 'why; kept in the audit log')
+    .option(
+      '--expires-at <instant>',
+      'when it ends by itself: an instant, or a time such as 8h (default: never)',
+      ahead,
+    )
+    .action(
+      acting<Options>(terminal, async ({ admin, options, print }) => {
+        const { resource, scope: scopes, reason, expiresAt } = options
+        const expires_at = expiresAt === never ? null : expiresAt
+        const agent = await agentId(admin, options.agent)
+        const body = { agent, resource, scopes, reason, ...given({ expires_at }) }
+        show(print, await admin.call('grants.create', { body }))
+      }),
+    )
+}
+
+function show(print: Printer, grant: Grant): void {
+  print.object(grant, {
+    id: grant.id,
+    status: state(grant.status),
+    agent: grant.agent,
+    resource: grant.resource,
+    scopes: grant.scopes.join(' '),
+    reason: grant.reason,
+    created: instant(grant.created_at),
+    by: grant.created_by,
+    expires: instant(grant.expires_at) ?? 'never',
+    ...(grant.revoked_at === null ? {} : { revoked: instant(grant.revoked_at) }),
+  })
+}
+
+const columns: readonly Column<Grant>[] = [
+  { head: 'id', of: ({ id }) => id },
+  { head: 'agent', of: ({ agent }) => agent },
+  { head: 'resource', of: ({ resource }) => resource, most: 48 },
+  { head: 'scopes', of: ({ scopes }) => scopes.join(' '), most: 48 },
+  { head: 'status', of: ({ status }) => state(status) },
+  { head: 'expires', of: grant => instant(grant.expires_at) ?? 'never' },
+]
+
+function listCommand(terminal: Terminal): Command {
+  type Options = Paging & { readonly agent?: string; readonly resource?: string; readonly active?: true }
+  return paged(command('list', 'list grants in the order in which they were given'))
+    .option('--agent <agent>', 'only those of this agent (id or name)')
+    .option('--resource <uri>', 'only those for this resource (its identifier)')
+    .option('--active', 'only those that count now')
+    .action(
+      acting<Options>(terminal, async session => {
+        const { agent: named, resource, active } = session.options
+        const agent = named === undefined ? undefined : await agentId(session.admin, named)
+        const status = active && ('active' as const)
+        const filter = given({
+          agent,
+          resource: resource && (canonicalResource(resource) ?? resource),
+          status,
+        })
+        const ask = (query: object) => session.admin.call('grants.list', { query: { ...filter, ...query } })
+        await printPages(session, ask, columns, 'no grants; writ grant create gives one')
+      }),
+    )
+}
+
+function showCommand(terminal: Terminal): Command {
+  return command('show', 'show a grant')
+    .argument('<grant>', 'its id')
+    .action(
+      acting(terminal, async ({ admin, args: [id = ''], print }) => {
+        show(print, await admin.call('grants.get', { params: { id } }))
+      }),
+    )
+}
+
+function deleteCommand(terminal: Terminal): Command {
+  const made = command('delete', 'take a grant back at once, with every token that rests on it')
+  return destructive(made.argument('<grant>', 'its id')).action(
+    acting<Sure>(terminal, async ({ admin, args: [id = ''], options, print }) => {
+      await confirm(terminal, options, `Take the grant ${id} back?`)
+      await admin.call('grants.delete', { params: { id } })
+      print.object({ id, deleted: true }, { deleted: id })
+    }),
+  )
+}
