@@ -53,13 +53,21 @@ interface Holding {
   /** Of the token keys among them alone: no other key ever verifies a token. */
   readonly verifiers: ReadonlyMap<string, VerifyKey>
   readonly signers: ReadonlyMap<SigningPurpose, Signer>
-  readonly nonce: { readonly sealed: string; readonly key: KeyObject } | undefined
+  readonly nonce: NonceKey | undefined
   readonly jwks: { readonly keys: readonly PublishedKey[] }
   /** Retired keys whose `retiresAt` the clock has not reached: they are published until it has. */
   readonly leaving: readonly Omit<IssuerKey, 'sealed'>[]
 }
 
 const nonceBytes = 32
+const macsKept = 16
+
+interface NonceKey {
+  readonly sealed: string
+  readonly key: KeyObject
+  /** MACs that were made, by input. */
+  readonly macs: Map<string, Uint8Array>
+}
 
 /**
  * The provider for keys that are sealed in the store. Nothing is read before the first `reload`, and until that has
@@ -110,7 +118,13 @@ export function openKeys(options: OpenKeysOptions): Keys {
     nonceMac(scope, input) {
       const { nonce } = holdingOf(scope)
       if (nonce === undefined) throw away('no_active_key', { purpose: 'nonce' })
-      return createHmac('sha256', nonce.key).update(input).digest()
+      const known = nonce.macs.get(input)
+      if (known !== undefined) return known
+      const mac = createHmac('sha256', nonce.key).update(input).digest()
+      // Inputs are windows of time, asked for with every request: two or three are in use at once.
+      if (nonce.macs.size >= macsKept) nonce.macs.clear()
+      nonce.macs.set(input, mac)
+      return mac
     },
     stage({ tenant }, purpose, { now: createdAt, activatesAt }) {
       const life = { state: 'staged', createdAt, activatesAt, retiresAt: null, stateAt: createdAt } as const
@@ -214,7 +228,7 @@ function unsealNonce(
   if (before?.nonce?.sealed === row.sealed) return before.nonce
   const opened = sealer.open(row.sealed, identityOf(tenant, 'nonce', row.kid))
   if (opened === undefined) throw unopened(row.kid, sealer)
-  return { sealed: row.sealed, key: createSecretKey(opened.reveal()) }
+  return { sealed: row.sealed, key: createSecretKey(opened.reveal()), macs: new Map() }
 }
 
 function signerOf({ sign: { alg, key, jkt, jwk } }: Pair, epoch: number): Signer {
