@@ -15,7 +15,7 @@ export interface Narrator extends Say {
   step<T>(number: number, title: string, run: (say: Say) => Promise<T>): Promise<T>
 }
 
-const labelWidth = 16
+const labelWidth = 17
 
 /** Colour only where a person looks on, and has not asked for none (NO_COLOR is honoured by `styleText`). */
 export function createNarrator(out: NodeJS.WriteStream): Narrator {

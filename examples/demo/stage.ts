@@ -88,7 +88,7 @@ export async function openStage(folder: string, processes: Processes, narrator: 
 
   narrator.fact('authority', `${issuer}  writ serve, SQLite`)
   narrator.fact('MCP server', `${upstream}/mcp  ${everything.split('/')[1]}, unchanged`)
-  narrator.fact('MCP proxy', `${mcp}  examples/mcp-proxy, in front of it`)
+  narrator.fact('MCP proxy', `${mcp}  examples/mcp-proxy`)
   narrator.fact('API', `${api}  examples/protected-api`)
 
   const operator = JSON.parse(readFileSync(join(data, 'operator.json'), 'utf8')) as OperatorCredentials

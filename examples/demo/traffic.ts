@@ -17,7 +17,7 @@ export function startTraffic(callers: Readonly<Record<string, () => Promise<unkn
     while (!isStopped) {
       await call().catch(error => failures.push(`${name}: ${error}`))
       calls += 1
-      await pause(15)
+      await pause(25)
     }
   }
   const running = Promise.all(Object.entries(callers).map(([name, call]) => repeat(name, call)))

@@ -50,17 +50,20 @@ function demo(args: readonly string[] = [], environment: Record<string, string> 
     signal: signal => void process.kill(-pid, signal),
     kill: () => void child.kill('SIGKILL'),
     said: text =>
-      until(`the demo says ${text}`, () => {
-        if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${stdout}${stderr}`)
-        return stdout.includes(text)
-      }),
+      until(
+        () => `the demo says ${text}`,
+        () => {
+          if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${stdout}${stderr}`)
+          return stdout.includes(text)
+        },
+      ),
   }
 }
 
-async function until(what: string, holds: () => boolean): Promise<void> {
+async function until(what: () => string, holds: () => boolean): Promise<void> {
   const deadline = Date.now() + 60_000
   while (!holds()) {
-    if (Date.now() > deadline) throw new Error(`not within a minute: ${what}`)
+    if (Date.now() > deadline) throw new Error(`not within a minute: ${what()}`)
     await new Promise(resolve => setTimeout(resolve, 50))
   }
 }
@@ -82,7 +85,14 @@ function isOfDemo(pid: string): boolean {
   }
 }
 
-const nothingLeft = (): Promise<void> => until('nothing is left behind', () => leftBehind().length === 0)
+const commandOf = (pid: string): string =>
+  isOfDemo(pid) ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ') : ''
+
+const nothingLeft = (): Promise<void> =>
+  until(
+    () => `nothing is left behind: ${leftBehind().map(one => `${one} ${commandOf(one)}`)}`,
+    () => leftBehind().length === 0,
+  )
 const ticks = (text: string): readonly string[] =>
   [...text.matchAll(/^ ✔ +step (\d)/gm)].map(([, step]) => step ?? '')
 

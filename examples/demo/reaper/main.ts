@@ -1,27 +1,41 @@
 // Outlives the demo by a moment, however it ends: stops what it started and deletes its folder, also after kill -9.
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+
+interface Told {
+  readonly folder?: string
+  readonly began?: number
+  readonly ended?: number
+}
 
 const running = new Set<number>()
 let folder: string | undefined
 
-process.on(
-  'message',
-  (told: { readonly folder?: string; readonly began?: number; readonly ended?: number }) => {
-    if (told.folder !== undefined) folder = told.folder
-    if (told.began !== undefined) running.add(told.began)
-    if (told.ended !== undefined) running.delete(told.ended)
-  },
-)
+process.on('message', (told: Told) => {
+  if (told.folder !== undefined) folder = told.folder
+  if (told.began !== undefined) running.add(told.began)
+  if (told.ended !== undefined) running.delete(told.ended)
+})
 // The signals of a terminal reach the whole group; this process goes only when the channel to the demo does.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 process.on('disconnect', () => {
-  for (const pid of running) {
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch (error) {
-      // It was faster.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
-    }
-  }
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  for (const pid of running) kill(pid)
+  if (folder !== undefined) void remove(folder)
 })
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    // It was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+/** Until it stays away: on a busy machine a process that is being killed may still write for a moment. */
+async function remove(path: string): Promise<void> {
+  for (let away = 0; away < 3; away = existsSync(path) ? 0 : away + 1) {
+    rmSync(path, { recursive: true, force: true, maxRetries: 5 })
+    await pause(100)
+  }
+}

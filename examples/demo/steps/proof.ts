@@ -12,7 +12,7 @@ type Event = Answer<'events.list'>['items'][number]
 const width = 79
 
 export async function prove(stage: Stage, { id, agent }: Hired, say: Say): Promise<void> {
-  const { folder, writ, logKey } = stage
+  const { folder, writ, logKey, mcp } = stage
   const last = await newestOf(stage, { agent: id, type: 'agent.retired' })
   await eventually('a checkpoint covers the end of the agent', 10, async () =>
     (await checkpointSize(stage)) > last.index ? true : undefined,
@@ -27,7 +27,8 @@ export async function prove(stage: Stage, { id, agent }: Hired, say: Say): Promi
   const call = await newestOf(
     stage,
     { agent: id, type: 'token.issued' },
-    event => event.instance === agent.instance,
+    ({ outcome, instance, resource }) =>
+      outcome === 'allowed' && instance === agent.instance && resource === mcp,
   )
   const changed = join(folder, 'changed.jsonl')
   await writeFile(changed, withOneBitFlipped(text, call))
@@ -37,17 +38,22 @@ export async function prove(stage: Stage, { id, agent }: Hired, say: Say): Promi
     writ('why', call.id),
   ])
   expectEqual('the export is verified', [good.code, good.stdout.startsWith('ok:')], [0, true])
-  say.fact('verified', 'offline, with the key of the log that was kept from the start')
+  say.fact('verified', "offline, with the log's key as it was kept from the start")
   expectEqual('the changed copy is refused', bad.code, 1)
   expectTrue('the entry is named', bad.stderr.includes(`entry ${call.index} (${call.id})`), bad.stderr)
   say.fact('one bit flipped', `refused: entry ${call.index} (${call.id})`)
 
   expectEqual('writ why answers', why.code, 0)
-  for (const part of [id, agent.instance ?? '', 'ada', call.id])
+  for (const part of [id, agent.instance ?? '', 'Ada', call.id])
     expectTrue(`the path names ${part}`, why.stdout.includes(part), why.stdout)
-  say.fact('writ why', call.id)
-  for (const line of why.stdout.trimEnd().split('\n')) say.line(cut(line))
+  const lines = why.stdout.trim().split('\n').slice(2)
+  const path = lines.filter(line => !isCitation(line))
+  say.fact('writ why', `${call.id}, less ${lines.length - path.length} entries it cites`)
+  for (const line of path) say.line(cut(line))
 }
+
+/** A line of the path that points to another entry: told apart by the instant that it begins with. */
+const isCitation = (line: string): boolean => /^[│├└─ ]*\d{4}-\d\d-\d\dT/.test(line)
 
 async function newestOf(
   { admin }: Stage,

@@ -36,7 +36,7 @@ export async function rotate(stage: Stage, hired: Hired, server: McpConnection, 
   }
 
   expectEqual('not one call fails', traffic.failures(), [])
-  expectTrue('there were many calls', traffic.calls() >= 200, traffic.calls())
+  expectTrue('there were many calls', traffic.calls() >= 100, traffic.calls())
   const missing = gaps(watch.looks, wire.tokens.values())
   expectEqual('the JWKS holds the key of each unexpired token at every instant', missing, [])
   say.fact('calls', `${traffic.calls()}, of which 0 failed`)
