@@ -76,6 +76,8 @@ export function createFeed(rememberMs: number): Feed {
         // Only a snapshot completes somebody who knew nothing.
         if (after === undefined ? message.type !== 'snapshot' : message.epoch < after) return 'refused'
         if (!learn(message, steadyMs)) return 'refused'
+        // News come in pages: only who hears that there is nothing more knows everything.
+        if (message.type === 'narrowed') return 'gap'
         offset = sentAtMs - message.at
         credit(message, steadyMs)
         return 'current'

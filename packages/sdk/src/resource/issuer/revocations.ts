@@ -40,6 +40,8 @@ export interface Revocations {
 /** A snapshot of a million narrowings fits; a peer that sends more is not believed. */
 const maxMessageBytes = 64 * 1024 * 1024
 const slowestRetryMs = 5000
+/** Pages of news that one poll asks for in a row. */
+const maxPages = 50
 
 /** Starts to follow at once. Timers are unreferenced; the open stream is what keeps a process alive until `close`. */
 export function followRevocations(options: RevocationsOptions): Revocations {
@@ -63,24 +65,28 @@ export function followRevocations(options: RevocationsOptions): Revocations {
     return verdict
   }
 
-  const poll = async ({ url, heartbeatMs }: StreamPlace): Promise<void> => {
+  const poll = async (at: StreamPlace): Promise<void> => {
     if (polling || closing.signal.aborted) return
     polling = true
-    polledAt = clock.steadyMs()
     try {
-      const source = feed.openPoll(polledAt)
-      const target = new URL(url)
-      const epoch = feed.epoch()
-      if (epoch !== undefined) target.searchParams.set('after', String(epoch))
-      const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(2 * heartbeatMs)])
-      const response = await request(target.href, 'application/json', signal)
-      const bytes = await readBytes(response, maxMessageBytes)
-      take(source, parseMessage(JSON.parse(bytes.toString())))
+      for (let pages = 0; pages < maxPages && (await pollOnce(at)) === 'gap'; pages += 1);
     } catch (problem) {
       if (!closing.signal.aborted) options.onTrouble(problem)
     } finally {
       polling = false
     }
+  }
+
+  const pollOnce = async ({ url, heartbeatMs }: StreamPlace): Promise<Verdict> => {
+    polledAt = clock.steadyMs()
+    const source = feed.openPoll(polledAt)
+    const target = new URL(url)
+    const epoch = feed.epoch()
+    if (epoch !== undefined) target.searchParams.set('after', String(epoch))
+    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(2 * heartbeatMs)])
+    const response = await request(target.href, 'application/json', signal)
+    const bytes = await readBytes(response, maxMessageBytes)
+    return take(source, parseMessage(JSON.parse(bytes.toString())))
   }
 
   const request = async (url: string, accept: string, signal: AbortSignal): Promise<Response> => {
