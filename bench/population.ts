@@ -74,53 +74,19 @@ function apiOf(now: number): Put {
   }
 }
 
-function agentOf(
-  id: ReturnType<typeof newId<'agt'>>,
-  key: { thumbprint: string; jwk: SignKey['jwk'] },
-  now: number,
-): readonly Put[] {
+interface BenchKey {
+  readonly thumbprint: string
+  readonly jwk: SignKey['jwk']
+}
+
+type AgentId = ReturnType<typeof newId<'agt'>>
+
+function agentOf(id: AgentId, key: BenchKey, now: number): readonly Put[] {
   const instance = newId('ins', randomBytes)
-  const { kid: _kid, ...jwk } = key.jwk
   return [
-    {
-      put: 'agent',
-      ifVersion: 0,
-      value: {
-        id,
-        name: 'bench',
-        owner: id,
-        purpose: 'Benchmark',
-        kind: null,
-        model: null,
-        provider: null,
-        softwareVersion: null,
-        labels: {},
-        status: 'active',
-        statusReason: null,
-        statusAt: now,
-        expiresAt: null,
-        createdAt: now,
-        updatedAt: now,
-      },
-    },
+    { put: 'agent', ifVersion: 0, value: agentRecord(id, now) },
     { put: 'instance', ifVersion: 0, value: { id: instance, agent: id, createdAt: now, enrollment: null } },
-    {
-      put: 'key',
-      ifVersion: 0,
-      value: {
-        thumbprint: key.thumbprint,
-        kid: key.thumbprint,
-        owner: id,
-        instance,
-        jwk,
-        state: 'active',
-        notBefore: now - 60,
-        expiresAt: null,
-        createdAt: now,
-        stateAt: now,
-        stateReason: null,
-      },
-    },
+    { put: 'key', ifVersion: 0, value: keyRecord(id, { ...key, instance }, now) },
     {
       put: 'grant',
       ifVersion: 0,
@@ -137,4 +103,45 @@ function agentOf(
       },
     },
   ]
+}
+
+function agentRecord(id: AgentId, now: number): Extract<Put, { put: 'agent' }>['value'] {
+  return {
+    id,
+    name: 'bench',
+    owner: id,
+    purpose: 'Benchmark',
+    kind: null,
+    model: null,
+    provider: null,
+    softwareVersion: null,
+    labels: {},
+    status: 'active',
+    statusReason: null,
+    statusAt: now,
+    expiresAt: null,
+    createdAt: now,
+    updatedAt: now,
+  }
+}
+
+function keyRecord(
+  owner: AgentId,
+  key: BenchKey & { readonly instance: ReturnType<typeof newId<'ins'>> },
+  now: number,
+): Extract<Put, { put: 'key' }>['value'] {
+  const { kid: _kid, ...jwk } = key.jwk
+  return {
+    thumbprint: key.thumbprint,
+    kid: key.thumbprint,
+    owner,
+    instance: key.instance,
+    jwk,
+    state: 'active',
+    notBefore: now - 60,
+    expiresAt: null,
+    createdAt: now,
+    stateAt: now,
+    stateReason: null,
+  }
 }

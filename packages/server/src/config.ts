@@ -222,7 +222,7 @@ export function sayIssue(issue: z.core.$ZodIssue | undefined): string {
     case 'too_big':
       return `must be at most ${issue.maximum}${issue.origin === 'string' ? ' characters long' : ''}`
     case 'invalid_value':
-      return `must be ${issue.values.join(' or ')}`
+      return `must be ${issue.values.slice(0, -1).join(', ')} or ${String(issue.values.at(-1))}`
     default:
       return 'is not valid'
   }
@@ -259,6 +259,9 @@ function refuseUnsafe(config: Config): void {
     throw new ConfigProblem('tlsSelfSigned', 'a certificate is given already; leave one of the two')
   }
   if (config.issuer !== undefined) checkIssuer(config.issuer)
+  if (config.databaseUrl !== undefined && !/^postgres(?:ql)?:\/\//.test(config.databaseUrl)) {
+    throw new ConfigProblem('databaseUrl', 'must begin with postgres://')
+  }
   // Tokens and proofs in clear on a network can be taken; only TLS here or in a proxy that is named makes that safe.
   if (!loopback && !tls && config.trustedProxies === '') {
     throw new ConfigProblem(
@@ -304,6 +307,6 @@ function checkIssuer(issuer: string): void {
   }
 }
 
-export function isLoopbackHost(host: string): boolean {
+function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }

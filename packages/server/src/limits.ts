@@ -5,7 +5,7 @@ import type { Config } from './config.ts'
 export const maxTokenSeconds = 900
 
 /** After an acknowledged revocation, no connected part of ours accepts the token later than this. */
-export const revocationBoundSeconds = 2
+const revocationBoundSeconds = 2
 
 export interface Limits {
   readonly maxBodyBytes: number

@@ -24,7 +24,7 @@ function endpoints(ctx: Ctx, routes: readonly Route[], document: 'oauth' | 'writ
 }
 
 /** RFC 8414 §2. There is no authorization endpoint yet, so no response type is supported, and the list says so. */
-export function serverMetadata(ctx: Ctx, routes: readonly Route[]): Record<string, unknown> {
+function serverMetadata(ctx: Ctx, routes: readonly Route[]): Record<string, unknown> {
   const methods = clientAuthMethods.map(({ name }) => name)
   return {
     issuer: ctx.issuer,

@@ -41,7 +41,7 @@ function statusAtResource(code: Code, status: number): number {
 }
 
 /** RFC 6750 §3 and RFC 9449 §7.1: without credentials the challenge carries no error code. */
-export function challenge(fault: Fault): string {
+function challenge(fault: Fault): string {
   const parts = ['algs="ES256 Ed25519"']
   if (fault.why?.kind !== 'no_credentials')
     parts.unshift(`error="${fault.code}"`, `error_description="${printable(fault.message)}"`)

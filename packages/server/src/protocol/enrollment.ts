@@ -3,7 +3,8 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { type AgentId, newId } from '@writ/sdk/protocol/identifier'
 import { type PublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
-import { type Agent, type Instance, isAgentLive, type Key } from '../domain/agent.ts'
+import { type Agent, type Instance, isAgentLive, isKeyLive, type Key } from '../domain/agent.ts'
+import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Change, Take } from '../domain/change.ts'
 import { enrollmentKey } from '../domain/enrollment.ts'
 import { type Binding, bind, noProof } from './binding/dpop.ts'
@@ -53,7 +54,7 @@ export async function enroll(ctx: Ctx, deps: Deps, request: Enrollment): Promise
   const facts = await deps.store.facts.caller(ctx, found.value, { fresh: true })
   if (facts?.agent === undefined || !isAgentLive(facts.agent, ctx.now)) throw invalid('agent_not_live')
   const { agent } = facts
-  const { instance, key } = newInstance(ctx, deps, agent, take, request.jwk, binding)
+  const { instance, key } = newInstance(ctx, deps, { agent, take, jwk: request.jwk, binding })
   const committed = await deps.store.commit(
     ctx,
     changeOf(ctx, { agent, instance, key, take, binding, epoch: facts.epoch }),
@@ -64,7 +65,7 @@ export async function enroll(ctx: Ctx, deps: Deps, request: Enrollment): Promise
     case 'spent':
       return repeated(ctx, deps, take, binding)
     case 'replayed':
-      throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
+      throw replayed()
     case 'conflict':
       throw new Fault('conflict', 'This key already belongs to an instance; make a new one.', {
         kind: 'key_taken',
@@ -74,13 +75,17 @@ export async function enroll(ctx: Ctx, deps: Deps, request: Enrollment): Promise
   }
 }
 
+interface Newcomer {
+  readonly agent: Agent
+  readonly take: Take
+  readonly jwk: PublicJwk
+  readonly binding: Binding
+}
+
 function newInstance(
   ctx: Ctx,
   deps: Deps,
-  agent: Agent,
-  take: Take,
-  jwk: PublicJwk,
-  binding: Binding,
+  { agent, take, jwk, binding }: Newcomer,
 ): { instance: Instance; key: Key } {
   const instance: Instance = {
     id: newId('ins', deps.randomBytes),
@@ -123,32 +128,56 @@ function changeOf(ctx: Ctx, { agent, instance, key, take, binding, epoch }: Join
       { put: 'key', value: key, ifVersion: 0 },
     ],
     signals: [{ subject: agent.id, kind: 'changed' }],
-    entries: [
-      {
-        type: 'instance.enrolled',
-        outcome: 'allowed',
-        agent: agent.id,
-        instance: instance.id,
-        key: key.thumbprint,
-        chain: [
-          { sub: agent.id, kind: 'agent' },
-          { sub: instance.id, kind: 'instance' },
-        ],
-        action: 'enroll',
-        decision: { rule: 'enrollment_token', epoch },
-        requestId: ctx.requestId,
-        traceId: ctx.traceId ?? null,
-        peer: ctx.peer ?? null,
-      },
-    ],
+    entries: [entryOf(ctx, 'instance.enrolled', { instance, key, epoch })],
   }
 }
 
+function entryOf(
+  ctx: Ctx,
+  type: 'instance.enrolled' | 'enrollment.repeated',
+  { instance, key, epoch }: Pick<Joining, 'instance' | 'key' | 'epoch'>,
+): EntryDraft {
+  return {
+    type,
+    outcome: 'allowed',
+    agent: instance.agent,
+    instance: instance.id,
+    key: key.thumbprint,
+    chain: [
+      { sub: instance.agent, kind: 'agent' },
+      { sub: instance.id, kind: 'instance' },
+    ],
+    action: 'enroll',
+    decision: { rule: 'enrollment_token', epoch },
+    requestId: ctx.requestId,
+    traceId: ctx.traceId ?? null,
+    peer: ctx.peer ?? null,
+  }
+}
+
+/**
+ * The retry of a lost answer: it makes nothing and is an entry of its own, because its caller was authenticated; and
+ * the proof is used up like every other.
+ */
 async function repeated(ctx: Ctx, deps: Deps, take: Take, binding: Binding): Promise<Enrolled> {
-  const key = await deps.store.keys.byThumbprint(ctx, binding.jkt)
-  if (key === undefined || key.instance === null) throw invalid('spent')
+  const owner = (await deps.store.keys.byThumbprint(ctx, binding.jkt))?.owner
+  const facts = owner === undefined ? undefined : await deps.store.facts.caller(ctx, owner, { fresh: true })
+  const key = facts?.keys.find(each => each.thumbprint === binding.jkt)
+  if (facts?.agent === undefined || key === undefined || key.instance === null) throw invalid('spent')
   const instance = await deps.store.agents.instance(ctx, key.instance)
   // The same key with another token, or the same token with another key, is no retry.
   if (instance === undefined || instance.enrollment !== take.key) throw invalid('spent')
+  if (!isAgentLive(facts.agent, ctx.now) || !isKeyLive(key, ctx.now)) throw invalid('not_live')
+  const committed = await deps.store.commit(ctx, {
+    bases: [{ epoch: facts.epoch, subjects: [instance.agent, instance.id, `key:${key.thumbprint}`] }],
+    claims: [binding.claim],
+    entries: [entryOf(ctx, 'enrollment.repeated', { instance, key, epoch: facts.epoch })],
+  })
+  if (committed.kind === 'replayed') throw replayed()
+  if (committed.kind !== 'done') throw invalid(committed.kind)
   return { agent: instance.agent, instance: instance.id, key }
+}
+
+function replayed(): Fault {
+  return new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
 }

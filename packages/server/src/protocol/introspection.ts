@@ -32,7 +32,7 @@ export async function introspect(ctx: Ctx, deps: Deps, evidence: Evidence): Prom
     const claims = readOwnToken(ctx, deps, token)
     const visible = claims !== undefined && (await maySee(ctx, deps, proven, claims.aud))
     const live = visible && (await isLive(ctx, deps, claims))
-    await record(ctx, deps, proven, claims, { visible, live })
+    await record(ctx, deps, { proven, claims, visible, live })
     return live ? answerOf(claims) : { active: false }
   } catch (error) {
     if (isFault(error))
@@ -99,27 +99,28 @@ function answerOf(claims: AccessTokenClaims): Introspection {
   return { active: true, ...registered, token_type: claims.cnf === undefined ? 'Bearer' : 'DPoP' }
 }
 
-async function record(
-  ctx: Ctx,
-  deps: Deps,
-  proven: Proven,
-  claims: AccessTokenClaims | undefined,
-  seen: { visible: boolean; live: boolean },
-): Promise<void> {
+interface Seen {
+  readonly proven: Proven
+  readonly claims: AccessTokenClaims | undefined
+  readonly visible: boolean
+  readonly live: boolean
+}
+
+async function record(ctx: Ctx, deps: Deps, { proven, claims, visible, live }: Seen): Promise<void> {
   const entry: EntryDraft = {
     type: 'token.introspected',
-    outcome: seen.visible ? 'allowed' : 'refused',
+    outcome: visible ? 'allowed' : 'refused',
     agent: proven.agent?.id ?? null,
     instance: proven.key.instance,
     key: proven.key.thumbprint,
     chain: [{ sub: proven.id, kind: proven.agent === undefined ? 'client' : 'agent' }],
     resource: claims?.aud ?? null,
     action: 'introspect',
-    decision: { rule: seen.visible ? 'introspection_client' : 'not_visible', epoch: proven.facts.epoch },
+    decision: { rule: visible ? 'introspection_client' : 'not_visible', epoch: proven.facts.epoch },
     requestId: ctx.requestId,
     traceId: ctx.traceId ?? null,
     peer: ctx.peer ?? null,
-    facts: { active: seen.live, jti: seen.visible ? (claims?.jti ?? null) : null },
+    facts: { active: live, jti: visible ? (claims?.jti ?? null) : null },
   }
   const committed = await deps.store.commit(ctx, {
     bases: [{ epoch: proven.facts.epoch, subjects: standingOf(proven) }],

@@ -3,6 +3,7 @@ import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { type PublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
 import { type Key, retireKey } from '../domain/agent.ts'
+import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Change, Versioned } from '../domain/change.ts'
 import { type Binding, bind, noProof } from './binding/dpop.ts'
 import { admit, standingOf } from './client-auth/admit.ts'
@@ -78,6 +79,7 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
       standing.instance === old.instance && standing.state === 'active' && old.state === 'retiring'
     if (!isRetry)
       throw new Fault('conflict', 'The new key is known already; make another.', { kind: 'key_taken' })
+    await committedSurely(ctx, deps, againOf(ctx, { proven, binding, old, next: standing }))
     return answerOf(proven, old.instance, standing, old)
   }
   // A key that was replaced has had its successor; a second one would fork the instance.
@@ -98,10 +100,15 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
     stateReason: null,
   }
   const retiring = retireKey(old, ctx.now + deps.settings.keyOverlapSeconds, ctx.now)
-  const committed = await deps.store.commit(ctx, changeOf(ctx, { proven, binding, old, retiring, next }))
+  await committedSurely(ctx, deps, changeOf(ctx, { proven, binding, old, retiring, next }))
+  return answerOf(proven, old.instance, next, retiring)
+}
+
+async function committedSurely(ctx: Ctx, deps: Pick<Deps, 'store'>, change: Change): Promise<void> {
+  const committed = await deps.store.commit(ctx, change)
   switch (committed.kind) {
     case 'done':
-      return answerOf(proven, old.instance, next, retiring)
+      return
     case 'replayed':
       throw new Fault('invalid_client', 'The client could not be authenticated.', {
         kind: 'evidence_replayed',
@@ -115,12 +122,15 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
   }
 }
 
-interface Rotation {
+interface Repetition {
   readonly proven: Proven
   readonly binding: Binding
   readonly old: Versioned<Key>
-  readonly retiring: Key
   readonly next: Key
+}
+
+interface Rotation extends Repetition {
+  readonly retiring: Key
 }
 
 function changeOf(ctx: Ctx, { proven, binding, old, retiring, next }: Rotation): Change {
@@ -134,24 +144,46 @@ function changeOf(ctx: Ctx, { proven, binding, old, retiring, next }: Rotation):
     signals: [{ subject: proven.id, kind: 'changed' }],
     touches: [{ thumbprint: old.thumbprint, from: ctx.peer ?? null }],
     entries: [
-      {
-        type: 'key.rotated',
-        outcome: 'allowed',
-        agent: proven.id,
-        instance: old.instance,
-        key: old.thumbprint,
-        chain: [
-          { sub: proven.id, kind: 'agent' },
-          { sub: old.instance ?? proven.id, kind: 'instance' },
-        ],
-        action: 'rotate',
-        decision: { rule: 'old_and_new_key', epoch: proven.facts.epoch },
-        requestId: ctx.requestId,
-        traceId: ctx.traceId ?? null,
-        peer: ctx.peer ?? null,
+      entryOf(ctx, 'key.rotated', {
+        rotation: { proven, binding, old, next },
         facts: { successor: next.thumbprint, overlap_until: retiring.expiresAt },
-      },
+      }),
     ],
+  }
+}
+
+/** The retry of a lost answer: it makes nothing, uses up what it showed, and is an entry of its own. */
+function againOf(ctx: Ctx, rotation: Repetition): Change {
+  const { proven, binding, old, next } = rotation
+  return {
+    bases: [{ epoch: proven.facts.epoch, subjects: [...standingOf(proven), `key:${next.thumbprint}`] }],
+    claims: [...proven.claims, binding.claim],
+    touches: [{ thumbprint: old.thumbprint, from: ctx.peer ?? null }],
+    entries: [entryOf(ctx, 'rotation.repeated', { rotation, facts: { successor: next.thumbprint } })],
+  }
+}
+
+function entryOf(
+  ctx: Ctx,
+  type: 'key.rotated' | 'rotation.repeated',
+  { rotation: { proven, old }, facts }: { rotation: Repetition; facts: EntryDraft['facts'] & object },
+): EntryDraft {
+  return {
+    type,
+    outcome: 'allowed',
+    agent: proven.id,
+    instance: old.instance,
+    key: old.thumbprint,
+    chain: [
+      { sub: proven.id, kind: 'agent' },
+      { sub: old.instance ?? proven.id, kind: 'instance' },
+    ],
+    action: 'rotate',
+    decision: { rule: 'old_and_new_key', epoch: proven.facts.epoch },
+    requestId: ctx.requestId,
+    traceId: ctx.traceId ?? null,
+    peer: ctx.peer ?? null,
+    facts,
   }
 }
 

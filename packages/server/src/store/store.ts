@@ -2,15 +2,7 @@
 
 import type { Ctx } from '../context.ts'
 import type { Agent, Instance, Key, KeyUse } from '../domain/agent.ts'
-import type {
-  Change,
-  Committed,
-  OneTimeKind,
-  Records,
-  Remembered,
-  Signal,
-  Versioned,
-} from '../domain/change.ts'
+import type { Change, Committed, OneTimeKind, Remembered, Signal, Versioned } from '../domain/change.ts'
 import type { Client, Person } from '../domain/client.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { IssuerKey } from '../domain/issuer-key.ts'
@@ -247,5 +239,3 @@ export interface Store {
   /** Finishes the commits in flight and lets go of the files and connections. */
   close(): Promise<void>
 }
-
-export type { Records }
