@@ -26,7 +26,7 @@ export interface Processes {
   readonly trouble: Promise<never>
   /** The last lines that each process wrote. */
   tails(): string
-  /** Asks all to end, waits, and forces those that do not; the exit code of each that was to stay. */
+  /** Asks all to end, waits, forces those that do not, deletes the folder; the exit code of each that was to stay. */
   stop(): Promise<ReadonlyMap<string, number | null>>
 }
 
@@ -44,7 +44,7 @@ const readySeconds = 20
 const stopSeconds = 6
 const tailLines = 12
 
-/** `folder` is deleted when this process ends, in whatever way. */
+/** `folder` is deleted by `stop`, or when this process ends in whatever other way. */
 export function openProcesses(folder: string): Processes {
   const all = new Set<Running>()
   const trouble = Promise.withResolvers<never>()
@@ -52,6 +52,7 @@ export function openProcesses(folder: string): Processes {
   trouble.promise.catch(() => undefined)
   let isStopping = false
   const reaper = fork(new URL('./reaper/main.ts', import.meta.url), { stdio: 'ignore' })
+  const reaperEnded = new Promise(resolve => reaper.once('exit', resolve))
   reaper.send({ folder })
   reaper.unref()
   reaper.channel?.unref()
@@ -101,6 +102,9 @@ export function openProcesses(folder: string): Processes {
     async stop() {
       isStopping = true
       const codes = await Promise.all([...all].map(async one => [one, await end(one)] as const))
+      reaper.ref()
+      if (reaper.connected) reaper.disconnect()
+      await reaperEnded
       return new Map(codes.filter(([one]) => one.stays).map(([one, code]) => [one.name, code]))
     },
   }

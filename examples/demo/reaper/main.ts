@@ -20,7 +20,7 @@ process.on('message', (told: Told) => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 process.on('disconnect', () => {
   for (const pid of running) kill(pid)
-  if (folder !== undefined) void remove(folder)
+  if (folder !== undefined) void remove(folder, running.size === 0 ? 1 : 3)
 })
 
 function kill(pid: number): void {
@@ -32,10 +32,10 @@ function kill(pid: number): void {
   }
 }
 
-/** Until it stays away: on a busy machine a process that is being killed may still write for a moment. */
-async function remove(path: string): Promise<void> {
-  for (let away = 0; away < 3; away = existsSync(path) ? 0 : away + 1) {
+/** Until it has stayed away for so many looks: what is being killed on a busy machine may still write for a moment. */
+async function remove(path: string, looks: number): Promise<void> {
+  for (let away = 0; away < looks; away = existsSync(path) ? 0 : away + 1) {
     rmSync(path, { recursive: true, force: true, maxRetries: 5 })
-    await pause(100)
+    if (looks > 1) await pause(100)
   }
 }
