@@ -1,10 +1,11 @@
 // The floor: a bare node:http server that does what no authority can avoid, and nothing else. One process per mode.
 // `crypto`: verify two signatures, sign once. `sqlite`, `postgres`: also two replay marks and one audit line, durable
 // before the answer, commits grouped.
-import { createHash, createPublicKey, type KeyObject, randomUUID, sign, verify } from 'node:crypto'
+import { createHash, createPublicKey, type KeyObject, randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { DatabaseSync } from 'node:sqlite'
+import { algorithms } from '@writ/sdk/protocol/algorithms'
 import { generateKeyPair } from '@writ/sdk/protocol/jwk'
 import { Pool } from 'pg'
 
@@ -16,8 +17,9 @@ interface Line {
 
 type Append = (line: Line) => Promise<void>
 
-const ecdsa = (key: KeyObject) => ({ key, dsaEncoding: 'ieee-p1363' as const })
-const own = ecdsa(generateKeyPair('ES256').sign.key)
+// The cheapest form of the primitive that we know, the one the product itself uses: a slower floor would flatter.
+const { ES256 } = algorithms
+const own = generateKeyPair('ES256').sign.key
 const keys = new Map<string, KeyObject>()
 
 /** The key in a proof's header, imported once. */
@@ -33,10 +35,9 @@ function keyOf(header: string): KeyObject {
 
 function holds(token: string, key: KeyObject): boolean {
   const dot = token.lastIndexOf('.')
-  return verify(
-    'sha256',
+  return ES256.verify(
     Buffer.from(token.slice(0, dot), 'latin1'),
-    ecdsa(key),
+    key,
     Buffer.from(token.slice(dot + 1), 'base64url'),
   )
 }
@@ -120,7 +121,7 @@ async function answer(body: string, proof: string): Promise<string> {
     jti: randomUUID(),
   }
   const input = `${Buffer.from('{"alg":"ES256","typ":"at+jwt"}').toString('base64url')}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
-  const token = `${input}.${sign('sha256', Buffer.from(input, 'latin1'), own).toString('base64url')}`
+  const token = `${input}.${ES256.sign(Buffer.from(input, 'latin1'), own).toString('base64url')}`
   await append({
     marks: [digest(`a${shown['jti']}`), digest(`p${claimsOf(proof)['jti']}`)],
     until: now + 300,
