@@ -14,6 +14,8 @@ import type { GroupWriter } from './writer.ts'
 const groupLimit = 256
 /** Changes that may wait; more are turned away at once, so that memory stays bounded when the store is slow. */
 const queueLimit = 20_000
+/** A change that waited longer is turned away: its caller has gone, and others wait behind it. */
+const waitMs = 5000
 /** Keys whose last use is remembered, so that it is written at most once a second. */
 const touchLimit = 10_000
 
@@ -37,6 +39,7 @@ export interface CommitTools {
 
 interface Waiting {
   readonly member: Member
+  readonly since: number
   resolve(committed: Committed): void
   reject(error: unknown): void
 }
@@ -55,8 +58,13 @@ export function committerOver(tools: CommitTools): Committer {
   const drain = async (): Promise<void> => {
     while (queue.length > 0) {
       await new Promise(resolve => setImmediate(resolve))
-      const group = queue.splice(0, groupLimit)
       const startedAt = performance.now()
+      const group = queue.splice(0, groupLimit).filter(waiting => {
+        const isLate = startedAt - waiting.since > waitMs
+        if (isLate) waiting.reject(gone())
+        return !isLate
+      })
+      if (group.length === 0) continue
       await settle(tools, touches, group)
       gauge.lastMs = performance.now() - startedAt
       gauge.groups += 1
@@ -71,7 +79,7 @@ export function committerOver(tools: CommitTools): Committer {
       const refused = admit(member, tools.codecs)
       if (refused !== undefined) return Promise.reject(refused)
       return new Promise<Committed>((resolve, reject) => {
-        queue.push({ member, resolve, reject })
+        queue.push({ member, since: performance.now(), resolve, reject })
         running ??= drain()
       })
     },

@@ -36,10 +36,7 @@ export async function migrate(
   to: { readonly now: number; readonly migrations?: readonly Migration[] },
 ): Promise<void> {
   const { batch, forUpdate } = batches
-  await engine.transact(function* prepare(): Steps<void> {
-    yield [{ text: ledger(words[engine.kind]) }]
-    return { result: undefined }
-  })
+  await makeLedger(engine)
   const lock = batch(
     'migrations-lock',
     { number: 'int', applied_at: 'int' },
@@ -72,6 +69,16 @@ export async function migrate(
     }
     return { result: undefined }
   })
+}
+
+/** Makes the table of migrations; PostgreSQL tells some of those who make it at once that it is there already. */
+async function makeLedger(engine: Engine): Promise<void> {
+  const make = () =>
+    engine.transact(function* prepare(): Steps<void> {
+      yield [{ text: ledger(words[engine.kind]) }]
+      return { result: undefined }
+    })
+  await make().catch(make)
 }
 
 /** Those not applied yet, with their numbers. */

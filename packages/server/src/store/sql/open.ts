@@ -61,7 +61,7 @@ export async function openStore(database: Database, options: StoreOptions): Prom
   const onError = options.onError ?? (() => {})
   const engine = database.kind === 'sqlite' ? openSqlite(database.file) : openPostgres(database.url, onError)
   try {
-    return await storeOver({ database, engine, options, onError })
+    return await storeOver({ database, engine, randomBytes: options.randomBytes, onError })
   } catch (error) {
     await engine.close()
     throw error
@@ -70,8 +70,9 @@ export async function openStore(database: Database, options: StoreOptions): Prom
 
 interface Parts {
   readonly database: Database
+  /** Over that database. */
   readonly engine: Engine
-  readonly options: StoreOptions
+  randomBytes(length: number): Uint8Array
   onError(error: unknown): void
 }
 
@@ -106,7 +107,8 @@ async function prepare(engine: Engine) {
   }
 }
 
-async function storeOver({ database, engine, options, onError }: Parts): Promise<Store> {
+/** The store over an engine that is open; it closes the engine when it is closed. */
+export async function storeOver({ database, engine, randomBytes, onError }: Parts): Promise<Store> {
   const { batches, db, write, heads, replays } = await prepare(engine)
   const delivery = deliveryOf(onError)
   for (const { tenant, epoch } of heads) delivery.seen.set(tenant, epoch)
@@ -123,7 +125,7 @@ async function storeOver({ database, engine, options, onError }: Parts): Promise
     engine,
     write,
     codecs: new Map<RecordKind, Codec>(codecs.map(codec => [codec.kind, codec])),
-    eventId: eventIds(options.randomBytes),
+    eventId: eventIds(randomBytes),
     replays,
     signalled: feed.offer,
     grown: indexer.grown,

@@ -15,6 +15,7 @@ import {
 } from './engine.ts'
 
 const attempts = 4
+const beginning = 'begin isolation level read committed'
 const connectMs = 5000
 const statementMs = 5000
 
@@ -64,19 +65,18 @@ function troubleOf(error: unknown): Trouble {
   return error instanceof TypeError || error instanceof RangeError ? 'other' : 'unavailable'
 }
 
-/** Whether an error in answer to COMMIT leaves open what became of it. */
-const isOpen = (error: unknown): boolean => troubleOf(error) === 'unavailable'
+/** A serialization failure or a deadlock: the transaction may be tried again. */
+class Retry extends Error {
+  override readonly name = 'Retry'
+}
 
-function toFault(error: unknown): unknown {
-  if (isFault(error) || error instanceof Uncertain) return error
+/** What the driver threw, as the engine's callers know it; anything unexpected stays as it is. */
+function toKnown(error: unknown): unknown {
   const trouble = troubleOf(error)
-  if (trouble !== 'unavailable' && trouble !== 'retry') return error
-  return new Fault(
-    'temporarily_unavailable',
-    'The store cannot take this now.',
-    { kind: 'store_unavailable' },
-    { cause: error },
-  )
+  if (trouble === 'retry') return new Retry('the transaction has to be tried again', { cause: error })
+  if (trouble !== 'unavailable') return error
+  const why = { kind: 'store_unavailable' }
+  return new Fault('temporarily_unavailable', 'The store cannot take this now.', why, { cause: error })
 }
 
 /** Makes a pool; nothing is connected yet. `onError` hears of connections that broke while idle. */
@@ -102,7 +102,7 @@ export function openPostgres(url: string, onError: (error: unknown) => void): En
         )
         return { rows, changes: rowCount ?? 0 }
       } catch (error) {
-        throw toFault(error)
+        throw toKnown(error)
       }
     },
     async transact(steps) {
@@ -110,13 +110,12 @@ export function openPostgres(url: string, onError: (error: unknown) => void): En
         try {
           return await withClient(pool, client => runThrough(client, steps))
         } catch (error) {
-          if (
-            attempt === attempts ||
-            error instanceof Uncertain ||
-            isFault(error) ||
-            troubleOf(error) !== 'retry'
-          ) {
-            throw toFault(error)
+          if (!(error instanceof Retry)) throw error
+          if (attempt === attempts) {
+            const why = { kind: 'store_contended' }
+            throw new Fault('temporarily_unavailable', 'The store is too busy for this now.', why, {
+              cause: error,
+            })
           }
         }
       }
@@ -127,15 +126,18 @@ export function openPostgres(url: string, onError: (error: unknown) => void): En
 }
 
 async function withClient<R>(pool: pg.Pool, use: (client: pg.PoolClient) => Promise<R>): Promise<R> {
-  const client = await pool.connect()
+  const client = await pool.connect().catch((error: unknown) => {
+    throw toKnown(error)
+  })
   let broken: boolean | undefined = true
   try {
     const result = await use(client)
     broken = undefined
     return result
   } catch (error) {
-    // The server told of an error and is still there: the connection can be used again once rolled back.
-    if (stateOf(error) !== undefined || error instanceof Violation) {
+    // Where the server still speaks, the connection can be used again once it has rolled back.
+    const isMute = isFault(error) && stateOf(error.cause) === undefined
+    if (!isMute && !(error instanceof Uncertain)) {
       broken = await client.query('rollback').then(
         () => undefined,
         () => true,
@@ -156,35 +158,30 @@ function send(client: pg.ClientBase, one: Step): Promise<readonly Row[]> {
   return client.query<Row>({ name: batch.name, text: batch.sql, values }).then(result => result.rows)
 }
 
-/** The rows of all steps, or the first error. All are awaited, so that nothing is left in the pipeline. */
-async function sendAll(client: pg.ClientBase, steps: readonly Step[]): Promise<readonly (readonly Row[])[]> {
-  const answers = await Promise.allSettled(steps.map(one => send(client, one)))
-  return answers.map((answer, at) => {
-    if (answer.status === 'fulfilled') return answer.value
-    throw troubleOf(answer.reason) === 'violation' ? new Violation(at, answer.reason) : answer.reason
-  })
+/** The first that failed: those after it failed only because of it. */
+function firstError(
+  answers: readonly PromiseSettledResult<unknown>[],
+): { at: number; reason: unknown } | undefined {
+  const at = answers.findIndex(answer => answer.status === 'rejected')
+  return at < 0 ? undefined : { at, reason: (answers[at] as PromiseRejectedResult).reason }
 }
 
 async function runThrough<R>(client: pg.ClientBase, steps: () => Steps<R>): Promise<R> {
   const body = steps()
-  // BEGIN travels with the first steps; it fails only where they do too.
-  const begun = client.query('begin isolation level read committed').then(
-    () => undefined,
-    (error: unknown) => ({ error }),
-  )
   let turn = body.next()
-  while (!turn.done) {
-    let rows: readonly (readonly Row[])[]
-    try {
-      rows = await sendAll(client, turn.value)
-    } catch (error) {
-      turn = body.throw(error)
+  for (let begun = false; !turn.done; begun = true) {
+    // BEGIN travels with the first steps; all answers are awaited, so that nothing is left in the pipeline.
+    const begin = begun ? [] : [client.query(beginning)]
+    const sent = turn.value.map(one => send(client, one))
+    const failed = firstError(await Promise.allSettled([...begin, ...sent]))
+    if (failed === undefined) {
+      turn = body.next(await Promise.all(sent))
       continue
     }
-    turn = body.next(rows)
+    const { at, reason } = failed
+    const isViolation = troubleOf(reason) === 'violation'
+    turn = body.throw(isViolation ? new Violation(at - begin.length, reason) : toKnown(reason))
   }
-  const failed = await begun
-  if (failed !== undefined) throw failed.error
   return finish(client, turn.value)
 }
 
@@ -192,10 +189,13 @@ async function runThrough<R>(client: pg.ClientBase, steps: () => Steps<R>): Prom
 async function finish<R>(client: pg.ClientBase, { result, last = [] }: Finish<R>): Promise<R> {
   const sent = last.map(one => send(client, one))
   const [commit, ...answers] = await Promise.allSettled([client.query('commit'), ...sent])
-  const failed = answers.find(answer => answer.status === 'rejected' && stateOf(answer.reason) !== undefined)
-  if (failed?.status === 'rejected') throw failed.reason
-  if (commit.status === 'rejected')
-    throw isOpen(commit.reason) ? new Uncertain(result, commit.reason) : commit.reason
+  const failed = firstError(answers)
+  // The server itself told of a failed step: then nothing can have been committed.
+  if (failed !== undefined && stateOf(failed.reason) !== undefined) throw toKnown(failed.reason)
+  if (commit.status === 'rejected') {
+    if (troubleOf(commit.reason) === 'unavailable') throw new Uncertain(result, commit.reason)
+    throw toKnown(commit.reason)
+  }
   if (commit.value.command !== 'COMMIT') throw new Error(`the transaction ended with ${commit.value.command}`)
   return result
 }

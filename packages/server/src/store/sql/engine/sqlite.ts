@@ -53,7 +53,7 @@ export function openSqlite(file: string): Engine {
   try {
     // Exclusive before the first use of the log: its index then stays in this process's memory.
     db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full')
-    db.exec('pragma trusted_schema = off; pragma cell_size_check = on; pragma cache_size = -65536')
+    db.exec('pragma trusted_schema = off; pragma cell_size_check = on; pragma cache_size = -16384')
     db.exec('pragma temp_store = memory; begin exclusive; commit')
   } catch (error) {
     db.close()

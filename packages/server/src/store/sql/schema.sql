@@ -1,0 +1,254 @@
+-- The whole schema as it stands on SQLite after the last migration; a test holds it to the sum of the migrations.
+-- PostgreSQL has the same tables with text collate "C", bigint and bytea.
+
+-- What has been applied, with the hash of its statements; row 0 is there to be locked while migrating.
+create table migrations (
+  number integer primary key not null,
+  name text not null,
+  checksum text not null,
+  applied_at integer not null
+) strict;
+
+-- Tenants: each is an issuer.
+create table tenants (
+  id text primary key not null,
+  issuer text not null unique,
+  created_at integer not null
+) strict;
+
+-- The head of each tenant: entries so far, epoch of the last signal, last order of creation, epoch up to which signals
+-- were swept, runs of entries that are written down. Every commit locks it, so indexes and epochs have no gaps.
+create table heads (
+  tenant text primary key not null references tenants (id),
+  size integer not null,
+  epoch integer not null,
+  ordinal integer not null,
+  swept integer not null,
+  runs integer not null
+) strict;
+
+-- Versioned records: columns where something filters or sorts, the whole record as JSON in body. Agents first, with
+-- their running instances and their keys.
+create table agents (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  owner text not null,
+  status text not null,
+  name text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+create index agents_by_owner on agents (tenant, owner, ordinal);
+create index agents_by_name on agents (tenant, name, ordinal);
+create index agents_by_status on agents (tenant, status, ordinal);
+
+create table instances (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  agent text not null,
+  primary key (tenant, id)
+) strict;
+create index instances_by_agent on instances (tenant, agent, ordinal);
+
+create table keys (
+  tenant text not null references tenants (id),
+  thumbprint text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  owner text not null,
+  kid text not null,
+  state text not null,
+  expires_at integer,
+  primary key (tenant, thumbprint),
+  unique (tenant, owner, kid)
+) strict;
+create index keys_by_end on keys (tenant, expires_at) where state = 'retiring';
+
+-- Last use of a key, apart from the key: it changes often, the key rarely.
+create table key_uses (
+  tenant text not null,
+  thumbprint text not null,
+  last_used_at integer not null,
+  last_used_from text,
+  primary key (tenant, thumbprint)
+) strict, without rowid;
+
+-- The rest of the registry.
+create table resources (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  identifier text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal),
+  unique (tenant, identifier)
+) strict;
+
+create table grants (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  agent text not null,
+  resource text not null,
+  expires_at integer,
+  revoked_at integer,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+create index grants_by_agent on grants (tenant, agent, ordinal);
+create index grants_by_resource on grants (tenant, resource, ordinal);
+
+create table clients (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+
+create table people (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  login_key text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal),
+  unique (tenant, login_key)
+) strict;
+
+-- Signing keys of the issuer; the private halves are sealed.
+create table issuer_keys (
+  tenant text not null references tenants (id),
+  kid text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  primary key (tenant, kid)
+) strict;
+
+-- What was removed: its id is never given again, and a page that ended at it can go on.
+create table tombstones (
+  tenant text not null,
+  kind text not null,
+  id text not null,
+  ordinal integer not null,
+  primary key (tenant, kind, id)
+) strict, without rowid;
+
+-- Replay marks. SQLite decides in memory and keeps them in the order of their end; PostgreSQL has (tenant, key) as
+-- primary key here, an index on until, and decides in the table.
+create table replay_marks (
+  tenant text not null,
+  key text not null,
+  until integer not null,
+  marked_at integer not null,
+  primary key (until, tenant, key)
+) strict, without rowid;
+
+-- Artefacts to take once.
+create table one_times (
+  tenant text not null,
+  kind text not null,
+  key text not null,
+  value text not null,
+  expires_at integer not null,
+  taken_at integer,
+  primary key (tenant, kind, key)
+) strict;
+create index one_times_by_expiry on one_times (expires_at);
+
+-- Answers kept for a repeated Idempotency-Key.
+create table answers (
+  tenant text not null,
+  key text not null,
+  request text not null,
+  status integer not null,
+  body text not null,
+  until integer not null,
+  kept_at integer not null,
+  primary key (tenant, key)
+) strict;
+create index answers_by_until on answers (until);
+
+-- What narrowed or changed, by epoch.
+create table signals (
+  tenant text not null,
+  epoch integer not null,
+  subject text not null,
+  kind text not null check (kind in ('narrowed', 'changed')),
+  at_ms integer not null,
+  primary key (tenant, epoch)
+) strict;
+create index signals_by_subject on signals (tenant, subject, epoch);
+create index signals_by_time on signals (tenant, at_ms);
+
+-- Leases of background loops; they belong to the program, not to a tenant.
+create table leases (
+  name text primary key not null,
+  holder text,
+  fence integer not null,
+  until_ms integer not null
+) strict;
+
+-- The audit log. Only ever appended to, and read by one key; what it is found by stands in runs and terms.
+create table entries (
+  tenant text not null,
+  "index" integer not null,
+  id text not null,
+  time_ms integer not null,
+  type text not null,
+  agent text,
+  person text,
+  request text not null,
+  hash blob not null check (length(hash) = 32),
+  text text not null,
+  primary key (tenant, "index")
+) strict;
+
+-- Each complete run of 4096 entries: its times, and in which bundles of 256 a value occurs.
+create table runs (
+  tenant text not null,
+  run integer not null,
+  min_ms integer not null,
+  max_ms integer not null,
+  primary key (tenant, run)
+) strict, without rowid;
+
+create table terms (
+  tenant text not null,
+  run integer not null,
+  field text not null,
+  value text not null,
+  bundle integer not null,
+  primary key (tenant, run, field, value, bundle)
+) strict, without rowid;
+
+-- Full hash tiles, and the newest checkpoint.
+create table tiles (
+  tenant text not null,
+  level integer not null,
+  "index" integer not null,
+  hashes blob not null,
+  primary key (tenant, level, "index")
+) strict;
+
+create table checkpoints (
+  tenant text primary key not null,
+  size integer not null,
+  note text not null
+) strict;
