@@ -255,11 +255,22 @@ test('ends an open stream when the token behind it ends', async () => {
   await until(() => ended)
 })
 
-test('advertises the scopes of its tools, and decides on Web requests alike', async () => {
-  const at = 'https://tools.example/.well-known/oauth-protected-resource/mcp'
-  const { status, body } = answered(await decideRequest(guard, new Request(at)))
+test('advertises no more scopes than it was told every client needs, since clients ask for all of them', async () => {
+  const at = new Request('https://tools.example/.well-known/oauth-protected-resource/mcp')
+  const { status, body } = answered(await decideRequest(guard, at))
   assert.equal(status, 200)
-  assert.deepEqual(body.scopes_supported, ['echo:call', 'math:call', 'odd:call'])
+  assert.equal('scopes_supported' in body, false)
+  const basic = await open({ scopes: ['echo:call'] })
+  assert.deepEqual(answered(await decideRequest(basic, at)).body.scopes_supported, ['echo:call'])
+  basic.verifier.close()
+})
+
+test('starts with scopes only that are some', async () => {
+  await assert.rejects(open({ tools: { echo: 'two scopes' } }), RangeError)
+  await assert.rejects(open({ other: { 'prompts/get': '' } }), RangeError)
+})
+
+test('decides on Web requests alike', async () => {
   const token = issuer.issue({ aud: resource, scope: 'echo:call', cnf: { jkt: holder.jkt } })
   const headers = {
     'content-type': 'application/json',

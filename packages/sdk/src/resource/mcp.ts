@@ -1,5 +1,6 @@
 // Protects an MCP server over streamable HTTP, message by message, on the parsed body: MCP 2026-07-28, authorization.
 import { type Code, codes, Fault } from '../protocol/fault.ts'
+import { isScopeToken } from '../protocol/scope.ts'
 import type { Caller } from './caller.ts'
 import type { Answer } from './challenge.ts'
 import { type HeaderSource, headerLines, pathOf } from './evidence.ts'
@@ -12,6 +13,12 @@ export interface McpOptions extends ProtectOptions {
   readonly tools: Readonly<Record<string, string>>
   /** Further methods and the scope that each needs, or null where any valid token will do. */
   readonly other?: Readonly<Record<string, string | null>>
+  /**
+   * What is advertised: the least that every client needs, none by default. MCP clients ask for all of it at once
+   * (MCP 2026-07-28, scope selection), so that one scope too many shuts out whoever does not have it; what a call
+   * needs beyond it they learn from the refusal.
+   */
+  readonly scopes?: readonly string[]
   /** Default 1 MiB. */
   readonly maxBodyBytes?: number
 }
@@ -80,9 +87,10 @@ export function mcpGuard(options: McpOptions): McpGuard {
   if (Object.hasOwn(other, 'tools/call')) throw new RangeError('tools/call is decided by tools, not by other')
   const toolScopes = new Map(Object.entries(tools))
   const methods = new Map<string, string | null>(Object.entries({ ...plainMethods, ...other }))
-  const scopes =
-    options.scopes ?? [...new Set([...toolScopes.values(), ...methods.values()])].filter(one => one !== null)
-  const guard = createGuard({ ...rest, scopes })
+  for (const scope of [...toolScopes.values(), ...methods.values()]) {
+    if (scope !== null && !isScopeToken(scope)) throw new RangeError(`${JSON.stringify(scope)} is no scope`)
+  }
+  const guard = createGuard(rest)
   const path = pathOf(guard.verifier.resource.replace(/^(https?:\/\/[^/]*)$/, '$1/'))
 
   const needOf = (message: McpMessage): Need => {
