@@ -72,7 +72,7 @@ const sayings: readonly (readonly [RegExp, string])[] = [
   [/^missing required argument '(.*)'$/, 'the argument <$1> is missing'],
   [
     /^too many arguments.*Expected (\d+) arguments? but got (\d+).*$/s,
-    'there are $2 arguments where $1 belong',
+    'too many arguments: expected $1, got $2',
   ],
   [/\n\(Did you mean (.*)\?\)$/, ' (did you mean $1?)'],
 ]

@@ -48,12 +48,18 @@ function placeIn(error: NodeJS.ErrnoException): string {
   return `the port ${port ?? ''} of ${address ?? 'this machine'}`
 }
 
-function sentenceOfFault({ code, message, why }: Fault): string {
+function sentenceOfFault(error: Fault): string {
+  const { code, message, why } = error
+  if (why?.kind === 'store_unavailable') return sayNoDatabase(codeOf(error))
   const request = why?.['requestId'] ?? why?.['request']
-  const said = message.replace(/\.$/, '')
+  const said = message.replace(/^The issuer refused: /, '').replace(/\.$/, '')
   // What already names a remedy needs no second one.
   const remedy = /[;:] /.test(said) ? undefined : next[code]
   return `${said}${remedy === undefined ? '' : `; ${remedy}`}${typeof request === 'string' ? ` (request ${request})` : ''}`
+}
+
+function sayNoDatabase(code: string): string {
+  return `the database cannot be used${code === '' ? '' : ` (${code})`}; check that it runs, and what --database or --data names`
 }
 
 /** One line, whatever others put into their sentences. */

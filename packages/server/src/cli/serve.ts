@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Command } from 'commander'
 import { operatorFile, trialCertificateFile } from '../compose/places.ts'
+import type { Started } from '../compose.ts'
 import type { Config } from '../config.ts'
-import { command, type Terminal } from './command.ts'
+import { command, exitCodes, type Terminal } from './command.ts'
 import { configOf, configurable } from './config-flags.ts'
 
 export function serveCommand(terminal: Terminal): Command {
@@ -22,10 +23,26 @@ export function serveCommand(terminal: Terminal): Command {
       terminal.stdout.write(`writ: ready ${started.issuer}\n`)
       for (const hint of hintsOf(config, isFirst)) terminal.stderr.write(`writ: ${hint}\n`)
       await stopping
-      await started.close()
+      await closed(started, config, terminal)
       around.flush()
     },
   )
+}
+
+/** Beyond `shutdownSeconds`, for what closing the store takes. */
+const graceMs = 700
+
+/** A database that is away must keep nobody from stopping: whatever was answered is on its disk already. */
+async function closed(started: Started, config: Config, terminal: Terminal): Promise<void> {
+  const late = setTimeout(
+    () => {
+      terminal.stderr.write('writ: stopped without waiting for the database any longer\n')
+      process.exit(exitCodes.done)
+    },
+    config.shutdownSeconds * 1000 + graceMs,
+  )
+  await started.close()
+  clearTimeout(late)
 }
 
 function hintsOf(config: Config, isFirst: boolean): string[] {

@@ -4,6 +4,7 @@ import { createServer as createPlainServer, type Server } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
+import { Fault } from '@writ/sdk/protocol/fault'
 import { fixedLimits } from '../limits.ts'
 import type { Connection } from './app.ts'
 import { selfSigned } from './self-signed.ts'
@@ -13,6 +14,8 @@ export type Answer = (request: Request, connection: Connection) => Promise<Respo
 export interface ListenOptions {
   readonly host: string
   readonly port: number
+  /** How clients call us where that is not the address we listen on; it goes into a certificate for trials. */
+  readonly issuer?: string | undefined
   readonly tlsCert: string | undefined
   readonly tlsKey: string | undefined
   readonly tlsSelfSigned: 'on' | 'off'
@@ -49,11 +52,11 @@ export async function listen(options: ListenOptions): Promise<Listening> {
     keepAliveTimeout: 30_000,
     connectionsCheckingInterval: 5_000,
   }
-  const tls = await certificateOf(options)
+  const tls = certificateOf(options)
   const server =
     tls === undefined
       ? createPlainServer(bounds, listener)
-      : createTlsServer({ ...bounds, ...tls, minVersion: 'TLSv1.2' }, listener)
+      : checked(() => createTlsServer({ ...bounds, ...tls, minVersion: 'TLSv1.2' }, listener))
   const silent = silentConnections(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -73,13 +76,33 @@ export async function listen(options: ListenOptions): Promise<Listening> {
   }
 }
 
-async function certificateOf(
-  options: ListenOptions,
-): Promise<{ cert: string | Buffer; key: string | Buffer } | undefined> {
-  if (options.tlsCert !== undefined && options.tlsKey !== undefined) {
-    return { cert: readFileSync(options.tlsCert), key: readFileSync(options.tlsKey) }
+interface Certificate {
+  readonly cert: string | Buffer
+  readonly key: string | Buffer
+}
+
+function certificateOf({
+  tlsCert,
+  tlsKey,
+  tlsSelfSigned,
+  host,
+  issuer,
+}: ListenOptions): Certificate | undefined {
+  if (tlsCert !== undefined && tlsKey !== undefined) {
+    return checked(() => ({ cert: readFileSync(tlsCert), key: readFileSync(tlsKey) }))
   }
-  return options.tlsSelfSigned === 'on' ? selfSigned(options.host) : undefined
+  if (tlsSelfSigned === 'off') return undefined
+  // URLs put IPv6 addresses in brackets.
+  return selfSigned(host, ...(issuer === undefined ? [] : [new URL(issuer).hostname.replace(/^\[|\]$/g, '')]))
+}
+
+function checked<T>(use: () => T): T {
+  try {
+    return use()
+  } catch (cause) {
+    const say = `The TLS certificate and its key cannot be used (${(cause as Error).message}): give PEM files that belong together.`
+    throw new Fault('server_error', say, { kind: 'tls_files' }, { cause })
+  }
 }
 
 /** Connections that were kept alive become idle one by one as their answers end; nobody shall wait for the rest. */

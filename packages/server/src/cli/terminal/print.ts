@@ -37,7 +37,10 @@ export function printerFor(terminal: Terminal, options: GlobalOptions): Printer 
   return {
     object(answer, fields) {
       if (options.json) return json(answer)
-      const rows = Object.entries(fields).map(([name, value]) => [{ text: name }, cellOf(value)])
+      const rows = Object.entries(fields).map(([name, value]) => [
+        { text: name, tone: 'dim' as const },
+        cellOf(value),
+      ])
       for (const line of aligned(rows, isColoured)) out(line)
     },
     table(list, columns, none) {
