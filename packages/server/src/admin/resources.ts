@@ -326,7 +326,7 @@ const remove = operation({
         removals: [{ remove: 'resource', id: resource.id, ifVersion: resource.version }],
         signals: [{ subject: resource.identifier, kind: 'narrowed' }],
       },
-      about: { resource: resource.identifier, facts: { grants: ended.ids } },
+      about: { resource: resource.identifier, facts: { ended_grants: ended.ids } },
       answer: undefined,
     }
   },

@@ -1,0 +1,61 @@
+// The steps of the history about people and about other OAuth clients.
+import { idOf, keepId, pairOf, type Scene, type Step } from './scene.ts'
+
+const change = (name: string, method: string, path: (scene: Scene) => string, body?: unknown): Step => ({
+  name,
+  status: method === 'DELETE' ? 204 : 200,
+  ...(method === 'PATCH' ? {} : { again: method === 'DELETE' ? 404 : 409 }),
+  ask: scene => scene.operator.manage(method, path(scene), body),
+})
+
+const person = (scene: Scene): string => `/people/${idOf(scene, 'person')}`
+const client = (scene: Scene): string => `/clients/${idOf(scene, 'client')}`
+const reason = { reason: 'Breaks' }
+
+const people: readonly Step[] = [
+  {
+    name: 'a person is created',
+    status: 201,
+    again: 409,
+    ask: ({ operator, mark }) => operator.manage('POST', '/people', { login: `alice-${mark}` }),
+    keep: keepId('person'),
+    find: ({ operator, mark }) => operator.manage('GET', `/people?login=alice-${mark}`),
+  },
+  change('a person is changed', 'PATCH', person, { name: 'Alice' }),
+  change('a person is suspended', 'POST', scene => `${person(scene)}/suspend`, reason),
+  change('a person is resumed', 'POST', scene => `${person(scene)}/resume`, reason),
+  change('a person is deleted', 'DELETE', person),
+]
+
+const clients: readonly Step[] = [
+  {
+    name: 'another client is registered',
+    status: 201,
+    ask: scene =>
+      scene.operator.manage(
+        'POST',
+        '/clients',
+        {
+          client_name: `dashboard ${scene.mark}`,
+          token_endpoint_auth_method: 'private_key_jwt',
+          jwks: { keys: [pairOf(scene, 'client').verify.jwk] },
+        },
+        { 'idempotency-key': `client-${scene.mark}` },
+      ),
+    keep: ({ ids }, { body }) => void ids.set('client', body.client_id),
+  },
+  change('another client is changed', 'PATCH', client, { client_name: 'Another dashboard' }),
+  {
+    name: 'another client gets another key',
+    status: 200,
+    ask: scene =>
+      scene.operator.manage('PATCH', client(scene), {
+        jwks: { keys: [pairOf(scene, 'stranger').verify.jwk] },
+      }),
+  },
+  change('another client is suspended', 'POST', scene => `${client(scene)}/suspend`, reason),
+  change('another client is resumed', 'POST', scene => `${client(scene)}/resume`, reason),
+  change('another client is deleted', 'DELETE', client),
+]
+
+export const peopleAndClients: readonly Step[] = [...people, ...clients]
