@@ -149,6 +149,7 @@ function isReachable(path: string, owner: Owner): boolean {
     execFileSync(join(path, 'bin', 'postgres'), ['--version'], { ...owner, stdio: 'ignore', cwd: '/' })
     return true
   } catch {
+    // Not permitted on the way, or not executable there: a copy will be.
     return false
   }
 }

@@ -7,9 +7,9 @@ import type { Resource } from '../../domain/resource.ts'
 import type { CallerFacts, Facts } from '../store.ts'
 import type { Db } from './dialect.ts'
 import type { Engine } from './engine/engine.ts'
-import type { Ear } from './feed.ts'
 import { type Memory, memoryOf } from './memory.ts'
 import { isStorable } from './records/record.ts'
+import type { Ear } from './signals/feed.ts'
 
 export interface FactsTools {
   readonly db: Db

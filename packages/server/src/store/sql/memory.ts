@@ -1,6 +1,6 @@
 // A bounded memory of facts that forgets by signals: coherent with the feed, whatever arrives during a read.
 import type { SignalAt } from '../store.ts'
-import type { Ear } from './feed.ts'
+import type { Ear } from './signals/feed.ts'
 
 /** Facts kept at once; the least recently used go first. */
 const memoryLimit = 10_000

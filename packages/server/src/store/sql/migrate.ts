@@ -15,7 +15,7 @@ export interface Migration {
 export const migrations: readonly Migration[] = [foundation]
 
 /** The table of migrations itself; row 0 is there to be locked. */
-export const ledger = ({ text, int, table }: Words): string =>
+const ledger = ({ text, int, table }: Words): string =>
   `create table if not exists migrations (
   number ${int} primary key not null,
   name ${text} not null,
@@ -23,7 +23,7 @@ export const ledger = ({ text, int, table }: Words): string =>
   applied_at ${int} not null
 )${table}`
 
-export const checksumOf = (statements: readonly string[]): string =>
+const checksumOf = (statements: readonly string[]): string =>
   createHash('sha256').update(statements.join(';\n')).digest('hex')
 
 /**

@@ -2,12 +2,12 @@
 import { sql } from 'kysely'
 import type { RecordKind } from '../../domain/change.ts'
 import type { Batch, Batches } from './engine/engine.ts'
-import { type IndexWriter, indexWriterOf } from './find.ts'
-import { type LogWriter, logWriterOf } from './log.ts'
+import { type LogWriter, logWriterOf } from './log/entries.ts'
+import { type IndexWriter, indexWriterOf } from './log/find.ts'
 import { type OnceWriter, onceWriterOf } from './one-time.ts'
 import { type Codec, type RecordWriter, writerOf } from './records/record.ts'
 import { type ReplayWriter, replayWriterOf } from './replay.ts'
-import { type SignalWriter, signalWriterOf } from './signals.ts'
+import { type SignalWriter, signalWriterOf } from './signals/stored.ts'
 
 /** Everything a group writes with, compiled once per store. */
 export interface GroupWriter {

@@ -54,7 +54,7 @@ export function openSqlite(file: string): Engine {
     // Exclusive before the first use of the log: its index then stays in this process's memory.
     db.exec('pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = full')
     db.exec('pragma trusted_schema = off; pragma cell_size_check = on; pragma cache_size = -16384')
-    db.exec('pragma temp_store = memory; begin exclusive; commit')
+    db.exec('pragma temp_store = memory; pragma wal_autocheckpoint = 4000; begin exclusive; commit')
   } catch (error) {
     db.close()
     if (troubleOf(error) !== 'unavailable' || (error as { errcode: number }).errcode !== 5) throw error
@@ -131,6 +131,7 @@ function engineOver(db: DatabaseSync): Engine {
         db.prepare('select 1 from heads limit 1').get()
         return true
       } catch {
+        // Whatever it is: it does not answer.
         return false
       }
     },

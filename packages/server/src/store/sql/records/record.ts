@@ -107,7 +107,7 @@ export function parseRecord<K extends RecordKind>(row: Stored): Versioned<Record
   return { ...JSON.parse(row.body), version: row.version }
 }
 
-export function parseIfAny<K extends RecordKind>(row: Stored | undefined): Versioned<Records[K]> | undefined {
+function parseIfAny<K extends RecordKind>(row: Stored | undefined): Versioned<Records[K]> | undefined {
   return row === undefined ? undefined : parseRecord<K>(row)
 }
 

@@ -1,9 +1,9 @@
 // Signals: reads over what ended or changed, and the statements that add to it.
 import { sql } from 'kysely'
-import type { SignalAt, Signals } from '../store.ts'
-import type { Db } from './dialect.ts'
-import type { Batch, Batches } from './engine/engine.ts'
-import { isStorable } from './records/record.ts'
+import type { SignalAt, Signals } from '../../store.ts'
+import type { Db } from '../dialect.ts'
+import type { Batch, Batches } from '../engine/engine.ts'
+import { isStorable } from '../records/record.ts'
 
 export interface SignalWriter {
   /** (tenant, epoch, subject, kind, atMs) */

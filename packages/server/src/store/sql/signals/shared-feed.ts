@@ -1,10 +1,10 @@
 // The feed of signals among nodes on one PostgreSQL: NOTIFY as a hint, a poll behind it, on one connection that is watched.
 import pg from 'pg'
-import type { TenantId } from '../../domain/tenant.ts'
-import type { SignalAt, Signals } from '../store.ts'
-import { connectionOptions } from './engine/postgres.ts'
+import type { TenantId } from '../../../domain/tenant.ts'
+import type { SignalAt, Signals } from '../../store.ts'
+import { connectionOptions } from '../engine/postgres.ts'
+import { channel } from '../writer.ts'
 import { type Delivery, deliver, type Feed, subscriptionsOf, tellEars } from './feed.ts'
-import { channel } from './writer.ts'
 
 const pollMs = 250
 /** A poll without an answer for this long means that the connection is dead, whatever the socket says. */

@@ -1,6 +1,6 @@
 // The feed of signals: what this node committed at once, what others committed by a hint or a poll, all in order.
-import type { TenantId } from '../../domain/tenant.ts'
-import type { SignalAt } from '../store.ts'
+import type { TenantId } from '../../../domain/tenant.ts'
+import type { SignalAt } from '../../store.ts'
 
 /** A memory that has to forget: told at once, in any order, possibly twice. */
 export interface Ear {

@@ -1,9 +1,9 @@
 // Finding entries: what stands in each complete run of them is written down once, the rest is looked at one by one.
 import { type RawBuilder, sql } from 'kysely'
-import type { EntryFilter, Scope, StoredEntry } from '../store.ts'
-import type { Db } from './dialect.ts'
-import { type Batch, type Batches, type Engine, type Steps, step } from './engine/engine.ts'
-import { isStorable } from './records/record.ts'
+import type { EntryFilter, Scope, StoredEntry } from '../../store.ts'
+import type { Db } from '../dialect.ts'
+import { type Batch, type Batches, type Engine, type Steps, step } from '../engine/engine.ts'
+import { isStorable } from '../records/record.ts'
 
 /** Entries of a run: so many that a hundred million entries are some ten thousand runs to ask. */
 const runLength = 4096

@@ -1,8 +1,8 @@
 // The audit log: entries as leaves, hash tiles, and the one newest checkpoint.
 import { sql } from 'kysely'
-import type { Log, StoredEntry } from '../store.ts'
-import type { Db } from './dialect.ts'
-import { type Batch, type Batches, type Engine, type Steps, step } from './engine/engine.ts'
+import type { Log, StoredEntry } from '../../store.ts'
+import type { Db } from '../dialect.ts'
+import { type Batch, type Batches, type Engine, type Steps, step } from '../engine/engine.ts'
 import { indexIn } from './event-id.ts'
 import { findEntries } from './find.ts'
 
