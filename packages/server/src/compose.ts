@@ -16,6 +16,7 @@ import type { Ctx } from './context.ts'
 import { defaultTenant, type Tenant } from './domain/tenant.ts'
 import { adminRoutes } from './http/admin.ts'
 import { type Connection, createApp, type Observer } from './http/app.ts'
+import { createAudience } from './http/audience.ts'
 import { auditRoutes } from './http/audit.ts'
 import { discoveryRoutes, documentRoutes } from './http/discovery.ts'
 import { healthRoutes } from './http/health.ts'
@@ -148,7 +149,7 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
       observer: counting(around.observer, metrics),
       clockMs: around.clockMs,
     },
-    routesOf(config, parts, checkpoints),
+    routesOf(config, parts, { checkpoints, closing: closing.signal }),
   )
   metrics.watch({ store, checkpoints, keys, tenants: () => store.tenants.list(), clockMs: around.clockMs })
   const unfollow = followKeys(store.signals, keys, error => around.log('error', { part: 'keys' }, error))
@@ -194,14 +195,14 @@ const readersKept = 256
 function routesOf(
   config: Config,
   { tenant, store, keys, metrics }: Parts,
-  checkpoints: Checkpoints,
+  { checkpoints, closing }: { readonly checkpoints: Checkpoints; readonly closing: AbortSignal },
 ): readonly Route[] {
   const settings = rotationOf(config)
   const verifiedTokens: VerifiedTokens = boundedCache(readersKept)
   const routes = [
     ...oauthRoutes,
     ...instanceRoutes,
-    revocationsRoute,
+    revocationsRoute(createAudience(closing)),
     ...adminRoutes({ planRotation: ctx => decideRotation(ctx, { store, keys, settings }, {}) }),
     ...auditRoutes({ checkpoints, verifiedTokens }),
     ...healthRoutes({ metrics: metrics.page, verifiedTokens }),

@@ -2,6 +2,7 @@
 import type { Ctx } from '../context.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Store } from '../store/store.ts'
+import { networkOf } from './network.ts'
 
 export interface NoiseCounter {
   /** Counts one refusal; costs no I/O and a bounded amount of memory, whoever calls how often from wherever. */
@@ -53,7 +54,7 @@ export function createNoise({ store }: { readonly store: Pick<Store, 'commit'> }
       }
       window.requests += 1
       addKind(window, `${endpoint}/${code}`, 1)
-      addPeer(window, network(peer), 1)
+      addPeer(window, networkOf(peer), 1)
     },
     async flush(ctx) {
       const window = windows.get(ctx.tenant)
@@ -99,25 +100,11 @@ function addPeer(window: Window, peer: string, count: number): void {
   window.crowded = true
 }
 
-/** The address, or the network of an IPv6 one: whoever has one address of a /64 has all of them. */
-function network(peer: string | undefined): string {
-  if (peer === undefined) return 'unknown'
-  if (!peer.includes(':')) return peer
-  const [before = '', after = ''] = peer.split('::')
-  const head = before === '' ? [] : before.split(':')
-  const tail = after === '' ? [] : after.split(':')
-  const zeroes = peer.includes('::') ? Math.max(0, 8 - head.length - tail.length) : 0
-  const groups = [...head, ...new Array<string>(zeroes).fill('0'), ...tail]
-  return `${groups
-    .slice(0, 4)
-    .map(group => group.replace(/^0+(?=.)/, '').toLowerCase())
-    .join(':')}::/64`
-}
-
 function merged(older: Window, newer: Window | undefined): Window {
   for (const [kind, count] of newer?.kinds ?? []) addKind(older, kind, count)
   for (const [peer, count] of newer?.peers ?? []) addPeer(older, peer, count)
   older.requests += newer?.requests ?? 0
+  older.crowded ||= newer?.crowded ?? false
   return older
 }
 

@@ -1,14 +1,13 @@
 // One listener of the revocation stream: caught up first, then fed as commits happen, cut off when it does not read.
-import { Fault } from '@writ/sdk/protocol/fault'
 import { formatEvent, type Narrowing, type StreamMessage, subjectDigest } from '@writ/sdk/protocol/revocation'
+import { networkOf } from '../audit/network.ts'
 import type { Ctx } from '../context.ts'
 import type { SignalAt } from '../store/store.ts'
+import type { Audience } from './audience.ts'
 import type { FaceDeps } from './route.ts'
 
 /** After this long without contact to its store a node does not call itself a live source. */
 const silentAfterMs = 1500
-/** Most listeners of one node; each costs a socket. */
-const maxListeners = 4096
 /** A listener that is behind by more messages than this is cut off; it comes back and catches up. */
 const maxUnreadMessages = 256
 
@@ -30,21 +29,22 @@ export interface Listening {
   catchUp(after: number | undefined): Promise<StreamMessage>
 }
 
-let listeners = 0
+const headers = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store',
+  'x-accel-buffering': 'no',
+}
 
-/** The answer that never ends by itself. Throws `temporarily_unavailable` when the node has too many listeners. */
-export function openStream(ctx: Ctx, deps: FaceDeps, listening: Listening): Response {
-  if (listeners >= maxListeners) {
-    throw new Fault('temporarily_unavailable', 'Too many listeners; ask another node.', { kind: 'listeners' })
-  }
-  listeners += 1
-  const leave = (): void => {
-    listeners -= 1
-  }
-  const endings: (() => void)[] = [leave]
+/** The answer that never ends by itself. Throws what `join` throws. */
+export function openStream(ctx: Ctx, deps: FaceDeps, audience: Audience, listening: Listening): Response {
+  const { request } = listening
+  // RFC 9110 §9.3.2: the headers alone. Nobody would read a body, and nobody would ever end it.
+  if (request.method === 'HEAD') return new Response(null, { headers })
+  const endings: (() => void)[] = []
   const end = (): void => {
     for (const ending of endings.splice(0)) ending()
   }
+  endings.push(audience.join(networkOf(ctx.peer), end))
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       endings.push(() => closeQuietly(controller))
@@ -60,18 +60,15 @@ export function openStream(ctx: Ctx, deps: FaceDeps, listening: Listening): Resp
         deps.config.revocationHeartbeatSeconds * 1000,
       )
       endings.push(() => clearInterval(heartbeat))
-      for (const signal of [listening.request.signal, deps.closing]) {
-        signal.addEventListener('abort', end, { once: true })
-        endings.push(() => signal.removeEventListener('abort', end))
-      }
+      request.signal.addEventListener('abort', end, { once: true })
+      endings.push(() => request.signal.removeEventListener('abort', end))
+      if (request.signal.aborted) return end()
       // What fails before the listener is complete leaves it unserved: it hears the end and asks again.
       catchUp(listening, deps.store.signals.head(ctx), feed).catch(end)
     },
     cancel: end,
   })
-  return new Response(body, {
-    headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
-  })
+  return new Response(body, { headers })
 }
 
 interface Feed {
@@ -83,20 +80,40 @@ interface Feed {
   beat(): void
 }
 
+/** The newest batch as a message: the same one for every listener who is up to date, so it is made once. */
+let newest: {
+  readonly signals: readonly SignalAt[]
+  readonly message: StreamMessage
+  readonly bytes: Uint8Array
+}
+
+const encoder = new TextEncoder()
+
+const encoded = (message: StreamMessage): Uint8Array => encoder.encode(formatEvent(message))
+
+function prepared(signals: readonly SignalAt[]): typeof newest {
+  if (newest?.signals === signals) return newest
+  const epoch = signals.at(-1)?.epoch ?? -1
+  const message = { type: 'narrowed', epoch, at: Date.now(), narrowed: narrowingsOf(signals) } as const
+  newest = { signals, message, bytes: encoded(message) }
+  return newest
+}
+
 function feedOf(controller: ReadableStreamDefaultController<Uint8Array>, end: () => void): Feed {
-  const encoder = new TextEncoder()
   let epoch = -1
   let waiting: SignalAt[] | undefined = []
-  const send = (message: StreamMessage): void => {
-    epoch = message.epoch
+  const write = (upTo: number, bytes: Uint8Array): void => {
+    epoch = upTo
     if ((controller.desiredSize ?? 0) < -maxUnreadMessages) end()
-    else controller.enqueue(encoder.encode(formatEvent(message)))
+    else controller.enqueue(bytes)
   }
+  const send = (message: StreamMessage): void => write(message.epoch, encoded(message))
   const forward = (signals: readonly SignalAt[]): void => {
-    const news = signals.filter(signal => signal.epoch > epoch)
-    const last = news.at(-1)
-    if (last === undefined) return
-    send({ type: 'narrowed', epoch: last.epoch, at: Date.now(), narrowed: narrowingsOf(news) })
+    const isAllNew = (signals[0]?.epoch ?? epoch) > epoch
+    const news = isAllNew ? signals : signals.filter(signal => signal.epoch > epoch)
+    if (news.length === 0) return
+    const { message, bytes } = prepared(news)
+    write(message.epoch, bytes)
   }
   return {
     send,

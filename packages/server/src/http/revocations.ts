@@ -4,23 +4,28 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import type { StreamMessage } from '@writ/sdk/protocol/revocation'
 import type { Ctx } from '../context.ts'
 import { maxTokenSeconds } from '../limits.ts'
+import type { Audience } from './audience.ts'
 import { isInContact, narrowingsOf, openStream } from './revocation-stream.ts'
 import { type FaceDeps, json, type Route } from './route.ts'
 
-export const revocationsRoute: Route = {
-  name: 'revocations',
-  method: 'GET',
-  path: '/revocations',
-  face: 'problem',
-  cors: true,
-  publishedAs: { writ: 'revocation_stream' },
-  async handle(ctx, deps, request) {
-    const after = afterOf(request)
-    if (request.headers.get('accept')?.includes('text/event-stream'))
-      return openStream(ctx, deps, { request, after, catchUp: from => messageAfter(ctx, deps, from) })
-    requireContact(deps)
-    return json(await messageAfter(ctx, deps, after))
-  },
+export function revocationsRoute(audience: Audience): Route {
+  return {
+    name: 'revocations',
+    method: 'GET',
+    path: '/revocations',
+    face: 'problem',
+    cors: true,
+    publishedAs: { writ: 'revocation_stream' },
+    async handle(ctx, deps, request) {
+      const after = afterOf(request)
+      if (request.headers.get('accept')?.includes('text/event-stream')) {
+        const catchUp = (from: number | undefined) => messageAfter(ctx, deps, from)
+        return openStream(ctx, deps, audience, { request, after, catchUp })
+      }
+      requireContact(deps)
+      return json(await messageAfter(ctx, deps, after))
+    },
+  }
 }
 
 function afterOf(request: Request): number | undefined {
@@ -46,9 +51,10 @@ async function messageAfter(ctx: Ctx, deps: FaceDeps, after: number | undefined)
   const head = await deps.store.signals.head(ctx)
   if (after !== undefined && after <= head) {
     const signals = await deps.store.signals.after(ctx, after, pageOfSignals)
-    // Epochs are contiguous: a gap at the start means that older rows were swept.
+    // Epochs are contiguous: a gap at the start, or nothing before the head, means that older rows were swept. Whoever
+    // were told that nothing is new would stay behind for ever, and ask for ever.
     const first = signals[0]
-    if (first === undefined || first.epoch === after + 1) {
+    if (first === undefined ? after === head : first.epoch === after + 1) {
       const epoch = signals.at(-1)?.epoch ?? after
       return {
         type: signals.length === 0 ? 'heartbeat' : 'narrowed',
