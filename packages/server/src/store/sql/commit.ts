@@ -94,51 +94,73 @@ export function committerOver(tools: CommitTools): Committer {
 /** Commits a group and answers its members; where one of them spoils the transaction, each alone. */
 async function settle(tools: CommitTools, touches: TouchMemory, group: readonly Waiting[]): Promise<void> {
   const members = group.map(({ member }) => member)
+  const groupTools = { ...tools, isTouchDue: touches.isDue }
+  let result: GroupResult
   try {
-    const groupTools = { ...tools, isTouchDue: touches.isDue }
-    const result = await transactSurely(tools, () => commitGroup(members, groupTools))
-    touches.written(result.touched)
-    tools.replays?.add(result.marks)
-    for (const [tenant, size] of result.sizes) tools.grown(tenant, size)
-    for (const [tenant, signals] of result.signals) tools.signalled(tenant, signals)
-    for (const [at, outcome] of result.outcomes.entries()) {
-      if (isFault(outcome)) group[at]?.reject(outcome)
-      else group[at]?.resolve(outcome)
-    }
+    result = await transactSurely(tools, () => commitGroup(members, groupTools))
   } catch (error) {
     if (isFault(error) || group.length === 1) {
       for (const waiting of group) waiting.reject(error)
       return
     }
     for (const waiting of group) await settle(tools, touches, [waiting])
+    return
+  }
+  // From here on it is durable: nothing may undo it or do it again.
+  touches.written(result.touched)
+  tools.replays?.add(result.marks)
+  for (const [tenant, size] of result.sizes) tools.grown(tenant, size)
+  for (const [tenant, signals] of result.signals) tools.signalled(tenant, signals)
+  for (const [at, outcome] of result.outcomes.entries()) {
+    if (isFault(outcome)) group[at]?.reject(outcome)
+    else group[at]?.resolve(outcome)
   }
 }
 
-/**
- * Commits; when the connection broke during the COMMIT, finds out through another one whether it happened. The lock on
- * the head row makes the answer final: while the broken transaction is still open, nobody else gets it.
- */
+/** Commits; when the connection broke during the COMMIT, finds out through another one whether it happened. */
 async function transactSurely(tools: CommitTools, body: () => Steps<GroupResult>): Promise<GroupResult> {
   try {
     return await tools.engine.transact(body)
   } catch (error) {
     if (!(error instanceof Uncertain)) throw error
     const result = error.result as GroupResult
-    const witness = result.outcomes.findIndex(outcome => !isFault(outcome) && outcome.kind === 'done')
-    const outcome = result.outcomes[witness]
-    const tenant = result.tenants[witness]
-    if (outcome === undefined || isFault(outcome) || outcome.kind !== 'done' || tenant === undefined)
+    const at = result.outcomes.findIndex(outcome => !isFault(outcome) && outcome.kind === 'done')
+    const [witness, tenant] = [result.outcomes[at], result.tenants[at]]
+    if (witness === undefined || isFault(witness) || witness.kind !== 'done' || tenant === undefined)
       throw gone()
-    const { id, index } = outcome.first
-    const happened = await tools.engine.transact(function* look(): Steps<boolean> {
-      yield [step(tools.write.heads, [[tenant]])]
-      const [found] = yield [step(tools.write.log.has, [[tenant, index, id]])]
-      return { result: found?.length === 1 }
-    })
-    if (!happened) throw gone()
-    return result
+    const { first } = witness
+    const happened = await surely(() => hasHappened(tools, tenant, first))
+    if (happened) return result
+    throw gone()
   }
 }
+
+/** Asks again while the database is away, for as long as somebody may wait. */
+async function surely<R>(ask: () => Promise<R>): Promise<R> {
+  for (const startedAt = performance.now(); ; ) {
+    try {
+      return await ask()
+    } catch (error) {
+      if (!isFault(error) || performance.now() - startedAt > waitMs) throw error
+      await new Promise(resolve => setTimeout(resolve, 100))
+    }
+  }
+}
+
+/**
+ * Whether the entry is there. The lock on the head row makes the answer final: while the broken transaction is still
+ * open, nobody else gets it.
+ */
+const hasHappened = (
+  tools: CommitTools,
+  tenant: string,
+  entry: { id: string; index: number },
+): Promise<boolean> =>
+  tools.engine.transact(function* look(): Steps<boolean> {
+    yield [step(tools.write.heads, [[tenant]])]
+    const [found] = yield [step(tools.write.log.has, [[tenant, entry.index, entry.id]])]
+    return { result: found?.length === 1 }
+  })
 
 interface TouchMemory {
   isDue(tenant: string, thumbprint: string, at: number): boolean

@@ -161,6 +161,26 @@ test('memory is not trusted once contact is lost: reads then ask the database, a
     )
   }))
 
+test('a node that was cut off while signals were swept forgets everything it remembered', () =>
+  behindProxy(async (near, far, proxy) => {
+    const agent = agentOf()
+    await near.done({ puts: [{ put: 'agent', value: agent, ifVersion: 0 }] })
+    const read = () => near.store.facts.caller(near, agent.id)
+    await until(async () => (await read())?.remembered === true, 5, 'memory')
+    const silentMs = () => Date.now() - near.store.signals.contactMs()
+    proxy.freeze('listeners')
+    await until(() => silentMs() > 1000, 5, 'losing contact')
+    await far.done({ puts: [{ put: 'agent', value: { ...agent, name: 'renamed' }, ifVersion: 1 }] })
+    await far.store.sweeping.sweep(start, { signalsBeforeMs: (start + 1000) * 1000 })
+    assert.deepEqual(await far.store.signals.after(far, 0, 10), [])
+    proxy.thaw()
+    await until(() => silentMs() < 500, 5, 'contact')
+    assert.equal((await read())?.agent?.name, 'renamed')
+    // It remembers again, and what it remembers is the new state.
+    await until(async () => (await read())?.remembered === true, 5, 'memory of the new state')
+    assert.equal((await read())?.agent?.name, 'renamed')
+  }))
+
 test('a deadlock is retried, and nobody hears of it', async () => {
   const store = await open(url)
   const scene = await sceneIn(store)

@@ -94,34 +94,35 @@ export function openPostgres(url: string, onError: (error: unknown) => void): En
   pool.on('connect', client => client.on('error', onError))
   return {
     kind: 'postgres',
-    async query(text, parameters, name) {
-      try {
-        const values = parameters as Scalar[]
-        const { rows, rowCount } = await pool.query<Row>(
-          name === undefined ? { text, values } : { name, text, values },
-        )
+    query(text, parameters, name) {
+      const values = parameters as Scalar[]
+      const config = name === undefined ? { text, values } : { name, text, values }
+      return retrying(async () => {
+        const { rows, rowCount } = await pool.query<Row>(config).catch((error: unknown) => {
+          throw toKnown(error)
+        })
         return { rows, changes: rowCount ?? 0 }
-      } catch (error) {
-        throw toKnown(error)
-      }
+      })
     },
-    async transact(steps) {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await withClient(pool, client => runThrough(client, steps))
-        } catch (error) {
-          if (!(error instanceof Retry)) throw error
-          if (attempt === attempts) {
-            const why = { kind: 'store_contended' }
-            throw new Fault('temporarily_unavailable', 'The store is too busy for this now.', why, {
-              cause: error,
-            })
-          }
-        }
-      }
-    },
+    transact: steps => retrying(() => withClient(pool, client => runThrough(client, steps))),
     ping: () => answersWithin(pool, 1000),
     close: () => pool.end(),
+  }
+}
+
+async function retrying<R>(act: () => Promise<R>): Promise<R> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await act()
+    } catch (error) {
+      if (!(error instanceof Retry)) throw error
+      if (attempt === attempts) {
+        const why = { kind: 'store_contended' }
+        throw new Fault('temporarily_unavailable', 'The store is too busy for this now.', why, {
+          cause: error,
+        })
+      }
+    }
   }
 }
 
