@@ -7,6 +7,8 @@ export interface Command {
   readonly command: string
   readonly args: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
+  /** Whether it holds on to a channel to us by which it notices that we are gone. */
+  readonly isLeashed?: boolean
   /** Asked for once the program has said that it is ready, and written to its standard input, which ends there. */
   readonly input?: () => Promise<string>
 }
@@ -58,9 +60,17 @@ export function openProcesses(folder: string): Processes {
   reaper.channel?.unref()
   const tell = (fact: object): void => void (reaper.connected && reaper.send(fact))
 
-  const launch = ({ name, command, args, environment }: Command, stays: boolean): Running => {
+  const launch = (
+    { name, command, args, environment, isLeashed = false }: Command,
+    stays: boolean,
+  ): Running => {
     const env = { ...process.env, ...environment }
-    const child = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+    const child = spawn(command, args, {
+      env,
+      stdio: isLeashed ? ['pipe', 'pipe', 'pipe', 'ipc'] : ['pipe', 'pipe', 'pipe'],
+    })
+    const { stdin, stdout, stderr } = child
+    if (stdin === null || stdout === null || stderr === null) throw new Error('pipes were asked for')
     const ended = new Promise<number | null>((resolve, reject) => {
       child.on('error', reject)
       child.on('close', resolve)
@@ -68,14 +78,14 @@ export function openProcesses(folder: string): Processes {
     const running: Running = { name, child, ended, stays, stdout: '', stderr: '' }
     all.add(running)
     tell({ began: child.pid })
-    child.stdout.on('data', chunk => {
+    stdout.on('data', chunk => {
       running.stdout = (running.stdout + chunk).slice(-kept)
     })
-    child.stderr.on('data', chunk => {
+    stderr.on('data', chunk => {
       running.stderr = (running.stderr + chunk).slice(-kept)
     })
     // A process that is gone reads no more; how it went is seen by its end.
-    child.stdin.on('error', () => undefined)
+    stdin.on('error', () => undefined)
     const gone = (how: unknown): void => {
       tell({ ended: child.pid })
       if (stays && !isStopping) trouble.reject(new Error(`${name} ended by itself (${how})`))

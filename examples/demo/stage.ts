@@ -61,7 +61,13 @@ export async function openStage(folder: string, processes: Processes, narrator: 
   writeFileSync(config, JSON.stringify(lifetimes, null, 2))
   const node = (file: string, { args = [], ...rest }: Started & { readonly flags?: readonly string[] }) => {
     const { flags = [], ...started } = rest
-    return { command: process.execPath, args: [...process.execArgv, ...flags, file, ...args], ...started }
+    const leash = ['--import', at('./leash/main.ts')]
+    return {
+      command: process.execPath,
+      args: [...process.execArgv, ...leash, ...flags, file, ...args],
+      isLeashed: true,
+      ...started,
+    }
   }
 
   const manifest = createRequire(import.meta.url).resolve(`${everything}/package.json`)
