@@ -83,10 +83,7 @@ export function permit(operationId: string, caller: Pick<Caller, 'scopes'>): voi
   }
 }
 
-/** The identifier of the management API as a resource: the audience of tokens for it. */
-export function managementIdentifier(ctx: Pick<Ctx, 'issuer'>): string {
-  return `${ctx.issuer}/api/v1`
-}
+export { managementIdentifier } from '../domain/management.ts'
 
 /** `writ:agents` stands for all of one kind of object, `writ:*` for everything. */
 export function managementScopes(): readonly Scope[] {

@@ -7,6 +7,7 @@ import type { Ctx } from '../context.ts'
 import { isAgentLive } from '../domain/agent.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import { isGrantLive } from '../domain/grant.ts'
+import { introspectionScope, managementIdentifier } from '../domain/management.ts'
 import { leavesOf } from '../domain/resource.ts'
 import type { CallerFacts } from '../store/store.ts'
 import { admit, standingOf } from './client-auth/admit.ts'
@@ -15,9 +16,6 @@ import { authenticateClient } from './client-auth/methods.ts'
 import type { Deps } from './deps.ts'
 import { type Evidence, one } from './evidence.ts'
 import { recordRefusal } from './refusal.ts'
-
-/** The leaf of the management resource that lets an operator introspect any token. */
-const introspectionScope = 'writ:tokens:read'
 
 export type Introspection =
   | { readonly active: false }
@@ -78,7 +76,7 @@ async function maySee(ctx: Ctx, deps: Deps, proven: Proven, audience: string): P
   const resource = await deps.store.facts.resource(ctx, audience, { fresh: true })
   if (resource === undefined) return false
   if (resource.introspectionClients.includes(proven.id)) return true
-  const management = await deps.store.facts.resource(ctx, `${ctx.issuer}/api/v1`)
+  const management = await deps.store.facts.resource(ctx, managementIdentifier(ctx))
   if (management === undefined) return false
   return proven.facts.grants.some(
     grant =>
