@@ -4,6 +4,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import type { Caller } from '../domain/caller.ts'
+import { managementIdentifier } from '../domain/management.ts'
 import type { Resource, Scope } from '../domain/resource.ts'
 
 /** The leaves; each is the right to one kind of access to one kind of object. */
@@ -83,8 +84,6 @@ export function permit(operationId: string, caller: Pick<Caller, 'scopes'>): voi
   }
 }
 
-export { managementIdentifier } from '../domain/management.ts'
-
 /** `writ:agents` stands for all of one kind of object, `writ:*` for everything. */
 export function managementScopes(): readonly Scope[] {
   const names = Object.keys(leaves)
@@ -122,3 +121,5 @@ export function managementResource(
     updatedAt: ctx.now,
   }
 }
+
+export { managementIdentifier }
