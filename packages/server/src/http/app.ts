@@ -1,7 +1,9 @@
 // The door: routes, request ids, one reading of the clock, limits, one log line, one catch. It knows no protocol.
 import { randomUUID } from 'node:crypto'
+import { isIP } from 'node:net'
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { Hono } from 'hono'
+import { networkOf } from '../audit/network.ts'
 import type { Ctx, Note } from '../context.ts'
 import type { TenantId } from '../domain/tenant.ts'
 import { fixedLimits } from '../limits.ts'
@@ -37,7 +39,9 @@ export interface Connection {
 
 /** The application for these routes; `routes` hold paths below the issuer, well-known ones below the host. */
 export function createApp(door: Door, routes: readonly Route[]): Hono<{ Bindings: Connection }> {
-  const app = new Hono<{ Bindings: Connection }>()
+  // As every reader of it sees the path: Hono's own decodes what others do not, so that a rule in front of us for
+  // `/api` would be passed by `/%61pi` (threat C44).
+  const app = new Hono<{ Bindings: Connection }>({ getPath: request => new URL(request.url).pathname })
   const issuerPath = new URL(door.issuer).pathname.replace(/\/$/, '')
   const byPath = Map.groupBy(routes, route =>
     isAbsolute(route, issuerPath) ? route.path : `${issuerPath}${route.path}`,
@@ -102,7 +106,7 @@ async function serve(door: Door, route: Route, request: Request, connection: Con
   let code: string | undefined
   try {
     checkHeaders(connection)
-    if (!door.rates.take(`address:${ctx.peer ?? 'none'}`, ctx.nowMs)) {
+    if (!door.rates.take(`address:${networkOf(ctx.peer)}`, ctx.nowMs)) {
       throw new Fault('rate_limited', 'Too many requests from this address; slow down.', { kind: 'address' })
     }
     answer = await route.handle(ctx, door.deps, request)
@@ -111,7 +115,9 @@ async function serve(door: Door, route: Route, request: Request, connection: Con
     code = fault.code
     Object.assign(notes, fault.why === undefined ? {} : { why: fault.why.kind })
     answer = answerOf(door, ctx, route.face, fault)
-    if (!ctx.isKnown()) door.deps.noise.count(ctx, { endpoint: route.name, code: fault.code })
+    // Of somebody known there is an entry, except where there are too many of them: then they are counted.
+    if (!ctx.isKnown() || fault.code === 'rate_limited')
+      door.deps.noise.count(ctx, { endpoint: route.name, code: fault.code })
   }
   finish(answer, ctx, route)
   door.observer.request({
@@ -186,11 +192,21 @@ function traceOf(request: Request): string | undefined {
 
 /** The socket's address; the last hop that a configured proxy saw, where the socket is one (threat C70). */
 function peerOf(door: Door, request: Request, connection: Connection): string | undefined {
-  const address = connection?.incoming?.socket?.remoteAddress?.replace(/^::ffff:/, '')
-  if (address === undefined || !door.trustedProxies.has(address)) return address
-  const hops = (request.headers.get('x-forwarded-for') ?? '').split(',').map(hop => hop.trim())
-  const last = hops.findLast(hop => hop !== '' && !door.trustedProxies.has(hop))
-  return last !== undefined && /^[0-9a-fA-F:.]{2,45}$/.test(last) ? last : address
+  const remote = connection?.incoming?.socket?.remoteAddress
+  const address = remote === undefined ? undefined : addressIn(remote)
+  if (address === undefined || !door.trustedProxies.has(address)) return address ?? remote
+  const hops = (request.headers.get('x-forwarded-for') ?? '').split(',').filter(hop => hop.trim() !== '')
+  // What stands left of a hop that we cannot read was written by whoever wrote that hop.
+  const last = hops.map(addressIn).findLast(hop => hop === undefined || !door.trustedProxies.has(hop))
+  return last ?? address
+}
+
+/** One spelling of an address: some proxies write its port behind it, and IPv4 comes in IPv6 clothing. */
+function addressIn(hop: string): string | undefined {
+  const text = hop.trim()
+  const bare = /^\[(.*)\](?::\d{1,5})?$/.exec(text)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(text)?.[1] ?? text
+  const plain = bare.replace(/^::ffff:(?=[\d.]+$)/i, '')
+  return isIP(plain) === 0 ? undefined : plain
 }
 
 const singleHeaders = new Set([

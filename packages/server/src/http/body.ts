@@ -26,7 +26,7 @@ export async function readBody(request: Request, mediaType: string, maxBytes: nu
 /** The body as one JSON object, strictly: no duplicate members, bounded depth, nothing rounded. */
 export async function readJson(request: Request, maxBytes: number): Promise<Record<string, unknown>> {
   const text = await readBody(request, 'application/json', maxBytes)
-  const value = parseJsonObject(text)
+  const value = parseJsonObject(text, { maxBytes })
   if (value === undefined) {
     throw new Fault('invalid_request', 'The body must be one JSON object without duplicate members.', {
       kind: 'malformed_json',
