@@ -82,8 +82,9 @@ async function decide(
     admit(ctx, proven)
     return await grant.decide(ctx, deps, { form: evidence.form, proven, binding, fresh })
   } catch (error) {
-    // What memory refuses is read again first: a grant given on another node a moment ago counts here.
-    if (isFault(error) && proven.facts.remembered && !fresh) return 'read again'
+    // What was refused may rest on memory, of the client or of the resource, so it is read again first: a grant given
+    // on another node a moment ago counts here.
+    if (isFault(error) && !fresh) return 'read again'
     throw error
   }
 }
