@@ -14,6 +14,22 @@ test('a client that shows an assertion and a header at once is refused', async t
   assert.equal(answer.body.error, 'invalid_request')
 })
 
+test('a client that tries a header is told that it is not open, in the scheme that it used', async t => {
+  verifies('RFC6749-5.2-5')
+  const a = await authority(t)
+  const tried = async (authorization: string): Promise<(number | string | null)[]> => {
+    const answer = await a.operator.post('/token', { grant_type: 'client_credentials' }, { authorization })
+    return [answer.status, answer.body.error, answer.headers.get('www-authenticate')]
+  }
+  const realm = `realm="${a.issuer}"`
+  assert.deepEqual(await tried('Basic YTpi'), [401, 'invalid_client', `Basic ${realm}`])
+  assert.deepEqual(await tried('Bearer abc'), [401, 'invalid_client', `Bearer ${realm}`])
+  // What is no scheme is not repeated.
+  assert.deepEqual(await tried('x"y="z" YTpi'), [401, 'invalid_client', null])
+  const silent = await a.operator.post('/token', { grant_type: 'client_credentials' })
+  assert.equal(silent.headers.get('www-authenticate'), null)
+})
+
 test('the token endpoint takes POST only and says so', async t => {
   verifies('RFC6749-3.2-1')
   const a = await authority(t)

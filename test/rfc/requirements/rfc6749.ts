@@ -96,5 +96,12 @@ export const rfc6749 = {
       text: 'An error answer is JSON with an error code, and is not to be stored.',
       url: 'https://www.rfc-editor.org/rfc/rfc6749#section-5.2',
     },
+    {
+      id: 'RFC6749-5.2-5',
+      section: '5.2',
+      level: 'MUST',
+      text: 'A client that tried the Authorization header hears 401 with a challenge of the scheme that it used.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-5.2',
+    },
   ],
 } as const satisfies Specification

@@ -14,6 +14,8 @@ export function answerFault(ctx: Ctx, face: Face, fault: Fault, nonce?: string):
   if (face === 'oauth') {
     // RFC 6749 §5.2. The description stays within the characters that the RFC allows.
     headers.set('content-type', 'application/json')
+    const tried = fault.code === 'invalid_client' ? fault.why?.['scheme'] : undefined
+    if (typeof tried === 'string') headers.set('www-authenticate', `${tried} realm="${ctx.issuer}"`)
     return new Response(JSON.stringify({ error: fault.code, error_description: printable(fault.message) }), {
       status,
       headers,

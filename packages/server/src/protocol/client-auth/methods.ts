@@ -21,7 +21,14 @@ export async function authenticateClient(ctx: Ctx, deps: Deps, evidence: Evidenc
   if (method === undefined) {
     throw new Fault('invalid_client', 'Authenticate the client with private_key_jwt.', {
       kind: 'no_client_authentication',
+      ...triedScheme(evidence),
     })
   }
   return known(ctx, deps, await method.prove(ctx, deps, evidence))
+}
+
+// RFC 6749 §5.2: the answer to who tried the Authorization header names its scheme. RFC 9110 §5.6.2 for what one is.
+function triedScheme({ authorization }: Evidence): { scheme?: string } {
+  const scheme = authorization?.split(' ', 1)[0]
+  return scheme !== undefined && /^[\w!#$%&'*+.^`|~-]{1,32}$/.test(scheme) ? { scheme } : {}
 }
