@@ -1,21 +1,19 @@
 // Enrolment: a single-use token and a proof of possession make one instance with one key. Ours; the proof is RFC 9449.
 import { Fault } from '@writ/sdk/protocol/fault'
 import { type AgentId, newId } from '@writ/sdk/protocol/identifier'
-import { type PublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
+import type { PublicJwk } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
 import { type Agent, type Instance, isAgentLive, isKeyLive, type Key } from '../domain/agent.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Change, Take } from '../domain/change.ts'
 import { enrollmentKey } from '../domain/enrollment.ts'
-import { type Binding, bind, noProof } from './binding/dpop.ts'
+import { chainOf, request as requestOf } from './asked-by.ts'
+import type { Binding } from './binding/dpop.ts'
+import { bindNewKey, type NewKey } from './binding/new-key.ts'
 import type { Deps } from './deps.ts'
 
-export interface Enrollment {
+export interface Enrollment extends NewKey {
   readonly token: string
-  readonly jwk: PublicJwk
-  readonly proof: string | undefined
-  readonly method: string
-  readonly uri: string
 }
 
 export interface Enrolled {
@@ -35,18 +33,7 @@ const invalid = (kind: string): Fault =>
  * the holder of the key can make it, and it creates nothing.
  */
 export async function enroll(ctx: Ctx, deps: Deps, request: Enrollment): Promise<Enrolled> {
-  if (request.proof === undefined) throw noProof()
-  const binding = bind(ctx, deps, {
-    method: request.method,
-    uri: request.uri,
-    proof: request.proof,
-    nonce: 'optional',
-  })
-  if (binding.jkt !== thumbprint(request.jwk)) {
-    throw new Fault('invalid_dpop_proof', 'The proof must be made with the key that is enrolled.', {
-      kind: 'other_key',
-    })
-  }
+  const binding = bindNewKey(ctx, deps, request)
   const take: Take = { kind: 'enrollment', key: enrollmentKey(request.token) }
   const found = await deps.store.oneTimes.peek(ctx, take.kind, take.key, ctx.now)
   if (found === 'absent') throw invalid('absent')
@@ -143,15 +130,10 @@ function entryOf(
     agent: instance.agent,
     instance: instance.id,
     key: key.thumbprint,
-    chain: [
-      { sub: instance.agent, kind: 'agent' },
-      { sub: instance.id, kind: 'instance' },
-    ],
+    chain: chainOf(instance.agent, 'agent', instance.id),
     action: 'enroll',
     decision: { rule: 'enrollment_token', epoch },
-    requestId: ctx.requestId,
-    traceId: ctx.traceId ?? null,
-    peer: ctx.peer ?? null,
+    ...requestOf(ctx),
   }
 }
 

@@ -10,6 +10,7 @@ import { isGrantLive } from '../domain/grant.ts'
 import { introspectionScope, managementIdentifier } from '../domain/management.ts'
 import { leavesOf } from '../domain/resource.ts'
 import type { CallerFacts } from '../store/store.ts'
+import { askedBy } from './asked-by.ts'
 import { admit, standingOf } from './client-auth/admit.ts'
 import type { Proven } from './client-auth/method.ts'
 import { authenticateClient } from './client-auth/methods.ts'
@@ -108,16 +109,10 @@ async function record(ctx: Ctx, deps: Deps, { proven, claims, visible, live }: S
   const entry: EntryDraft = {
     type: 'token.introspected',
     outcome: visible ? 'allowed' : 'refused',
-    agent: proven.agent?.id ?? null,
-    instance: proven.key.instance,
-    key: proven.key.thumbprint,
-    chain: [{ sub: proven.id, kind: proven.agent === undefined ? 'client' : 'agent' }],
+    ...askedBy(ctx, proven),
     resource: claims?.aud ?? null,
     action: 'introspect',
     decision: { rule: visible ? 'introspection_client' : 'not_visible', epoch: proven.facts.epoch },
-    requestId: ctx.requestId,
-    traceId: ctx.traceId ?? null,
-    peer: ctx.peer ?? null,
     facts: { active: live, jti: visible ? (claims?.jti ?? null) : null },
   }
   const committed = await deps.store.commit(ctx, {

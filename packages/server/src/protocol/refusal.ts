@@ -1,8 +1,9 @@
 // A refusal of somebody we know is a decision: it is an audit entry of its own, and what it showed is used up.
-import type { Fault } from '@writ/sdk/protocol/fault'
-import { Fault as Failure } from '@writ/sdk/protocol/fault'
+import { Fault } from '@writ/sdk/protocol/fault'
+
 import type { Ctx } from '../context.ts'
 import type { Claim } from '../domain/change.ts'
+import { askedBy } from './asked-by.ts'
 import type { Proven } from './client-auth/method.ts'
 import type { Deps } from './deps.ts'
 
@@ -31,22 +32,16 @@ export async function recordRefusal(ctx: Ctx, deps: Pick<Deps, 'store'>, refused
     type: refused.type,
     outcome: 'refused',
     reason: fault.message,
-    agent: proven.agent?.id ?? null,
-    instance: proven.key.instance,
-    key: proven.key.thumbprint,
-    chain: [{ sub: proven.id, kind: proven.agent === undefined ? 'client' : 'agent' }],
+    ...askedBy(ctx, proven),
     resource: refused.resource?.slice(0, keptCharacters) ?? null,
     action: refused.action?.slice(0, keptCharacters) ?? null,
     decision: { rule: fault.why?.kind ?? fault.code, code: fault.code, epoch: proven.facts.epoch },
-    requestId: ctx.requestId,
-    traceId: ctx.traceId ?? null,
-    peer: ctx.peer ?? null,
   } as const
   const committed = await deps.store.commit(ctx, { claims: refused.claims, entries: [entry] })
   // A claim that was spent before refuses the whole change: the entry is written without it.
   if (committed.kind === 'replayed') await deps.store.commit(ctx, { entries: [entry] })
   else if (committed.kind !== 'done')
-    throw new Failure('temporarily_unavailable', 'The refusal could not be recorded.', {
+    throw new Fault('temporarily_unavailable', 'The refusal could not be recorded.', {
       kind: committed.kind,
     })
 }

@@ -1,23 +1,20 @@
 // Self-service rotation of an instance's key: the old key signs the assertion, the new one the proof. Ours.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
-import { type PublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
 import { type Key, retireKey } from '../domain/agent.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Change, Versioned } from '../domain/change.ts'
-import { type Binding, bind, noProof } from './binding/dpop.ts'
+import { askedBy } from './asked-by.ts'
+import type { Binding } from './binding/dpop.ts'
+import { bindNewKey, type NewKey } from './binding/new-key.ts'
 import { admit, standingOf } from './client-auth/admit.ts'
 import { known, type Proven } from './client-auth/method.ts'
 import { proveAssertion } from './client-auth/private-key-jwt.ts'
 import type { Deps } from './deps.ts'
 import { recordRefusal } from './refusal.ts'
 
-export interface Rekey {
+export interface Rekey extends NewKey {
   readonly assertion: string
-  readonly jwk: PublicJwk
-  readonly proof: string | undefined
-  readonly method: string
-  readonly uri: string
 }
 
 export interface Rekeyed {
@@ -33,16 +30,7 @@ export interface Rekeyed {
  * `invalid_dpop_proof`, or `conflict` when the new key is known already or another successor was faster.
  */
 export async function rekey(ctx: Ctx, deps: Deps, request: Rekey): Promise<Rekeyed> {
-  if (request.proof === undefined) throw noProof()
-  const binding = bind(ctx, deps, {
-    method: request.method,
-    uri: request.uri,
-    proof: request.proof,
-    nonce: 'optional',
-  })
-  if (binding.jkt !== thumbprint(request.jwk)) {
-    throw new Fault('invalid_dpop_proof', 'The proof must be made with the new key.', { kind: 'other_key' })
-  }
+  const binding = bindNewKey(ctx, deps, request)
   const proven = known(ctx, deps, await proveAssertion(ctx, deps, request.assertion))
   try {
     admit(ctx, proven)
@@ -99,7 +87,7 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
     stateAt: ctx.now,
     stateReason: null,
   }
-  const retiring = retireKey(old, ctx.now + deps.settings.keyOverlapSeconds, ctx.now)
+  const retiring = retireKey(old, Math.ceil(ctx.nowMs / 1000) + deps.settings.keyOverlapSeconds, ctx.now)
   await committedSurely(ctx, deps, changeOf(ctx, { proven, binding, old, retiring, next }))
   return answerOf(proven, old.instance, next, retiring)
 }
@@ -166,23 +154,14 @@ function againOf(ctx: Ctx, rotation: Repetition): Change {
 function entryOf(
   ctx: Ctx,
   type: 'key.rotated' | 'rotation.repeated',
-  { rotation: { proven, old }, facts }: { rotation: Repetition; facts: EntryDraft['facts'] & object },
+  { rotation: { proven }, facts }: { rotation: Repetition; facts: EntryDraft['facts'] & object },
 ): EntryDraft {
   return {
     type,
     outcome: 'allowed',
-    agent: proven.id,
-    instance: old.instance,
-    key: old.thumbprint,
-    chain: [
-      { sub: proven.id, kind: 'agent' },
-      { sub: old.instance ?? proven.id, kind: 'instance' },
-    ],
+    ...askedBy(ctx, proven),
     action: 'rotate',
     decision: { rule: 'old_and_new_key', epoch: proven.facts.epoch },
-    requestId: ctx.requestId,
-    traceId: ctx.traceId ?? null,
-    peer: ctx.peer ?? null,
     facts,
   }
 }

@@ -3,6 +3,7 @@ import type { AccessTokenClaims } from '@writ/sdk/protocol/access-token'
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import type { Change } from '../domain/change.ts'
+import { askedBy } from './asked-by.ts'
 import { admit, standingOf } from './client-auth/admit.ts'
 import type { Proven } from './client-auth/method.ts'
 import { authenticateClient } from './client-auth/methods.ts'
@@ -49,16 +50,10 @@ function changeOf(ctx: Ctx, proven: Proven, claims: AccessTokenClaims | undefine
       {
         type: 'token.revoked',
         outcome: isOwn ? 'allowed' : 'refused',
-        agent: proven.agent?.id ?? null,
-        instance: proven.key.instance,
-        key: proven.key.thumbprint,
-        chain: [{ sub: proven.id, kind: proven.agent === undefined ? 'client' : 'agent' }],
+        ...askedBy(ctx, proven),
         resource: isOwn ? claims.aud : null,
         action: 'revoke',
         decision: { rule: isOwn ? 'own_token' : claims === undefined ? 'not_a_live_token' : 'foreign_token' },
-        requestId: ctx.requestId,
-        traceId: ctx.traceId ?? null,
-        peer: ctx.peer ?? null,
         facts: { jti: isOwn ? claims.jti : null },
       },
     ],

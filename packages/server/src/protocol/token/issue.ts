@@ -5,6 +5,7 @@ import { signingInput } from '@writ/sdk/protocol/jws'
 import type { Ctx } from '../../context.ts'
 import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Issuance } from '../../domain/issuance.ts'
+import { chainOf, request } from '../asked-by.ts'
 import type { Deps } from '../deps.ts'
 
 export interface Issued {
@@ -91,16 +92,11 @@ function entryOf(ctx: Ctx, issuance: Issuance, claims: AccessTokenClaims): Entry
     agent: holder.subject,
     instance: holder.instance,
     key: holder.key,
-    chain: [
-      { sub: holder.subject, kind: 'agent' },
-      ...(holder.instance === null ? [] : [{ sub: holder.instance, kind: 'instance' } as const]),
-    ],
+    chain: chainOf(holder.subject, 'agent', holder.instance),
     resource: issuance.audience,
     action: issuance.scopes.join(' '),
     decision: { rule: issuance.rule, grants: issuance.grants, epoch: claims.writ.epoch },
-    requestId: ctx.requestId,
-    traceId: ctx.traceId ?? null,
-    peer: ctx.peer ?? null,
+    ...request(ctx),
     facts: {
       jti: claims.jti,
       expires_at: new Date(claims.exp * 1000).toISOString(),
