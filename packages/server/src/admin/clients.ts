@@ -1,6 +1,7 @@
 // Other OAuth clients: members as in RFC 7591 §2, the ones that have a meaning here and no others.
 import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
+import { parsePublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import type { Key } from '../domain/agent.ts'
@@ -154,12 +155,13 @@ async function replaceKeys(
 ): Promise<KeyChange> {
   const known = (await deps.store.keys.ofOwner(ctx, client.id)).map(({ use: _, ...key }) => key)
   const usable = known.filter(isUsable)
-  const isSame = (given: unknown, key: Key) => {
-    const { kty, crv, x, y } = given as Record<string, unknown>
-    return kty === key.jwk.kty && crv === key.jwk.crv && x === key.jwk.x && y === key.jwk.y
+  // Each as strictly as at its registration: a key that stays may come with its private half this time.
+  const given = new Set(jwks.map(jwk => thumbprint(parsePublicJwk(jwk))))
+  if (given.size < jwks.length) {
+    throw new Fault('invalid_value', 'The member jwks names a key twice.', { kind: 'key_twice' })
   }
-  const fresh = jwks.filter(given => !usable.some(key => isSame(given, key)))
-  const kept = usable.filter(key => jwks.some(given => isSame(given, key)))
+  const kept = usable.filter(key => given.has(key.thumbprint))
+  const fresh = jwks.filter(jwk => !kept.some(key => key.thumbprint === thumbprint(parsePublicJwk(jwk))))
   const made = await newKeys(ctx, deps, { owner: client.id, known, jwks: fresh, expiresAt: null })
   const gone = revoked(
     ctx,
