@@ -31,7 +31,7 @@ export class CommandFailure extends Error {
 }
 
 /** `writ agent create`, for sentences. */
-export function pathOf(used: Command): string {
+function pathOf(used: Command): string {
   return used.parent === null ? used.name() : `${pathOf(used.parent)} ${used.name()}`
 }
 

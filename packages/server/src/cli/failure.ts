@@ -31,11 +31,14 @@ const next: Readonly<Partial<Record<Code, string>>> = {
 function sentenceOf(error: unknown): string {
   if (isFault(error)) return sentenceOfFault(error)
   if (!(error instanceof Error)) return String(error)
-  const { code } = error as NodeJS.ErrnoException
+  const { code, syscall, path } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE')
     return `${placeIn(error)} is taken; stop the other program, or choose another with --port`
   if (code === 'EACCES' || code === 'EPERM')
     return `not allowed (${error.message}); check who owns it and its mode`
+  if (code === 'ENOSPC') return `there is no room left on the disk (${error.message}); make some`
+  if (syscall === 'mkdir' && (code === 'EEXIST' || code === 'ENOTDIR'))
+    return `${path} is not a folder; name one with --data`
   if (code === 'EADDRNOTAVAIL')
     return `${placeIn(error)} is no address of this machine; choose another with --host`
   if (error instanceof TypeError && error.message === 'fetch failed')

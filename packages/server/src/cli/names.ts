@@ -1,5 +1,5 @@
 // What people call things: an agent by its name, a resource by its identifier, a person by their login.
-import type { AdminClient, Answer } from '@writ/sdk/admin'
+import type { AdminClient } from '@writ/sdk/admin'
 import { isId } from '@writ/sdk/protocol/identifier'
 import { CommandFailure } from './command.ts'
 
@@ -42,5 +42,3 @@ async function all<T>(pages: AsyncIterable<T>): Promise<T[]> {
   for await (const item of pages) items.push(item)
   return items
 }
-
-export type AgentRecord = Answer<'agents.get'>

@@ -66,14 +66,18 @@ function hintsOf(config: Config, isFirst: boolean): string[] {
 
 const stopSignals = ['SIGTERM', 'SIGINT'] as const
 
+/** A terminal signals the whole group, and npm passes on what it got itself: two at once are one wish. */
+const echoMs = 150
+
 /** The first signal drains; who sends a second one does not want to wait. */
 function stopSignal(): Promise<void> {
   return new Promise(resolve => {
-    let isAsked = false
+    let askedMs: number | undefined
     for (const signal of stopSignals) {
       process.on(signal, () => {
-        if (isAsked) process.exit(128 + constants.signals[signal])
-        isAsked = true
+        const nowMs = performance.now()
+        if (askedMs !== undefined && nowMs - askedMs > echoMs) process.exit(128 + constants.signals[signal])
+        askedMs ??= nowMs
         resolve()
       })
     }

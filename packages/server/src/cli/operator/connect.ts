@@ -66,7 +66,7 @@ export function rotatingAgent(keystore: Keystore, issuer: string, options: Agent
 }
 
 /** Throws CommandFailure. */
-export function readOperatorFile(data: string): OperatorRecord {
+function readOperatorFile(data: string): OperatorRecord {
   const path = operatorFile(data)
   if (!existsSync(path)) {
     throw new CommandFailure(
