@@ -37,8 +37,13 @@ export interface Connection {
   }
 }
 
+interface OpenDoor extends Door {
+  readonly strictTransport: string | undefined
+}
+
 /** The application for these routes; `routes` hold paths below the issuer, well-known ones below the host. */
-export function createApp(door: Door, routes: readonly Route[]): Hono<{ Bindings: Connection }> {
+export function createApp(given: Door, routes: readonly Route[]): Hono<{ Bindings: Connection }> {
+  const door: OpenDoor = { ...given, strictTransport: strictTransportOf(given.issuer) }
   // As every reader of it sees the path: Hono's own decodes what others do not, so that a rule in front of us for
   // `/api` would be passed by `/%61pi` (threat C44).
   const app = new Hono<{ Bindings: Connection }>({ getPath: request => new URL(request.url).pathname })
@@ -55,6 +60,17 @@ export function createApp(door: Door, routes: readonly Route[]): Hono<{ Bindings
   }
   app.notFound(c => serve(door, unknownRoute, c.req.raw, c.env))
   return app
+}
+
+/**
+ * RFC 6797: whoever came once over TLS never starts without it again, where somebody on the path could answer first.
+ * For a name of the issuer's own only: the policy knows no ports, so for localhost it would reach every other server
+ * there; and an address cannot have one (§8.1.1).
+ */
+function strictTransportOf(issuer: string): string | undefined {
+  const { protocol, hostname } = new URL(issuer)
+  const isNamed = isIP(hostname) === 0 && !hostname.startsWith('[') && !/(^|\.)localhost$/.test(hostname)
+  return protocol === 'https:' && isNamed ? 'max-age=31536000' : undefined
 }
 
 function isAbsolute(route: Route, issuerPath: string): boolean {
@@ -77,7 +93,7 @@ const unknownRoute: Route = {
 }
 
 function otherMethod(
-  door: Door,
+  door: OpenDoor,
   route: Route,
   methods: readonly string[],
   { request, connection }: { request: Request; connection: Connection },
@@ -92,13 +108,19 @@ function refuseMethod(route: Route, request: Request, allow: string): Response {
   const headers = new Headers({ allow, 'cache-control': 'no-store' })
   if (route.cors) {
     headers.set('access-control-allow-methods', allow)
-    headers.set('access-control-allow-headers', 'authorization, content-type, dpop')
+    // What a script may add that is not safe by itself; MCP clients name their revision when they discover.
+    headers.set('access-control-allow-headers', 'authorization, content-type, dpop, mcp-protocol-version')
     headers.set('access-control-max-age', '600')
   }
   return new Response(null, { status: 204, headers })
 }
 
-async function serve(door: Door, route: Route, request: Request, connection: Connection): Promise<Response> {
+async function serve(
+  door: OpenDoor,
+  route: Route,
+  request: Request,
+  connection: Connection,
+): Promise<Response> {
   const startedMs = performance.now()
   const notes: Record<string, unknown> = {}
   const ctx = contextOf(door, request, connection, notes)
@@ -119,7 +141,7 @@ async function serve(door: Door, route: Route, request: Request, connection: Con
     if (!ctx.isKnown() || fault.code === 'rate_limited')
       door.deps.noise.count(ctx, { endpoint: route.name, code: fault.code })
   }
-  finish(answer, ctx, route)
+  finish(answer, ctx, door, route)
   door.observer.request({
     route: route.name,
     method: request.method,
@@ -150,9 +172,10 @@ function answerOf(door: Door, ctx: Ctx, face: Face, fault: Fault): Response {
   return answer
 }
 
-function finish(answer: Response, ctx: Ctx, route: Route): void {
+function finish(answer: Response, ctx: Ctx, { strictTransport }: OpenDoor, route: Route): void {
   answer.headers.set('x-request-id', ctx.requestId)
   answer.headers.set('x-content-type-options', 'nosniff')
+  if (strictTransport !== undefined) answer.headers.set('strict-transport-security', strictTransport)
   if (route.cors) {
     answer.headers.set('access-control-allow-origin', '*')
     answer.headers.set('access-control-expose-headers', 'dpop-nonce, www-authenticate, x-request-id')
