@@ -47,6 +47,8 @@ const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv'] as 
 const certificateMembers = ['x5u', 'x5c', 'x5t', 'x5t#S256'] as const
 
 const maxKidLength = 256
+/** The longest registered operation has ten letters; what is kept with a key is bounded by us, not by its holder. */
+const maxOpLength = 32
 
 const refuse = (kind: string, say: string): Fault => new Fault('invalid_key', say, { kind })
 
@@ -135,7 +137,8 @@ function annotationsOf(
 }
 
 function isVerifying(ops: unknown): ops is readonly string[] {
-  if (!Array.isArray(ops) || ops.length > 16 || !ops.every(op => typeof op === 'string')) return false
+  if (!Array.isArray(ops) || ops.length > 16) return false
+  if (!ops.every(op => typeof op === 'string' && op.length <= maxOpLength)) return false
   return ops.includes('verify') && new Set(ops).size === ops.length
 }
 

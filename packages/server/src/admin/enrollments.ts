@@ -2,7 +2,7 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
 import { isAgentLive } from '../domain/agent.ts'
-import { enrollmentKey, enrollmentPrefix } from '../domain/enrollment.ts'
+import { enrollmentKey, enrollmentPrefix, invitationOf } from '../domain/enrollment.ts'
 import { findAgent } from './agents.ts'
 import { mustReach } from './ceiling.ts'
 import { operation, readEvent } from './operation.ts'
@@ -37,7 +37,9 @@ const create = operation({
     const expiresAt = ctx.now + deps.settings.enrollmentSeconds
     const enrollUri = `${ctx.issuer}/enroll`
     return {
-      change: { creates: [{ kind: 'enrollment', key: enrollmentKey(token), value: agent.id, expiresAt }] },
+      change: {
+        creates: [{ kind: 'enrollment', key: enrollmentKey(token), value: invitationOf(agent), expiresAt }],
+      },
       restsOn: [agent.id],
       about: {
         agent: agent.id,

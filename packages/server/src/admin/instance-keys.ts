@@ -3,7 +3,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { type AgentId, type ClientId, newId } from '@writ/sdk/protocol/identifier'
 import { parsePublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
-import type { Instance, Key } from '../domain/agent.ts'
+import { type Instance, isNameFree, type Key } from '../domain/agent.ts'
 import type { Put } from '../domain/change.ts'
 import type { Reads } from './operation.ts'
 
@@ -68,8 +68,7 @@ async function mustBeNew(
   if (isHere || (await deps.store.keys.byThumbprint(ctx, jkt)) !== undefined) {
     throw new Fault('conflict', 'This key is registered already; make a new one.', { kind: 'key_taken' })
   }
-  // A kid that is another key's thumbprint would make one name of two keys.
-  if (others.some(other => other.kid === kid || other.thumbprint === kid || other.kid === jkt)) {
+  if (!isNameFree({ kid, thumbprint: jkt }, others)) {
     throw new Fault('conflict', 'A key of this name exists already; give it another kid.', {
       kind: 'kid_taken',
     })

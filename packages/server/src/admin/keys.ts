@@ -2,7 +2,7 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
-import { type Key, type KeyUse, revokeKey } from '../domain/agent.ts'
+import { type Key, type KeyUse, keyNamed, revokeKey } from '../domain/agent.ts'
 import type { Versioned } from '../domain/change.ts'
 import { reasonBody } from './agent-moves.ts'
 import { findAgent, mustBeFuture } from './agents.ts'
@@ -60,8 +60,7 @@ const keyParams = z.strictObject({
 type Found = Versioned<Key> & { readonly use: KeyUse | null }
 
 async function findKey(ctx: Ctx, deps: Reads, agent: string, kid: string): Promise<Found> {
-  const keys = await deps.store.keys.ofOwner(ctx, agent)
-  const key = keys.find(each => each.kid === kid || each.thumbprint === kid)
+  const key = keyNamed(await deps.store.keys.ofOwner(ctx, agent), kid)
   if (key === undefined)
     throw new Fault('not_found', 'There is no such key of this agent.', { kind: 'no_key' })
   return key

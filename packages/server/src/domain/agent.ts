@@ -96,6 +96,25 @@ export function retireKey(key: Key, until: number, at: number): Key {
   return { ...key, state: 'retiring', expiresAt, stateAt: at, stateReason: 'rotated' }
 }
 
+type Named = Pick<Key, 'kid' | 'thumbprint'>
+
+/**
+ * Whether no other key of the owner is named like this one. A key is found by its kid and by its thumbprint: whoever
+ * gave their key the thumbprint of another as its name would have that one revoked in their place.
+ */
+export function isNameFree({ kid, thumbprint }: Named, others: readonly Named[]): boolean {
+  return others.every(
+    other =>
+      other.thumbprint === thumbprint ||
+      (other.kid !== kid && other.thumbprint !== kid && other.kid !== thumbprint),
+  )
+}
+
+/** The key that is meant: the one of this thumbprint, else the one of this name. */
+export function keyNamed<K extends Named>(keys: readonly K[], name: string): K | undefined {
+  return keys.find(({ thumbprint }) => thumbprint === name) ?? keys.find(({ kid }) => kid === name)
+}
+
 /** The key after revocation, or undefined where it is already dead: death is final (property 8). */
 export function revokeKey(key: Key, reason: string, at: number): Key | undefined {
   if (key.state === 'revoked' || key.state === 'retired') return undefined

@@ -6,10 +6,10 @@ import type { Ctx } from '../context.ts'
 import { type Agent, type Instance, isAgentLive, isKeyLive, type Key } from '../domain/agent.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Change, Take } from '../domain/change.ts'
-import { enrollmentKey } from '../domain/enrollment.ts'
+import { enrollmentKey, invitationOf, invitedAgent } from '../domain/enrollment.ts'
 import { chainOf, request as requestOf } from './asked-by.ts'
 import type { Binding } from './binding/dpop.ts'
-import { bindNewKey, type NewKey } from './binding/new-key.ts'
+import { bindNewKey, mustHaveOwnName, type NewKey } from './binding/new-key.ts'
 import type { Deps } from './deps.ts'
 
 export interface Enrollment extends NewKey {
@@ -38,10 +38,12 @@ export async function enroll(ctx: Ctx, deps: Deps, request: Enrollment): Promise
   const found = await deps.store.oneTimes.peek(ctx, take.kind, take.key, ctx.now)
   if (found === 'absent') throw invalid('absent')
   if (found === 'spent') return repeated(ctx, deps, take, binding)
-  const facts = await deps.store.facts.caller(ctx, found.value, { fresh: true })
+  const facts = await deps.store.facts.caller(ctx, invitedAgent(found.value), { fresh: true })
   if (facts?.agent === undefined || !isAgentLive(facts.agent, ctx.now)) throw invalid('agent_not_live')
   const { agent } = facts
+  if (invitationOf(agent) !== found.value) throw invalid('stopped_since')
   const { instance, key } = newInstance(ctx, deps, { agent, take, jwk: request.jwk, binding })
+  mustHaveOwnName(key, facts.keys)
   const committed = await deps.store.commit(
     ctx,
     changeOf(ctx, { agent, instance, key, take, binding, epoch: facts.epoch }),

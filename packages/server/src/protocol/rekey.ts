@@ -6,7 +6,7 @@ import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Change, Versioned } from '../domain/change.ts'
 import { askedBy } from './asked-by.ts'
 import type { Binding } from './binding/dpop.ts'
-import { bindNewKey, type NewKey } from './binding/new-key.ts'
+import { bindNewKey, mustHaveOwnName, type NewKey } from './binding/new-key.ts'
 import { admit, standingOf } from './client-auth/admit.ts'
 import { known, type Proven } from './client-auth/method.ts'
 import { proveAssertion } from './client-auth/private-key-jwt.ts'
@@ -87,6 +87,7 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
     stateAt: ctx.now,
     stateReason: null,
   }
+  mustHaveOwnName(next, proven.facts.keys)
   const retiring = retireKey(old, Math.ceil(ctx.nowMs / 1000) + deps.settings.keyOverlapSeconds, ctx.now)
   await committedSurely(ctx, deps, changeOf(ctx, { proven, binding, old, retiring, next }))
   return answerOf(proven, old.instance, next, retiring)
