@@ -2,7 +2,7 @@
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { parseId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
-import type { EntryDraft } from '../domain/audit-entry.ts'
+import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Basis, Change, Committed } from '../domain/change.ts'
 import { managementIdentifier, permit } from './access.ts'
@@ -149,7 +149,7 @@ function entryOf(ctx: Ctx, { operation, caller, raw }: Call, verdict: Verdict): 
     requestId: ctx.requestId,
     traceId: ctx.traceId ?? null,
     peer: ctx.peer ?? null,
-    facts: { ...(named === undefined ? {} : { object: named.slice(0, keptCharacters) }), ...about.facts },
+    facts: { ...(named === undefined ? {} : { object: excerpt(named, keptCharacters) }), ...about.facts },
   }
 }
 

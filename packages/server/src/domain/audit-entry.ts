@@ -50,10 +50,30 @@ export interface Entry extends EntryDraft {
   readonly timeMs: number
 }
 
+/** The beginning of a caller's own text, without half a character at its end, which no reader of JSON would take. */
+export function excerpt(text: string, most: number): string {
+  return text.slice(0, most).toWellFormed()
+}
+
+// What JSON leaves as it is and a screen does not: controls beyond ASCII, what turns the line around or ends it.
+const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
+
+const escaped = (character: string): string =>
+  character
+    .split('')
+    .map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('')
+
 /**
- * The leaf: JSON with the members in this fixed order. It is stored and hashed as it stands, and never made again.
+ * The leaf: JSON with the members in this fixed order, one line on any screen whatever texts of others are in it
+ * (threat C63). It is stored and hashed as it stands, and never made again.
  */
 export function entryText(entry: Entry): string {
+  const text = jsonOf(entry)
+  return /[^\x20-\x7e]/.test(text) ? text.replace(unseen, escaped) : text
+}
+
+function jsonOf(entry: Entry): string {
   return JSON.stringify({
     id: entry.id,
     index: entry.index,

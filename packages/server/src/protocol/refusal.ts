@@ -1,7 +1,7 @@
 // A refusal of somebody we know is a decision: it is an audit entry of its own, and what it showed is used up.
 import { Fault } from '@writ/sdk/protocol/fault'
-
 import type { Ctx } from '../context.ts'
+import { excerpt } from '../domain/audit-entry.ts'
 import type { Claim } from '../domain/change.ts'
 import { askedBy } from './asked-by.ts'
 import type { Proven } from './client-auth/method.ts'
@@ -20,6 +20,9 @@ export interface Refused {
 /** How much of a caller's own text an entry keeps: enough to recognise it, too little to flood the log. */
 const keptCharacters = 512
 
+const kept = (text: string | undefined): string | null =>
+  text === undefined ? null : excerpt(text, keptCharacters)
+
 /**
  * Commits the entry and the fresh ones of the claims. When that fails the caller is told 503 instead of the refusal,
  * so that nothing an authenticated caller does goes unseen while the store accepts writes.
@@ -33,8 +36,8 @@ export async function recordRefusal(ctx: Ctx, deps: Pick<Deps, 'store'>, refused
     outcome: 'refused',
     reason: fault.message,
     ...askedBy(ctx, proven),
-    resource: refused.resource?.slice(0, keptCharacters) ?? null,
-    action: refused.action?.slice(0, keptCharacters) ?? null,
+    resource: kept(refused.resource),
+    action: kept(refused.action),
     decision: { rule: fault.why?.kind ?? fault.code, code: fault.code, epoch: proven.facts.epoch },
   } as const
   const committed = await deps.store.commit(ctx, { claims: refused.claims, entries: [entry] })
