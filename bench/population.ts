@@ -17,7 +17,9 @@ type Store = Awaited<ReturnType<typeof createServer>>['store']
 type Change = Parameters<Store['commit']>[1]
 type Put = NonNullable<Change['puts']>[number]
 
-const perCommit = 500
+/** Agents in one change, and changes under way at once: the store groups them. */
+const perCommit = 50
+const atOnce = 10
 
 /** Makes the API, `callers` agents that can ask and `others` that only lie there. Answers the callers. */
 export async function populate(
@@ -31,6 +33,7 @@ export async function populate(
     const made: Caller[] = []
     const shared = generateKeyPair('ES256')
     await commit(server.store, now, [apiOf(now)])
+    let changes: Promise<void>[] = []
     for (let at = 0; at < callers + others; at += perCommit) {
       const puts: Put[] = []
       for (let next = at; next < Math.min(at + perCommit, callers + others); next++) {
@@ -40,8 +43,13 @@ export async function populate(
         const thumbprint = next < callers ? pair.sign.jkt : randomBytes(32).toString('base64url')
         puts.push(...agentOf(clientId, { thumbprint, jwk: pair.verify.jwk }, now))
       }
-      await commit(server.store, now, puts)
+      changes.push(commit(server.store, now, puts))
+      if (changes.length === atOnce) {
+        await Promise.all(changes)
+        changes = []
+      }
     }
+    await Promise.all(changes)
     return made
   } finally {
     await server.close()
