@@ -3,7 +3,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { type Jws, parseJws, verifyJws } from '@writ/sdk/protocol/jws'
 import { checkTimes, isTyp, parseClaims } from '@writ/sdk/protocol/jwt'
 import type { Ctx } from '../../context.ts'
-import type { Key } from '../../domain/agent.ts'
+import { isKeyLive, type Key } from '../../domain/agent.ts'
 import { hashParts } from '../../domain/hash.ts'
 import type { CallerFacts } from '../../store/store.ts'
 import type { Deps } from '../deps.ts'
@@ -97,7 +97,8 @@ function checkClaims(ctx: Ctx, deps: Deps, jws: Jws): AssertionClaims {
 
 /**
  * The key that signed, among those of the client. What memory does not know is read again before anything is refused,
- * so that a key registered on another node a moment ago is good here.
+ * so that a key registered on another node a moment ago is good here: but only where something has happened since what
+ * memory knows, or whoever makes signatures up would have all keys of a client read with each of them.
  */
 async function findKey(
   ctx: Ctx,
@@ -105,20 +106,24 @@ async function findKey(
   client: string,
   jws: Jws,
 ): Promise<{ facts: CallerFacts; key: Key } | undefined> {
-  for (const fresh of [false, true]) {
-    const facts = await deps.store.facts.caller(ctx, client, { fresh })
-    const key = facts && signerAmong(facts.keys, deps, jws)
-    if (facts !== undefined && key !== undefined) return { facts, key }
-    if (facts === undefined ? fresh : !facts.remembered) return undefined
-  }
-  return undefined
+  const facts = await deps.store.facts.caller(ctx, client)
+  if (facts === undefined) return undefined
+  const key = signerAmong(ctx, deps, facts.keys, jws)
+  if (key !== undefined) return { facts, key }
+  if (!facts.remembered || (await deps.store.signals.head(ctx)) <= facts.epoch) return undefined
+  const today = await deps.store.facts.caller(ctx, client, { fresh: true })
+  const signer = today && signerAmong(ctx, deps, today.keys, jws)
+  return today !== undefined && signer !== undefined ? { facts: today, key: signer } : undefined
 }
 
-function signerAmong(keys: readonly Key[], deps: Deps, jws: Jws): Key | undefined {
+/** Keys that are tried where the assertion names none: each costs a verification, whoever sent it. */
+const mostUnnamed = 8
+
+function signerAmong(ctx: Ctx, deps: Deps, keys: readonly Key[], jws: Jws): Key | undefined {
   const kid = jws.header['kid']
-  for (const key of keys) {
-    if (kid !== undefined && kid !== key.kid && kid !== key.thumbprint) continue
-    if (verifyJws(jws, deps.importedKeys.public(key.jwk, key.thumbprint))) return key
-  }
-  return undefined
+  const meant = keys.filter(key =>
+    kid === undefined ? isKeyLive(key, ctx.now) : kid === key.kid || kid === key.thumbprint,
+  )
+  if (meant.length > mostUnnamed) return undefined
+  return meant.find(key => verifyJws(jws, deps.importedKeys.public(key.jwk, key.thumbprint)))
 }
