@@ -12,50 +12,11 @@ import {
 import * as v1 from '@modelcontextprotocol/sdk/client/auth-extensions.js'
 import { Client as V1Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport as V1Transport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import { createMcpHandler, fromJsonSchema, McpServer } from '@modelcontextprotocol/server'
 import { Agent } from '@writ/sdk/agent'
-import { toResponse } from '@writ/sdk/resource/fetch'
-import { decideRequest, mcpGuard } from '@writ/sdk/resource/mcp'
 import { grant } from '../harness/agent.ts'
 import type { Authority } from '../harness/authority.ts'
 import { type Holder, holder, resourceAt, site } from './site.ts'
-
-const inputSchema = fromJsonSchema<{ message: string }>({
-  type: 'object',
-  properties: { message: { type: 'string' } },
-})
-
-/** A server of the official library with the tools `echo` and `shout`, behind the guard. */
-async function toolsAt(t: TestContext, writ: Authority, bearer: boolean): Promise<string> {
-  const backend = createMcpHandler(() => {
-    const server = new McpServer({ name: 'tools', version: '1' })
-    for (const name of ['echo', 'shout'])
-      server.registerTool(name, { inputSchema }, ({ message }) => ({
-        content: [{ type: 'text', text: message }],
-      }))
-    return server
-  })
-  return resourceAt(t, writ, {
-    path: '/mcp',
-    members: { bearer_allowed: bearer },
-    make(resource) {
-      const guard = mcpGuard({
-        issuer: writ.issuer,
-        resource,
-        tools: { echo: 'read', shout: 'write' },
-        bearer,
-      })
-      const handle = async (request: Request): Promise<Response> => {
-        const decision = await decideRequest(guard, request)
-        if (decision.kind === 'answer') return toResponse(decision.answer)
-        const { headers, body } = decision
-        const { method, url } = request
-        return backend.fetch(new Request(url, { method, headers, ...(body && { body: Buffer.from(body) }) }))
-      }
-      return { handle, verifier: guard.verifier }
-    },
-  })
-}
+import { guardedTools } from './tools.ts'
 
 /** What both lines of the client have in common, as far as it is used here. */
 interface Tools {
@@ -108,7 +69,11 @@ interface Staged {
 
 async function stage(t: TestContext, bearer: boolean): Promise<Staged> {
   const writ = await site(t)
-  const url = await toolsAt(t, writ, bearer)
+  const url = await resourceAt(t, writ, {
+    path: '/mcp',
+    members: { bearer_allowed: bearer },
+    make: resource => guardedTools({ issuer: writ.issuer, resource, bearer }),
+  })
   const agent = await holder(writ, { grants: { [url]: ['read'] } })
   return { writ, url, agent }
 }
