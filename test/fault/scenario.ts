@@ -138,7 +138,7 @@ const keys: readonly Step[] = [
           headers: { 'content-type': 'application/json', dpop: old.proof('/rekey', { key: sign }) },
           body: JSON.stringify({
             client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-            client_assertion: old.assertion(),
+            client_assertion: old.assertion({ cnf: { jkt: sign.jkt } }),
             jwk: verify.jwk,
           }),
         }),
