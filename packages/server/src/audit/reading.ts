@@ -41,10 +41,12 @@ export async function readAs<T>(
     entries: [{ ...entryOf(ctx, { caller, ...reading }), outcome: 'allowed', facts: decided.facts }],
   })
   if (committed.kind === 'done') return decided.answer
-  if (committed.kind === 'replayed') {
-    throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
-  }
+  if (committed.kind === 'replayed') throw replayedProof()
   throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })
+}
+
+function replayedProof(): Fault {
+  return new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
 }
 
 async function recordRefusal(
@@ -59,8 +61,10 @@ async function recordRefusal(
   const decision = { ...draft.decision, rule: fault.why?.kind ?? fault.code, code: fault.code }
   const entry: EntryDraft = { ...draft, outcome: 'refused', reason: fault.message, decision }
   const committed = await store.commit(ctx, { claims: reading.caller.claims, entries: [entry] })
-  const again = committed.kind === 'replayed' ? await store.commit(ctx, { entries: [entry] }) : committed
-  if (again.kind === 'done') return
+  if (committed.kind === 'done') return
+  const again = await store.commit(ctx, { entries: [entry] })
+  // Whoever shows a proof that was used before is nobody, and learns nothing of what its request was worth.
+  if (committed.kind === 'replayed' && again.kind === 'done') throw replayedProof()
   throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
     kind: again.kind,
   })

@@ -1,7 +1,7 @@
 // A refusal of somebody we know is a decision: it is an audit entry of its own, and what it showed is used up.
 import { Fault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
-import { excerpt } from '../domain/audit-entry.ts'
+import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import type { Claim } from '../domain/change.ts'
 import { askedBy } from './asked-by.ts'
 import type { Proven } from './client-auth/method.ts'
@@ -24,27 +24,45 @@ const kept = (text: string | undefined): string | null =>
   text === undefined ? null : excerpt(text, keptCharacters)
 
 /**
- * Commits the entry and the fresh ones of the claims. When that fails the caller is told 503 instead of the refusal,
- * so that nothing an authenticated caller does goes unseen while the store accepts writes.
+ * Commits the entry and the claims. Whoever showed evidence that was used before is nobody: the entry says so, and what
+ * is thrown is what it would have heard of a good request, so that it learns nothing of what this one was worth. When
+ * nothing can be committed the caller is told 503, so that nothing an authenticated caller does goes unseen while the
+ * store accepts writes.
  */
 export async function recordRefusal(ctx: Ctx, deps: Pick<Deps, 'store'>, refused: Refused): Promise<void> {
   const { fault, proven } = refused
   // Our own inability is not a decision about the caller.
   if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return
-  const entry = {
-    type: refused.type,
+  const committed = await deps.store.commit(ctx, {
+    claims: refused.claims,
+    entries: [entryOf(ctx, refused, fault)],
+  })
+  if (committed.kind === 'done') return
+  if (committed.kind === 'replayed') {
+    const replay = replayed(proven.claims, committed.claim.key)
+    const again = await deps.store.commit(ctx, { entries: [entryOf(ctx, refused, replay)] })
+    if (again.kind === 'done') throw replay
+  }
+  throw new Fault('temporarily_unavailable', 'The refusal could not be recorded.', {
+    kind: committed.kind,
+  })
+}
+
+/** The Fault for evidence that was used before: the client's own, or else the proof's. */
+export function replayed(ofClient: readonly Claim[], key: string): Fault {
+  return ofClient.some(claim => claim.key === key)
+    ? new Fault('invalid_client', 'The client could not be authenticated.', { kind: 'assertion_replayed' })
+    : new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
+}
+
+function entryOf(ctx: Ctx, { type, proven, resource, action }: Refused, fault: Fault): EntryDraft {
+  return {
+    type,
     outcome: 'refused',
     reason: fault.message,
     ...askedBy(ctx, proven),
-    resource: kept(refused.resource),
-    action: kept(refused.action),
+    resource: kept(resource),
+    action: kept(action),
     decision: { rule: fault.why?.kind ?? fault.code, code: fault.code, epoch: proven.facts.epoch },
-  } as const
-  const committed = await deps.store.commit(ctx, { claims: refused.claims, entries: [entry] })
-  // A claim that was spent before refuses the whole change: the entry is written without it.
-  if (committed.kind === 'replayed') await deps.store.commit(ctx, { entries: [entry] })
-  else if (committed.kind !== 'done')
-    throw new Fault('temporarily_unavailable', 'The refusal could not be recorded.', {
-      kind: committed.kind,
-    })
+  }
 }

@@ -7,6 +7,7 @@ import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Issuance } from '../../domain/issuance.ts'
 import { chainOf, request } from '../asked-by.ts'
 import type { Deps } from '../deps.ts'
+import { replayed } from '../refusal.ts'
 
 export interface Issued {
   readonly accessToken: string
@@ -52,17 +53,11 @@ export async function issue(
     case 'stale':
       return 'stale'
     case 'replayed':
-      throw replayed(issuance, committed.claim.key)
+      // The first claim is that of the client's assertion; the proof's follows.
+      throw replayed(issuance.claims.slice(0, 1), committed.claim.key)
     default:
       throw new Fault('invalid_grant', 'The grant is not valid.', { ...committed })
   }
-}
-
-function replayed(issuance: Issuance, key: string): Fault {
-  // The first claim is that of the client's assertion; the proof's follows.
-  return issuance.claims[0]?.key === key
-    ? new Fault('invalid_client', 'The client could not be authenticated.', { kind: 'assertion_replayed' })
-    : new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
 }
 
 // RFC 9068 §2.2, RFC 9449 §6.1, OIDC-A §2.1; `writ` as in access-token.ts of the SDK.
