@@ -59,7 +59,8 @@ export function rekey(writ: Authority, { old, next, jwk, proof, assertion }: Rot
   const good = old.proof('/rekey', { key: next.sign })
   const body = {
     client_assertion_type: assertionType,
-    client_assertion: assertion ?? old.assertion(),
+    // For this successor alone: whoever sees it can hand the instance to no other.
+    client_assertion: assertion ?? old.assertion({ cnf: { jkt: next.sign.jkt } }),
     jwk: jwk ?? next.verify.jwk,
   }
   return postJson(writ, '/rekey', body, proof === null ? {} : { dpop: proof ?? good })

@@ -13,12 +13,29 @@ export interface AssertionSubject {
   readonly kid: string
 }
 
-/** An assertion for one request, made at the issuer's epoch second `now`. */
-export function createAssertion({ issuer, clientId, key, kid }: AssertionSubject, now: number): string {
+/**
+ * An assertion for one request, made at the issuer's epoch second `now`. `successor`: the thumbprint of the key that it
+ * hands the instance to, and to no other.
+ */
+export function createAssertion(
+  { issuer, clientId, key, kid }: AssertionSubject,
+  now: number,
+  successor?: string,
+): string {
+  // RFC 7800 §3.1 with the member of RFC 9449 §6.1.
+  const cnf = successor === undefined ? {} : { cnf: { jkt: successor } }
   return signJws(
     { typ: 'client-authentication+jwt', kid },
     // The URL of an endpoint as audience could be replayed at another server that claims it (threat C12).
-    { iss: clientId, sub: clientId, aud: issuer, jti: randomUUID(), iat: now, exp: now + lifetimeSeconds },
+    {
+      iss: clientId,
+      sub: clientId,
+      aud: issuer,
+      jti: randomUUID(),
+      iat: now,
+      exp: now + lifetimeSeconds,
+      ...cnf,
+    },
     key,
   )
 }

@@ -124,7 +124,7 @@ async function requestRotation(
     body: now =>
       JSON.stringify({
         client_assertion_type: assertionType,
-        client_assertion: createAssertion(before, now),
+        client_assertion: createAssertion(before, now, next.jkt),
         jwk: next.jwk,
       }),
   })

@@ -1,4 +1,5 @@
-// Self-service rotation of an instance's key: the old key signs the assertion, the new one the proof. Ours.
+// Self-service rotation of an instance's key: the old key names the new one in its assertion, the new one signs the proof.
+// Ours.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import { type Key, retireKey } from '../domain/agent.ts'
@@ -31,7 +32,10 @@ export interface Rekeyed {
  */
 export async function rekey(ctx: Ctx, deps: Deps, request: Rekey): Promise<Rekeyed> {
   const binding = bindNewKey(ctx, deps, request)
-  const proven = known(ctx, deps, await proveAssertion(ctx, deps, request.assertion))
+  // For this successor alone (RFC 7800 §3.1): an assertion that was made for a token, and seen before it was used, is
+  // worth one token of minutes there, and must not be worth the whole instance here.
+  const agreed = { confirms: binding.jkt }
+  const proven = known(ctx, deps, await proveAssertion(ctx, deps, request.assertion, agreed))
   try {
     admit(ctx, proven)
     return await succeed(ctx, deps, { request, binding, proven })

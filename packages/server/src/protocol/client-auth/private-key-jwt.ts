@@ -27,21 +27,30 @@ export const privateKeyJwt: ClientAuthMethod = {
     if (one(evidence.form, 'client_assertion_type') !== assertionType) throw refuse('assertion_type')
     const assertion = one(evidence.form, 'client_assertion')
     if (assertion === undefined) throw refuse('no_assertion')
-    return proveAssertion(ctx, deps, assertion, one(evidence.form, 'client_id'))
+    return proveAssertion(ctx, deps, assertion, { client: one(evidence.form, 'client_id') })
   },
 }
 
-/** The client that signed this assertion. `named` is the client the request names elsewhere, if it does. */
+/** What an assertion has to agree with, beyond being one. */
+export interface Agreed {
+  /** The client that the request names elsewhere, if it does. */
+  readonly client?: string | undefined
+  /** RFC 7638 thumbprint of the key that the assertion has to be made for (RFC 7800 §3.1, `cnf` with `jkt`). */
+  readonly confirms?: string
+}
+
+/** The client that signed this assertion. */
 export async function proveAssertion(
   ctx: Ctx,
   deps: Deps,
   assertion: string,
-  named?: string,
+  { client, confirms }: Agreed,
 ): Promise<Proven> {
   const jws = parseAssertion(assertion)
   const claims = checkClaims(ctx, deps, jws)
   // RFC 7521 §4.2: a client_id beside the assertion must name the same client.
-  if (named !== undefined && named !== claims.sub) throw refuse('client_id_mismatch')
+  if (client !== undefined && client !== claims.sub) throw refuse('client_id_mismatch')
+  if (confirms !== undefined && claims.confirms !== confirms) throw refuse('made_for_another_key')
   const found = await findKey(ctx, deps, claims.sub, jws)
   if (found === undefined) throw refuse('no_such_key', { client: claims.sub, kid: jws.header['kid'] })
   return {
@@ -71,6 +80,7 @@ function parseAssertion(assertion: string): Jws {
 
 interface AssertionClaims {
   readonly sub: string
+  readonly confirms: unknown
   readonly jti: string
   readonly exp: number
 }
@@ -92,7 +102,11 @@ function checkClaims(ctx: Ctx, deps: Deps, jws: Jws): AssertionClaims {
     maxLifeSeconds: assertionSeconds,
   })
   if (wrong !== undefined) throw refuse(wrong, { now: ctx.now })
-  return { sub, jti, exp: Math.ceil(exp) }
+  return { sub, jti, exp: Math.ceil(exp), confirms: confirmedBy(claims['cnf']) }
+}
+
+function confirmedBy(cnf: unknown): unknown {
+  return typeof cnf === 'object' && cnf !== null ? (cnf as { jkt?: unknown }).jkt : undefined
 }
 
 /**
