@@ -6,6 +6,7 @@ import { canonicalResource } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import type { Put, Versioned } from '../domain/change.ts'
+import type { Grant } from '../domain/grant.ts'
 import { checkScopes, leavesOf, type Resource, type Scope } from '../domain/resource.ts'
 import { managementIdentifier } from './access.ts'
 import { mustHaveVersion } from './agents.ts'
@@ -117,29 +118,60 @@ function mustBeForeign(ctx: Ctx, resource: Resource): void {
 /** More would not fit one change. */
 const mostGrants = 900
 
+interface Ended {
+  readonly puts: readonly Put[]
+  readonly ids: readonly string[]
+}
+
+/** What becomes of the live grants of a resource: each as it is to be from now on, or undefined where it stays. */
+async function endGrants(
+  ctx: Ctx,
+  deps: Reads,
+  identifier: string,
+  next: (grant: Grant) => Grant | undefined,
+): Promise<Ended> {
+  const puts: Put[] = []
+  const ids: string[] = []
+  for (let after: string | undefined; ; ) {
+    const asked = { limit: mostGrants, ...(after === undefined ? {} : { after }) }
+    const page = await deps.store.grants.list(ctx, asked, { resource: identifier, liveAt: ctx.now })
+    for (const { version, ...grant } of page.items) {
+      const value = next(grant)
+      if (value === undefined) continue
+      puts.push({ put: 'grant', value, ifVersion: version })
+      ids.push(grant.id)
+    }
+    if (puts.length > mostGrants) {
+      throw new Fault('conflict', `More than ${mostGrants} grants rest on this; take some back first.`, {
+        kind: 'too_many_grants',
+      })
+    }
+    if (page.next === null) return { puts, ids }
+    after = page.next
+  }
+}
+
 /**
- * The live grants that name this identifier, ended. Without it, rights given for a resource that is gone would come
- * back to life with the next one of that name. The tokens that rest on them end with the resource itself.
+ * All of them: rights given for a resource that is gone would come back to life with the next one of that name. The
+ * tokens that rest on them end with the resource itself.
  */
-async function endGrants(ctx: Ctx, deps: Reads, identifier: string): Promise<{ puts: Put[]; ids: string[] }> {
-  const page = await deps.store.grants.list(
-    ctx,
-    { limit: mostGrants },
-    { resource: identifier, liveAt: ctx.now },
-  )
-  if (page.next !== null) {
-    throw new Fault('conflict', `More than ${mostGrants} grants name this resource; take some back first.`, {
-      kind: 'too_many_grants',
-    })
-  }
-  return {
-    puts: page.items.map(({ version, ...grant }) => ({
-      put: 'grant',
-      value: { ...grant, revokedAt: ctx.now },
-      ifVersion: version,
-    })),
-    ids: page.items.map(grant => grant.id),
-  }
+const endedWhole =
+  (ctx: Ctx) =>
+  (grant: Grant): Grant => ({ ...grant, revokedAt: ctx.now })
+
+/**
+ * Takes the scopes that are new from the grants that name them already: what was given under such a name was given for
+ * another scope, which was removed since, and must not come back to life with this one.
+ */
+async function endFormer(ctx: Ctx, deps: Reads, before: Resource, after: Resource): Promise<Ended> {
+  const known = new Set(before.scopes.map(scope => scope.name))
+  const added = new Set(after.scopes.map(scope => scope.name).filter(name => !known.has(name)))
+  if (added.size === 0) return { puts: [], ids: [] }
+  return endGrants(ctx, deps, after.identifier, grant => {
+    const scopes = grant.scopes.filter(name => !added.has(name))
+    if (scopes.length === grant.scopes.length) return undefined
+    return scopes.length === 0 ? { ...grant, revokedAt: ctx.now } : { ...grant, scopes }
+  })
 }
 
 const create = operation({
@@ -176,7 +208,7 @@ const create = operation({
     }
     const scopes = scopesOf(body.scopes)
     await mustExist(ctx, deps, body.introspection_clients ?? [])
-    const leftover = await endGrants(ctx, deps, identifier)
+    const leftover = await endGrants(ctx, deps, identifier, endedWhole(ctx))
     const resource: Resource = {
       id: newId('res', deps.randomBytes),
       identifier,
@@ -287,16 +319,21 @@ const update = operation({
       bearerAllowed: body.bearer_allowed ?? resource.bearerAllowed,
       updatedAt: ctx.now,
     }
+    const former = await endFormer(ctx, deps, resource, next)
     return {
       change: {
-        puts: [{ put: 'resource', value: next, ifVersion: version }],
+        puts: [{ put: 'resource', value: next, ifVersion: version }, ...former.puts],
         signals: [
           { subject: resource.identifier, kind: isNarrower(resource, next) ? 'narrowed' : 'changed' },
         ],
       },
       about: {
         resource: resource.identifier,
-        facts: { members: Object.keys(body).sort(), scopes: next.scopes.map(scope => scope.name) },
+        facts: {
+          members: Object.keys(body).sort(),
+          scopes: next.scopes.map(scope => scope.name),
+          narrowed_grants: former.ids,
+        },
       },
       answer: showResource(next),
       version: version + 1,
@@ -319,7 +356,7 @@ const remove = operation({
     const resource = await findResource(ctx, deps, id)
     mustHaveVersion(resource, ifVersion)
     mustBeForeign(ctx, resource)
-    const ended = await endGrants(ctx, deps, resource.identifier)
+    const ended = await endGrants(ctx, deps, resource.identifier, endedWhole(ctx))
     return {
       change: {
         puts: ended.puts,
