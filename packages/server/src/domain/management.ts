@@ -1,7 +1,7 @@
 // The management API as a resource of its own issuer: its one identifier, and the right to look at tokens.
 
 /** Below the issuer. */
-export const managementPath = '/api/v1'
+const managementPath = '/api/v1'
 
 /** The audience of tokens for it (RFC 8707). */
 export function managementIdentifier({ issuer }: { readonly issuer: string }): string {

@@ -136,7 +136,7 @@ function guarded(face: AuditFace, { name, path, type }: Guarded, decide: Decide)
     method: 'GET',
     path,
     face: 'problem',
-    cors: true,
+    cors: false,
     handle: (ctx, deps, request) => {
       const uri = `${ctx.issuer}${pathBelowIssuer(ctx, request)}`
       return readGuarded(ctx, { ...deps, ...face }, { request, uri, type }, () => decide(ctx, deps, request))
