@@ -29,9 +29,9 @@ export async function introspect(ctx: Ctx, deps: Deps, evidence: Evidence): Prom
   try {
     admit(ctx, proven)
     const claims = readOwnToken(ctx, deps, token)
-    const visible = claims !== undefined && (await maySee(ctx, deps, proven, claims.aud))
-    const live = visible && (await isLive(ctx, deps, claims))
-    await record(ctx, deps, { proven, claims, visible, live })
+    const right = claims && (await rightToSee(ctx, deps, proven, claims.aud))
+    const live = right !== undefined && claims !== undefined && (await isLive(ctx, deps, claims))
+    await record(ctx, deps, { proven, claims, right, live })
     return live ? answerOf(claims) : { active: false }
   } catch (error) {
     if (isFault(error))
@@ -72,19 +72,28 @@ export function readOwnToken(
   }
 }
 
+/** The grants that the right to see a token rests on; none where the resource itself lists the client. */
+type Right = readonly string[]
+
 /** Listed for the resource, or an operator (threat C22: anybody else must not learn whether a token exists). */
-async function maySee(ctx: Ctx, deps: Deps, proven: Proven, audience: string): Promise<boolean> {
+async function rightToSee(
+  ctx: Ctx,
+  deps: Deps,
+  proven: Proven,
+  audience: string,
+): Promise<Right | undefined> {
   const resource = await deps.store.facts.resource(ctx, audience, { fresh: true })
-  if (resource === undefined) return false
-  if (resource.introspectionClients.includes(proven.id)) return true
+  if (resource === undefined) return undefined
+  if (resource.introspectionClients.includes(proven.id)) return []
   const management = await deps.store.facts.resource(ctx, managementIdentifier(ctx))
-  if (management === undefined) return false
-  return proven.facts.grants.some(
+  if (management === undefined) return undefined
+  const grant = proven.facts.grants.find(
     grant =>
       grant.resource === management.identifier &&
       isGrantLive(grant, ctx.now) &&
       leavesOf(management.scopes, grant.scopes).includes(introspectionScope),
   )
+  return grant && [grant.id]
 }
 
 async function isLive(ctx: Ctx, deps: Deps, claims: AccessTokenClaims): Promise<boolean> {
@@ -101,22 +110,25 @@ function answerOf(claims: AccessTokenClaims): Introspection {
 interface Seen {
   readonly proven: Proven
   readonly claims: AccessTokenClaims | undefined
-  readonly visible: boolean
+  readonly right: Right | undefined
   readonly live: boolean
 }
 
-async function record(ctx: Ctx, deps: Deps, { proven, claims, visible, live }: Seen): Promise<void> {
+async function record(ctx: Ctx, deps: Deps, { proven, claims, right, live }: Seen): Promise<void> {
+  const visible = right !== undefined
+  const { epoch } = proven.facts
   const entry: EntryDraft = {
     type: 'token.introspected',
     outcome: visible ? 'allowed' : 'refused',
     ...askedBy(ctx, proven),
     resource: claims?.aud ?? null,
     action: 'introspect',
-    decision: { rule: visible ? 'introspection_client' : 'not_visible', epoch: proven.facts.epoch },
+    decision: { rule: visible ? 'introspection_client' : 'not_visible', grants: right ?? [], epoch },
     facts: { active: live, jti: visible ? (claims?.jti ?? null) : null },
   }
   const committed = await deps.store.commit(ctx, {
-    bases: [{ epoch: proven.facts.epoch, subjects: standingOf(proven) }],
+    // The grant was read with the client, possibly from memory: where it has ended since, nothing is told.
+    bases: [{ epoch, subjects: [...standingOf(proven), ...(right ?? [])] }],
     claims: proven.claims,
     touches: [{ thumbprint: proven.key.thumbprint, from: ctx.peer ?? null }],
     entries: [entry],
