@@ -20,6 +20,7 @@ import { readLines } from '@writ/sdk/protocol/json-lines'
 import { parseVerifierKey } from '@writ/sdk/protocol/note'
 import type { Command } from 'commander'
 import { CommandFailure, command, exitCodes, type GlobalOptions, type Terminal } from './command.ts'
+import { ago } from './terminal/instants.ts'
 
 /** How these commands reach an authority. */
 export interface Reach {
@@ -41,8 +42,8 @@ export function auditCommand(terminal: Terminal, reach: Reach): Command {
 
 function exportCommand(terminal: Terminal, reach: Reach): Command {
   return command('export', 'write entries with their proofs, as lines of JSON')
-    .option('--since <instant>', 'from this instant on, such as 2026-11-23T10:00:00Z')
-    .option('--until <instant>', 'before this instant')
+    .option('--since <instant>', 'from an instant on, or from a time ago such as 2h', ago)
+    .option('--until <instant>', 'before an instant, or a time ago', ago)
     .option('--out <file>', 'write to this file instead of standard output')
     .action(async (_given: unknown, used: Command) => {
       const options = used.optsWithGlobals<Options>()
