@@ -100,14 +100,25 @@ function revokeCommand(terminal: Terminal): Command {
     .argument('<kid>', 'the key, as writ key list shows it')
     .requiredOption('--reason <why>', 'why; kept in the audit log')
   return destructive(made).action(
-    acting<Options>(terminal, async ({ admin, clientId, args: [named = '', kid = ''], options, print }) => {
+    acting<Options>(terminal, async session => {
+      const { admin, args, options, print } = session
+      const [named = '', kid = ''] = args
       const id = await agentId(admin, named)
-      const own =
-        id === clientId ? ' It is a key of the operator: with its last one you lock yourself out.' : ''
-      await confirm(terminal, options, `Revoke the key ${kid} for ever?${own}`)
+      if (id === session.clientId) await mustNotBeInUse(session, kid)
+      await confirm(terminal, options, `Revoke the key ${kid} for ever?`)
       const { reason } = options
       showKey(print, await admin.call('keys.revoke', { params: { id, kid }, body: { reason } }))
     }),
+  )
+}
+
+/** Whoever ends the key that they act with has locked themselves out, and there is no master key. */
+async function mustNotBeInUse({ admin, agent, clientId: id }: Session<unknown>, kid: string): Promise<void> {
+  const { thumbprint } = await admin.call('keys.get', { params: { id, kid } })
+  if (thumbprint !== agent.key().thumbprint) return
+  throw new CommandFailure(
+    'this is the key of the operator file, without which you would be locked out; ' +
+      'replace it first with "writ key rotate --operator"',
   )
 }
 
