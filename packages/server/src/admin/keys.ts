@@ -2,10 +2,11 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
-import { type Key, type KeyUse, keyNamed, revokeKey } from '../domain/agent.ts'
+import { type Agent, isKeyLive, type Key, type KeyUse, keyNamed, revokeKey } from '../domain/agent.ts'
+import type { Caller } from '../domain/caller.ts'
 import type { Versioned } from '../domain/change.ts'
 import { reasonBody } from './agent-moves.ts'
-import { findAgent, mustBeFuture } from './agents.ts'
+import { findAgent, mustBeFuture, mustNotLockOut } from './agents.ts'
 import { mustReach } from './ceiling.ts'
 import { newKeys } from './instance-keys.ts'
 import { operation, type Reads, readEvent } from './operation.ts'
@@ -64,6 +65,19 @@ async function findKey(ctx: Ctx, deps: Reads, agent: string, kid: string): Promi
   if (key === undefined)
     throw new Fault('not_found', 'There is no such key of this agent.', { kind: 'no_key' })
   return key
+}
+
+interface Revoking {
+  readonly agent: Agent
+  readonly key: Key
+  readonly caller: Pick<Caller, 'id'>
+}
+
+/** The operator ends itself by its last live key as surely as by its suspension. */
+async function mustKeepOperable(ctx: Ctx, deps: Reads, { agent, key, caller }: Revoking): Promise<void> {
+  const keys = await deps.store.keys.ofOwner(ctx, agent.id)
+  const others = keys.filter(({ thumbprint }) => thumbprint !== key.thumbprint)
+  if (!others.some(other => isKeyLive(other, ctx.now))) mustNotLockOut(agent, caller)
 }
 
 const list = operation({
@@ -170,6 +184,7 @@ const revoke = operation({
       throw new Fault('conflict', 'This was changed since you read it; look again.', { kind: 'if_match' })
     }
     await mustReach(ctx, deps, caller, agent)
+    await mustKeepOperable(ctx, deps, { agent, key, caller })
     const next = revokeKey(key, body.reason, ctx.now)
     if (next === undefined) {
       throw new Fault('conflict', `A key that is ${key.state} cannot be revoked.`, {
