@@ -104,6 +104,7 @@ test('a trace id is kept where it is one, and nothing else gets into the log by 
     `00-${trace}-b7ad6b7169203331-01-extra`,
     `ff-${trace}-b7ad6b7169203331-01`,
     `00-${trace}`,
+    `00-${'0'.repeat(32)}-b7ad6b7169203331-01`,
     '"><script>',
   ]) {
     expect(await writ.operator.manage('GET', '/agents', undefined, { traceparent }), 200)

@@ -34,6 +34,7 @@ export interface Connection {
   readonly incoming?: {
     readonly socket?: { readonly remoteAddress?: string | undefined }
     readonly rawHeaders?: readonly string[]
+    readonly url?: string | undefined
   }
 }
 
@@ -127,6 +128,7 @@ async function serve(
   let answer: Response
   let code: string | undefined
   try {
+    checkTarget(request, connection)
     checkHeaders(connection)
     if (!door.rates.take(`address:${networkOf(ctx.peer)}`, ctx.nowMs)) {
       throw new Fault('rate_limited', 'Too many requests from this address; slow down.', { kind: 'address' })
@@ -210,7 +212,7 @@ function contextOf(
 // W3C Trace Context: only a well-formed id is kept, so that nobody writes into the log through it (threat C63).
 function traceOf(request: Request): string | undefined {
   const given = request.headers.get('traceparent')
-  return given === null ? undefined : /^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(given)?.[1]
+  return given === null ? undefined : /^00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(given)?.[1]
 }
 
 /** The socket's address; the last hop that a configured proxy saw, where the socket is one (threat C70). */
@@ -230,6 +232,18 @@ function addressIn(hop: string): string | undefined {
   const bare = /^\[(.*)\](?::\d{1,5})?$/.exec(text)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(text)?.[1] ?? text
   const plain = bare.replace(/^::ffff:(?=[\d.]+$)/i, '')
   return isIP(plain) === 0 ? undefined : plain
+}
+
+/** RFC 9112 §3.2.1 and §3.2.2: a path, or an absolute URI that ends in one. */
+const origin = /^https?:\/\/[^/?#]*/i
+
+/** What a parser of URLs makes of a target (`/x/../token`, `/%2e/token`) is not what a rule in front of us has seen. */
+function checkTarget(request: Request, connection: Connection): void {
+  const target = connection?.incoming?.url
+  if (target === undefined) return
+  const path = target.replace(origin, '').split(/[?#]/, 1)[0]
+  if ((path === '' ? '/' : path) !== new URL(request.url).pathname)
+    throw new Fault('not_found', 'There is nothing at this address.', { kind: 'other_spelling' })
 }
 
 const singleHeaders = new Set([

@@ -1,5 +1,5 @@
 // Request bodies: the size is bounded before anything is read, the media type before anything is parsed.
-import { Fault } from '@writ/sdk/protocol/fault'
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { parseJsonObject } from '@writ/sdk/protocol/json'
 
 /** The body as text. Throws `unsupported_media_type`, `request_too_large` or `invalid_request`. */
@@ -18,9 +18,9 @@ export async function readBody(request: Request, mediaType: string, maxBytes: nu
     if (!/^\d{1,15}$/.test(length))
       throw new Fault('invalid_request', 'Content-Length is malformed.', { kind: 'content_length' })
     if (Number(length) > maxBytes) throw tooLarge(maxBytes)
-    return decode(new Uint8Array(await request.arrayBuffer()))
+    return decode(new Uint8Array(await arrived(request.arrayBuffer())))
   }
-  return readBounded(request, maxBytes)
+  return decode(await arrived(readBounded(request, maxBytes)))
 }
 
 /** The body as one JSON object, strictly: no duplicate members, bounded depth, nothing rounded. */
@@ -35,8 +35,23 @@ export async function readJson(request: Request, maxBytes: number): Promise<Reco
   return value
 }
 
-async function readBounded(request: Request, maxBytes: number): Promise<string> {
-  if (request.body === null) return ''
+/** A body that breaks off is its sender's doing: no failure of ours, and no line of the log that says so. */
+async function arrived<T>(body: Promise<T>): Promise<T> {
+  try {
+    return await body
+  } catch (cause) {
+    if (isFault(cause)) throw cause
+    throw new Fault(
+      'invalid_request',
+      'The request ended before its body did.',
+      { kind: 'body_broken_off' },
+      { cause },
+    )
+  }
+}
+
+async function readBounded(request: Request, maxBytes: number): Promise<Uint8Array> {
+  if (request.body === null) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of request.body as unknown as AsyncIterable<Uint8Array>) {
@@ -44,7 +59,7 @@ async function readBounded(request: Request, maxBytes: number): Promise<string> 
     if (size > maxBytes) throw tooLarge(maxBytes)
     chunks.push(chunk)
   }
-  return decode(Buffer.concat(chunks))
+  return Buffer.concat(chunks)
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
