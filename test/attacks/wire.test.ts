@@ -42,7 +42,6 @@ test('requests on the wire, each in its own way wrong', { concurrency: true }, a
       request(line, ['X\u0000: y'], ''),
       request(line, ['X: a\rb'], ''),
       request('POST /token HTTP/1.1 ', []),
-      request('POST /token HTTP/2.0', []),
       'POST /token HTTP/1.1\n\n',
       'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
       '\u0016\u0003\u0001\u0000\u0000',
