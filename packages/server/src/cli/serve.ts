@@ -34,15 +34,14 @@ const graceMs = 700
 
 /** A database that is away must keep nobody from stopping: whatever was answered is on its disk already. */
 async function closed(started: Started, config: Config, terminal: Terminal): Promise<void> {
-  const late = setTimeout(
-    () => {
-      terminal.stderr.write('writ: stopped without waiting for the database any longer\n')
-      process.exit(exitCodes.done)
-    },
-    config.shutdownSeconds * 1000 + graceMs,
-  )
+  const late = (): void => {
+    terminal.stderr.write('writ: stopped without waiting for the database any longer\n')
+    process.exit(exitCodes.done)
+  }
+  const timer = setTimeout(late, config.shutdownSeconds * 1000 + graceMs)
   await started.close()
-  clearTimeout(late)
+  // From here on it keeps nothing alive by itself, and ends whatever else does.
+  timer.unref()
 }
 
 function hintsOf(config: Config, isFirst: boolean): string[] {

@@ -101,6 +101,8 @@ export function sharedFeed({ url, delivery, after }: SharedFeedOptions): Feed {
       poke()
       if (link !== undefined) discard(link.client)
       await running
+      // One that was being made just then would keep the process alive.
+      if (link !== undefined) discard(link.client)
     },
   }
 }
