@@ -40,36 +40,48 @@ export interface Load {
 /** Agents that can ask at the same time. */
 const mostAgents = 4
 
-export const loadResource = 'https://load.example'
-
 /** Makes the agents and what they need. Whatever runs ends with the test. */
-export async function startLoad(t: TestContext, reach: Reach, operator: Party): Promise<Load> {
+export async function startLoad(
+  t: TestContext,
+  reach: Reach,
+  operator: Party,
+  resource = 'https://load.example',
+): Promise<Load> {
   const over = new AbortController()
   t.after(() => over.abort())
   const scopes = [{ name: 'read', description: 'Reads' }]
-  const made = await operator.manage('POST', '/resources', { identifier: loadResource, name: 'Load', scopes })
+  const made = await operator.manage('POST', '/resources', { identifier: resource, name: 'Load', scopes })
   expect(made, 201)
-  const agents = await Promise.all(Array.from({ length: mostAgents }, () => newAgent(reach, operator)))
+  const agents = await Promise.all(
+    Array.from({ length: mostAgents }, () => newAgent(reach, operator, resource)),
+  )
   let count = 0
   return {
     run: wanted =>
-      spell({ operator, agents: agents.slice(0, wanted), over: over.signal, onToken: () => void count++ }),
+      spell({
+        operator,
+        resource,
+        agents: agents.slice(0, wanted),
+        over: over.signal,
+        onToken: () => void count++,
+      }),
     count: () => count,
   }
 }
 
-async function newAgent(reach: Reach, operator: Party): Promise<Party> {
+async function newAgent(reach: Reach, operator: Party, resource: string): Promise<Party> {
   const pair = generateKeyPair('ES256')
   const { clientId: owner } = operator
   const agent = { name: 'load', owner, purpose: 'Load', jwks: { keys: [pair.verify.jwk] } }
   const { id } = expect(await operator.manage('POST', '/agents', agent), 201)
-  const grant = { agent: id, resource: loadResource, scopes: ['read'], reason: 'Load' }
+  const grant = { agent: id, resource, scopes: ['read'], reason: 'Load' }
   expect(await operator.manage('POST', '/grants', grant), 201)
   return partyAt(reach, id, pair.secret.reveal() as unknown as Record<string, unknown>)
 }
 
 interface SpellOptions {
   readonly operator: Party
+  readonly resource: string
   readonly agents: readonly Party[]
   readonly over: AbortSignal
   onToken(): void
@@ -83,7 +95,7 @@ interface Gathering {
   lost: number
 }
 
-function spell({ operator, agents, over, onToken }: SpellOptions): Spell {
+function spell({ operator, resource, agents, over, onToken }: SpellOptions): Spell {
   const ending = new AbortController()
   const harvest: Gathering = { tokens: [], acknowledged: [], last: undefined, away: 0, lost: 0 }
   const waiting = new Set<() => void>()
@@ -100,7 +112,7 @@ function spell({ operator, agents, over, onToken }: SpellOptions): Spell {
   }
   const workers = agents.map(agent =>
     again(async () => {
-      const { answer, shown } = await obtain(agent)
+      const { answer, shown } = await obtain(agent, resource)
       if (isAway(answer)) harvest.away += 1
       else {
         harvest.tokens.push(expect(answer, 200).access_token)
@@ -149,19 +161,19 @@ function spell({ operator, agents, over, onToken }: SpellOptions): Spell {
 }
 
 /** One token request, and the same evidence again where somebody wants to see it refused. */
-async function obtain(agent: Party): Promise<{ answer: Answer; shown: Shown | undefined }> {
+async function obtain(agent: Party, resource: string): Promise<{ answer: Answer; shown: Shown | undefined }> {
   const assertion = agent.assertion()
   const dpop = agent.proof('/token', { nonce: await agent.nonce() })
   const form = (text: string) => ({
     grant_type: 'client_credentials',
-    resource: loadResource,
+    resource,
     client_assertion_type: assertionType,
     client_assertion: text,
   })
   const answer = await agent.post('/token', form(assertion), { dpop })
   // The nonce has passed: asked without, the party takes a new one.
   if (answer.body.error === 'use_dpop_nonce')
-    return { answer: await agent.tokenRequest({ resource: loadResource }), shown: undefined }
+    return { answer: await agent.tokenRequest({ resource }), shown: undefined }
   return {
     answer,
     shown: {

@@ -11,15 +11,18 @@ import { mustBeRegistered } from './answers.ts'
 const root = join(import.meta.dirname, '../..')
 
 // Reads its standard input, which ends with the process that started it: whatever becomes of the test, the server goes,
-// even one that was stopped in its tracks. Says which process is the server, and ends as it ends.
+// even one that was stopped in its tracks. Says which process is the server, and ends as it ends. A signal that is meant
+// for all ends the reader, and with it the server.
 const supervisor = `
+trap : TERM INT HUP
 exec 4<&0
 "$@" 4<&- & pid=$!
 echo $pid >&3
 exec 3>&-
-(cat <&4 >/dev/null; kill -KILL $pid 2>/dev/null) & reaper=$!
-wait $pid; code=$?
-kill $reaper 2>/dev/null
+(trap : TERM INT HUP; cat <&4 >/dev/null; kill -KILL $pid 2>/dev/null) & reaper=$!
+code=0
+while kill -0 $pid 2>/dev/null; do wait $pid; code=$?; done
+kill -KILL $reaper 2>/dev/null
 exit $code
 `
 

@@ -21,7 +21,7 @@ export interface StreamMessage {
   readonly type: 'snapshot' | 'narrowed' | 'heartbeat'
   /** The epoch up to which the listener is now complete. */
   readonly epoch: number
-  /** The node's clock, epoch milliseconds. */
+  /** The instant up to which the node knew everything, by its clock, epoch milliseconds. */
   readonly at: number
   readonly narrowed: readonly Narrowing[]
 }

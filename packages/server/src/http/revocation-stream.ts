@@ -48,7 +48,7 @@ export function openStream(ctx: Ctx, deps: FaceDeps, audience: Audience, listeni
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       endings.push(() => closeQuietly(controller))
-      const feed = feedOf(controller, end)
+      const feed = feedOf(controller, end, deps.store.signals.contactMs)
       endings.push(
         deps.store.signals.subscribe((tenant, signals) => {
           if (tenant === ctx.tenant) feed.offer(signals)
@@ -91,15 +91,23 @@ const encoder = new TextEncoder()
 
 const encoded = (message: StreamMessage): Uint8Array => encoder.encode(formatEvent(message))
 
-function prepared(signals: readonly SignalAt[]): typeof newest {
+function prepared(signals: readonly SignalAt[], at: number): typeof newest {
   if (newest?.signals === signals) return newest
   const epoch = signals.at(-1)?.epoch ?? -1
-  const message = { type: 'narrowed', epoch, at: Date.now(), narrowed: narrowingsOf(signals) } as const
+  const message = { type: 'narrowed', epoch, at, narrowed: narrowingsOf(signals) } as const
   newest = { signals, message, bytes: encoded(message) }
   return newest
 }
 
-function feedOf(controller: ReadableStreamDefaultController<Uint8Array>, end: () => void): Feed {
+/**
+ * `contactMs`: until when this node knew everything. That is the instant of each message, and not the one at which it
+ * is sent: else a listener would trust a node that was cut off for as long again as that node took to notice.
+ */
+function feedOf(
+  controller: ReadableStreamDefaultController<Uint8Array>,
+  end: () => void,
+  contactMs: () => number,
+): Feed {
   let epoch = -1
   let waiting: SignalAt[] | undefined = []
   const write = (upTo: number, bytes: Uint8Array): void => {
@@ -112,7 +120,7 @@ function feedOf(controller: ReadableStreamDefaultController<Uint8Array>, end: ()
     const isAllNew = (signals[0]?.epoch ?? epoch) > epoch
     const news = isAllNew ? signals : signals.filter(signal => signal.epoch > epoch)
     if (news.length === 0) return
-    const { message, bytes } = prepared(news)
+    const { message, bytes } = prepared(news, contactMs())
     write(message.epoch, bytes)
   }
   return {
@@ -127,7 +135,7 @@ function feedOf(controller: ReadableStreamDefaultController<Uint8Array>, end: ()
       else waiting.push(...signals)
     },
     beat() {
-      if (waiting === undefined) send({ type: 'heartbeat', epoch, at: Date.now(), narrowed: [] })
+      if (waiting === undefined) send({ type: 'heartbeat', epoch, at: contactMs(), narrowed: [] })
     },
   }
 }
