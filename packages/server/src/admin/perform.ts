@@ -155,6 +155,7 @@ function entryOf(ctx: Ctx, { operation, caller, raw }: Call, verdict: Verdict): 
 
 /** How much of a caller's own text an entry keeps: enough to recognise it, too little to flood the log. */
 const keptCharacters = 128
+const keptOfReason = 512
 
 /** The Fault to answer with, its entry committed. Throws where the entry cannot be written. */
 async function recordRefusal(ctx: Ctx, deps: AdminDeps, call: Call, fault: Fault): Promise<Fault> {
@@ -164,7 +165,7 @@ async function recordRefusal(ctx: Ctx, deps: AdminDeps, call: Call, fault: Fault
     entryOf(ctx, call, {
       type: call.operation.event,
       outcome: 'refused',
-      about: { reason: refused.message },
+      about: { reason: excerpt(refused.message, keptOfReason) },
       rule: refused.why?.kind ?? refused.code,
       code: refused.code,
     })

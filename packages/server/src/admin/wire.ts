@@ -1,6 +1,7 @@
 // The wire forms that all operations share: identifiers, names, instants, pages. Strict, bounded, and with one spelling.
 import type { Id, IdPrefix } from '@writ/sdk/protocol/identifier'
 import { z } from 'zod'
+import { excerpt } from '../domain/audit-entry.ts'
 import { checkLogin, checkName, checkProse, type NameProblem, sayProblem } from '../domain/name.ts'
 import type { Page, PageRequest } from '../store/store.ts'
 
@@ -75,7 +76,7 @@ export function given<T extends object>(members: T): { [K in keyof T]?: Exclude<
   }
 }
 
-/** A caller's own text in a sentence of ours: short, and nothing in it that turns or ends the line it stands in. */
+/** A caller's own text in a sentence of ours: short, no token, and nothing that turns or ends the line it stands in. */
 export function shown(text: string): string {
-  return text.slice(0, 128).replace(/[^\x21-\x7e]/g, '_')
+  return excerpt(text, 128).replace(/[^\x21-\x7e]/g, '_')
 }

@@ -1,7 +1,7 @@
 // Reading what only some may read is an act like any other: its entry is committed before the first byte leaves.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
-import type { EntryDraft } from '../domain/audit-entry.ts'
+import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Store } from '../store/store.ts'
 
@@ -16,6 +16,8 @@ export interface Reading {
 
 /** How much of a caller's own text an entry keeps: enough to recognise it, too little to flood the log. */
 const keptCharacters = 256
+
+const kept = (text: string): string => excerpt(text, keptCharacters)
 
 /**
  * Lets the caller read what `decide` answers, once the entry that says so is durable. A refusal is an entry as well.
@@ -59,7 +61,7 @@ async function recordRefusal(
   if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return
   const draft = entryOf(ctx, reading)
   const decision = { ...draft.decision, rule: fault.why?.kind ?? fault.code, code: fault.code }
-  const entry: EntryDraft = { ...draft, outcome: 'refused', reason: fault.message, decision }
+  const entry: EntryDraft = { ...draft, outcome: 'refused', reason: kept(fault.message), decision }
   const committed = await store.commit(ctx, { claims: reading.caller.claims, entries: [entry] })
   if (committed.kind === 'done') return
   const again = await store.commit(ctx, { entries: [entry] })
@@ -80,7 +82,7 @@ function entryOf(
     instance: caller.instance,
     key: caller.key,
     chain: chainOf(caller),
-    action: action.slice(0, keptCharacters),
+    action: kept(action),
     decision: {
       rule: 'scope',
       grants: caller.basis.subjects.filter(subject => subject.startsWith('grt_')),

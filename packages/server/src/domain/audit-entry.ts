@@ -50,9 +50,19 @@ export interface Entry extends EntryDraft {
   readonly timeMs: number
 }
 
-/** The beginning of a caller's own text, without half a character at its end, which no reader of JSON would take. */
+/** As long as the random part of a secret of 256 bits, and as the parts of a JWT; identifiers of ours are shorter. */
+const secretLike = /[A-Za-z0-9_-]{40,}/g
+
+/**
+ * The beginning of a caller's own text: without what could be a token that it put in the wrong place (threat C55), and
+ * without half a character at its end, which no reader of JSON would take.
+ */
 export function excerpt(text: string, most: number): string {
-  return text.slice(0, most).toWellFormed()
+  return text
+    .slice(0, 4 * most)
+    .replace(secretLike, '[redacted]')
+    .slice(0, most)
+    .toWellFormed()
 }
 
 // What JSON leaves as it is and a screen does not: controls beyond ASCII, what turns the line around or ends it.

@@ -1,6 +1,7 @@
 // Enrolment and self-service rotation of an instance's key: JSON in, JSON out.
 import { Fault } from '@writ/sdk/protocol/fault'
 import { parsePublicJwk } from '@writ/sdk/protocol/jwk'
+import { shown } from '../admin/wire.ts'
 import type { Key } from '../domain/agent.ts'
 import { enroll } from '../protocol/enrollment.ts'
 import { rekey } from '../protocol/rekey.ts'
@@ -14,7 +15,7 @@ const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 function exactly(body: Record<string, unknown>, members: readonly string[]): void {
   for (const name of Object.keys(body)) {
     if (!members.includes(name)) {
-      throw new Fault('invalid_request', `Unknown member: ${name}.`, { kind: 'unknown_member', member: name })
+      throw new Fault('invalid_request', `Unknown member: ${shown(name)}.`, { kind: 'unknown_member' })
     }
   }
 }

@@ -5,6 +5,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { type AgentId, type ClientId, parseId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import { isAgentLive, isKeyLive } from '../domain/agent.ts'
+import { excerpt } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Claim } from '../domain/change.ts'
 import { bind } from './binding/dpop.ts'
@@ -155,7 +156,7 @@ async function recordRefusal(ctx: Ctx, deps: AccessDeps, caller: Caller, refused
     key: caller.key,
     chain: chainOf(caller),
     resource: refused.audience,
-    action: refused.action.slice(0, 512),
+    action: excerpt(refused.action, 512),
     decision: { rule: refused.wrong, code: 'invalid_token', epoch: caller.basis.epoch },
     requestId: ctx.requestId,
     traceId: ctx.traceId ?? null,

@@ -59,7 +59,7 @@ function entryOf(ctx: Ctx, { type, proven, resource, action }: Refused, fault: F
   return {
     type,
     outcome: 'refused',
-    reason: fault.message,
+    reason: kept(fault.message),
     ...askedBy(ctx, proven),
     resource: kept(resource),
     action: kept(action),

@@ -4,6 +4,7 @@ import { parseScope } from '@writ/sdk/protocol/scope'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import type { Ctx } from '../../context.ts'
 import type { Agent } from '../../domain/agent.ts'
+import { excerpt } from '../../domain/audit-entry.ts'
 import { isGrantLive, narrow } from '../../domain/grant.ts'
 import { type Issuance, lifetime } from '../../domain/issuance.ts'
 import type { Resource } from '../../domain/resource.ts'
@@ -34,7 +35,8 @@ export const clientCredentials: GrantType = {
     const asked = askedScopes(one(request.form, 'scope'))
     const narrowed = narrow(resource, facts.grants, asked, ctx.now)
     if ('refused' in narrowed) {
-      throw new Fault('invalid_scope', `The scope ${narrowed.refused} is not granted for this resource.`, {
+      const named = excerpt(narrowed.refused, 128)
+      throw new Fault('invalid_scope', `The scope ${named} is not granted for this resource.`, {
         kind: 'not_granted',
         scope: narrowed.refused,
         resource: resource.identifier,
