@@ -225,7 +225,7 @@ test('a refusal says what was missing, and an act of the operator leads to the o
   assert.equal(no.decision.says, no.entry.reason)
   assert.deepEqual(
     no.path.map(({ kind }) => kind),
-    ['operator', 'agent', 'key'].filter(kind => no.path.some(step => step.kind === kind)),
+    ['operator', 'agent', 'instance', 'key'].filter(kind => no.path.some(step => step.kind === kind)),
   )
 
   const yes = await why({ requestId: agent.requestId })
