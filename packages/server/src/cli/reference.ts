@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Argument, Command, Option } from 'commander'
-import { programOf } from './main.ts'
+import { programOf } from './program.ts'
 
 export const referencePage = join(import.meta.dirname, '../../../../docs/reference/cli.md')
 

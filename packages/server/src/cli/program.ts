@@ -1,0 +1,124 @@
+// The program: one file per noun, of which only the one that was named is loaded.
+import { readFileSync } from 'node:fs'
+import { type Command, CommanderError } from 'commander'
+import type { Reach } from './audit.ts'
+import { command, exitCodes, programCommand, type Terminal } from './command.ts'
+import { endingOf } from './failure.ts'
+
+interface Noun {
+  readonly does: string
+  load(terminal: Terminal): Promise<Command>
+}
+
+/** Every command; a new one is a file and a row. */
+const nouns: Readonly<Record<string, Noun>> = {
+  serve: { does: 'run the authority', load: async on => (await import('./serve.ts')).serveCommand(on) },
+  agent: {
+    does: 'create, see, change and stop agents, and let instances enrol',
+    load: async on => (await import('./agent.ts')).agentCommand(on),
+  },
+  instance: {
+    does: 'see the running instances of an agent',
+    load: async on => (await import('./instance.ts')).instanceCommand(on),
+  },
+  key: {
+    does: 'see, register and revoke keys of agents; see and rotate those of this authority',
+    load: async on => (await import('./key.ts')).keyCommand(on),
+  },
+  resource: {
+    does: 'register, see, change and delete protected resources',
+    load: async on => (await import('./resource.ts')).resourceCommand(on),
+  },
+  grant: {
+    does: 'give, see and take back rights',
+    load: async on => (await import('./grant.ts')).grantCommand(on),
+  },
+  client: {
+    does: 'register, see, change, stop and delete other OAuth clients',
+    load: async on => (await import('./client.ts')).clientCommand(on),
+  },
+  person: {
+    does: 'create, see, change, stop and delete people',
+    load: async on => (await import('./person.ts')).personCommand(on),
+  },
+  events: { does: 'read the audit log', load: async on => (await import('./events.ts')).eventsCommand(on) },
+  why: {
+    does: 'show the path from person to action, and what decided it',
+    load: async on => (await import('./why.ts')).whyCommand(on, await reachOf(on)),
+  },
+  audit: {
+    does: 'export and verify the audit log',
+    load: async on => (await import('./audit.ts')).auditCommand(on, await reachOf(on)),
+  },
+  token: {
+    does: 'print an access token for the operator, as JSON',
+    load: async on => (await import('./token.ts')).tokenCommand(on),
+  },
+  config: {
+    does: 'check the configuration, and say what there is to set',
+    load: async on => (await import('./config.ts')).configCommand(on),
+  },
+  migrate: {
+    does: 'bring the database to the schema of this version, and say what was done',
+    load: async on => (await import('./migrate.ts')).migrateCommand(on),
+  },
+}
+
+async function reachOf(terminal: Terminal): Promise<Reach> {
+  const { connect } = await import('./operator/connect.ts')
+  let open = fetch
+  return {
+    async connect(options) {
+      const connection = await connect(terminal, options)
+      open = connection.openFetch
+      return connection
+    },
+    fetch: (input, init) => open(input, init),
+  }
+}
+
+/** Runs one command line and answers the exit code; errors are one sentence on stderr. */
+export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    const program = await programOf(terminal, named(args))
+    await program.parseAsync(args, { from: 'user' })
+    return exitCodes.done
+  } catch (error) {
+    // Help and version have been printed, and are no errors.
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.done
+    const { say, exitCode } = endingOf(error)
+    terminal.stderr.write(`writ: ${say}\n`)
+    return exitCode
+  }
+}
+
+/** The program with every noun; whole where `isWanted` says so, else with its name and what it does. */
+export async function programOf(terminal: Terminal, isWanted: (noun: string) => boolean): Promise<Command> {
+  const program = programCommand()
+    .version(version(), '--version', 'print the version')
+    .helpCommand('help [command]', 'say what a command does and takes')
+  for (const [name, { does, load }] of Object.entries(nouns)) {
+    program.addCommand(isWanted(name) ? await load(terminal) : command(name, does))
+  }
+  const output = {
+    writeOut: (text: string) => void terminal.stdout.write(text),
+    writeErr: (text: string) => void terminal.stderr.write(text),
+  }
+  const printTo = (one: Command): void => {
+    one.configureOutput(output)
+    one.commands.forEach(printTo)
+  }
+  printTo(program)
+  return program
+}
+
+/** Which noun a command line names: also that of `writ help agent`. Names that are values of options load one more. */
+function named(args: readonly string[]): (noun: string) => boolean {
+  const words = new Set(args)
+  return noun => words.has(noun)
+}
+
+function version(): string {
+  const manifest = new URL('../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { readonly version: string }).version
+}
