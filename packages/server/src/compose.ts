@@ -11,7 +11,7 @@ import { rotationOf, startBackground } from './compose/background.ts'
 import { founderOf } from './compose/operator-file.ts'
 import { databaseFile, sealKeyFile, trialCertificateFile } from './compose/places.ts'
 import type { Surroundings } from './compose/surroundings.ts'
-import { type Config, ConfigProblem } from './config.ts'
+import { type Config, ConfigProblem, proxiesOf } from './config.ts'
 import type { Ctx } from './context.ts'
 import { defaultTenant, type Tenant } from './domain/tenant.ts'
 import { adminRoutes } from './http/admin.ts'
@@ -145,7 +145,7 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
       issuer: tenant.issuer,
       deps,
       rates: limited ? rateLimiter(config.ratePerSecond) : unlimited,
-      trustedProxies: new Set(config.trustedProxies.split(/[ ,]+/).filter(Boolean)),
+      trustedProxies: new Set(proxiesOf(config)),
       observer: counting(around.observer, metrics),
       clockMs: around.clockMs,
     },

@@ -1,6 +1,7 @@
 // The one schema of the configuration: each key with its default, a sentence, and why someone would change it.
 import { readFileSync } from 'node:fs'
-import { isSecureUrl } from '@writ/sdk/protocol/uri'
+import { isIP, isIPv6 } from 'node:net'
+import { canonicalResource, isSecureUrl } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
 
 interface Row<S extends z.ZodType> {
@@ -259,11 +260,12 @@ function refuseUnsafe(config: Config): void {
     throw new ConfigProblem('tlsSelfSigned', 'a certificate is given already; leave one of the two')
   }
   if (config.issuer !== undefined) checkIssuer(config.issuer)
+  for (const proxy of proxiesOf(config)) checkProxy(proxy)
   if (config.databaseUrl !== undefined && !/^postgres(?:ql)?:\/\//.test(config.databaseUrl)) {
     throw new ConfigProblem('databaseUrl', 'must begin with postgres://')
   }
   // Tokens and proofs in clear on a network can be taken; only TLS here or in a proxy that is named makes that safe.
-  if (!loopback && !tls && config.trustedProxies === '') {
+  if (!loopback && !tls && proxiesOf(config).length === 0) {
     throw new ConfigProblem(
       'host',
       `${config.host} is reachable by others without TLS; give --tls-cert and --tls-key, or name the TLS proxy in trustedProxies`,
@@ -290,6 +292,22 @@ function refuseUnsafe(config: Config): void {
   }
 }
 
+/** The addresses of `trustedProxies`. */
+export function proxiesOf({ trustedProxies }: Pick<Config, 'trustedProxies'>): readonly string[] {
+  return trustedProxies.split(/[ ,]+/).filter(Boolean)
+}
+
+/** One address in the spelling that sockets report: a network or a name would look like a rule and never match. */
+function checkProxy(proxy: string): void {
+  const canonical = isIPv6(proxy) ? new URL(`http://[${proxy}]`).hostname.slice(1, -1) : proxy
+  if (isIP(proxy) === 0 || canonical !== proxy) {
+    throw new ConfigProblem(
+      'trustedProxies',
+      `${proxy} is not an address in its canonical form; list each proxy by its own, such as 192.0.2.1 or 2001:db8::1`,
+    )
+  }
+}
+
 /** RFC 8414 §2: https, no query, no fragment; http on loopback only; no final slash, so that one issuer has one text. */
 function checkIssuer(issuer: string): void {
   if (!URL.canParse(issuer)) throw new ConfigProblem('issuer', 'is not a URL')
@@ -304,6 +322,10 @@ function checkIssuer(issuer: string): void {
       'issuer',
       `must be written in its canonical form: ${(url.origin + url.pathname).replace(/\/+$/, '')}`,
     )
+  }
+  // The management API below it has to be a resource that can be asked for.
+  if (canonicalResource(issuer) !== issuer) {
+    throw new ConfigProblem('issuer', 'must need no percent-encoding for its letters and no dot segments')
   }
 }
 
