@@ -55,19 +55,40 @@ export function family(name: string, does: string): Command {
   })
 }
 
+/** `writ help agent create` is `writ agent create --help`. */
+export function helpCommand(): Command {
+  return command('help', 'say what a command does and takes')
+    .argument('[command...]', 'its name')
+    .action((names: readonly string[], _given: unknown, used: Command) => {
+      let about = used.parent as Command
+      for (const name of names) {
+        const found = about.commands.find(one => one.name() === name)
+        if (found === undefined) throw new CommandFailure(sayUnknown(about, name), exitCodes.usage)
+        about = found
+      }
+      about.outputHelp()
+    })
+}
+
+function sayUnknown(above: Command, named: string): string {
+  const path = pathOf(above)
+  return `there is no command ${JSON.stringify(named)}; ${path} has ${namesIn(above)}; see ${path} --help`
+}
+
+const namesIn = ({ commands }: Command): string => commands.map(one => one.name()).join(', ')
+
 function sayMissing(used: Command): string {
-  const path = pathOf(used)
-  const known = used.commands.map(one => one.name()).join(', ')
   const [named] = used.args
-  return named === undefined
-    ? `${path} needs a command: ${known}; see ${path} --help`
-    : `there is no command ${JSON.stringify(named)}; ${path} has ${known}; see ${path} --help`
+  if (named !== undefined) return sayUnknown(used, named)
+  const path = pathOf(used)
+  return `${path} needs a command: ${namesIn(used)}; see ${path} --help`
 }
 
 /** How commander puts it, and how we do. */
 const sayings: readonly (readonly [RegExp, string])[] = [
   [/^option '(--?[\w-]+)[^']*' argument '(.*)' is invalid\. (.*?)\.?$/s, "$1 $3, not '$2'"],
   [/^command-argument value '(.*)' is invalid for argument '(.*)'\. (.*?)\.?$/s, "$2 $3, not '$1'"],
+  [/^option '(--?[\w-]+)[^']*?(<.*>)' argument missing$/, '$1 needs a value: $2'],
   [/^required option '(.*)' not specified$/, '$1 is missing'],
   [/^missing required argument '(.*)'$/, 'the argument <$1> is missing'],
   [

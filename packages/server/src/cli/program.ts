@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { type Command, CommanderError } from 'commander'
 import type { Reach } from './audit.ts'
-import { command, exitCodes, programCommand, type Terminal } from './command.ts'
+import { command, exitCodes, helpCommand, programCommand, type Terminal } from './command.ts'
 import { endingOf } from './failure.ts'
 
 interface Noun {
@@ -94,12 +94,11 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
 
 /** The program with every noun; whole where `isWanted` says so, else with its name and what it does. */
 export async function programOf(terminal: Terminal, isWanted: (noun: string) => boolean): Promise<Command> {
-  const program = programCommand()
-    .version(version(), '--version', 'print the version')
-    .helpCommand('help [command]', 'say what a command does and takes')
+  const program = programCommand().version(version(), '--version', 'print the version').helpCommand(false)
   for (const [name, { does, load }] of Object.entries(nouns)) {
     program.addCommand(isWanted(name) ? await load(terminal) : command(name, does))
   }
+  program.addCommand(helpCommand())
   const output = {
     writeOut: (text: string) => void terminal.stdout.write(text),
     writeErr: (text: string) => void terminal.stderr.write(text),
