@@ -30,19 +30,13 @@ const idOf = async (writ: Authority, identifier: string): Promise<string> =>
   (await writ.operator.manage('GET', `/resources?identifier=${encodeURIComponent(identifier)}`)).body.items[0]
     .id
 
+const parts = ['agents', 'keys', 'resources', 'grants', 'people', 'clients'].map(part => `writ:${part}`)
+
 test('no way leads from a part of the management API to all of it', async t => {
   const writ = await authority(t)
   const { operator } = writ
   const resource = `${writ.issuer}/api/v1`
-  const all = await admin(
-    writ,
-    'writ:agents',
-    'writ:keys',
-    'writ:resources',
-    'writ:grants',
-    'writ:people',
-    'writ:clients',
-  )
+  const all = await admin(writ, ...parts)
   const self = all.party.clientId
   const management = await idOf(writ, resource)
   const give = (scopes: string[], agent = self) => ({ agent, resource, scopes, reason: 'x' })
@@ -92,6 +86,26 @@ test('no way leads from a part of the management API to all of it', async t => {
   assert.equal((await operator.manage('GET', '/agents')).status, 200)
 })
 
+/** Spellings of the management API that another reader might take for it. */
+const strangeSpellings = (base: string): readonly string[] => [
+  `${base}/api/./v1`,
+  `${base}/x/../api/v1`,
+  `${base}/api/v1#x`,
+  `${base}/api/v1?`,
+  `${base}/%61pi/v1`,
+  `${base}/api/v%31`,
+  `https://user@writ.example/api/v1`,
+  `https://writ.example./api/v1`,
+  `https:/writ.example/api/v1`,
+  ` ${base}/api/v1`,
+  `${base}\\api\\v1`,
+  `${base}/api/v1\u0000`,
+  '/api/v1',
+  'javascript:alert(1)//',
+  `https://wr\u0456t.example/api/v1`,
+  `https://writ.example:0443/api/v1`,
+]
+
 test('what looks like the management API is not it, and scopes that are named like its own give nothing there', async t => {
   const writ = await authority(t)
   const writer = await admin(writ, 'writ:resources', 'writ:grants')
@@ -111,25 +125,7 @@ test('what looks like the management API is not it, and scopes that are named li
       '409 conflict',
     )
   }
-  const strange = [
-    `${base}/api/./v1`,
-    `${base}/x/../api/v1`,
-    `${base}/api/v1#x`,
-    `${base}/api/v1?`,
-    `${base}/%61pi/v1`,
-    `${base}/api/v%31`,
-    `https://user@writ.example/api/v1`,
-    `https://writ.example./api/v1`,
-    `https:/writ.example/api/v1`,
-    ` ${base}/api/v1`,
-    `${base}\\api\\v1`,
-    `${base}/api/v1\u0000`,
-    '/api/v1',
-    'javascript:alert(1)//',
-    `https://wr\u0456t.example/api/v1`,
-    `https://writ.example:0443/api/v1`,
-  ]
-  for (const identifier of strange) {
+  for (const identifier of strangeSpellings(base)) {
     const answer = await writer.ask('POST', '/resources', { identifier, name: 'x', scopes })
     if (identifier.startsWith('javascript:')) continue
     assert.equal(said(answer), '422 invalid_value', identifier)
@@ -249,4 +245,37 @@ test('the operator cannot lock itself out by its last key, and can change keys a
   assert.equal((await operator.manage('GET', '/agents')).status, 401)
   const successor = partyOf(writ, operator.clientId, next)
   assert.equal((await successor.manage('GET', '/agents')).status, 200)
+})
+
+test('no agent is left without an owner by somebody who leaves at that very moment', async t => {
+  let between: (() => Promise<unknown>) | undefined
+  const writ = await authority(t, {
+    around: {
+      wrapStore: store => ({
+        ...store,
+        async commit(ctx, change) {
+          const meanwhile = change.entries[0].type === 'person.deleted' ? between : undefined
+          if (meanwhile !== undefined) between = undefined
+          await meanwhile?.()
+          return store.commit(ctx, change)
+        },
+      }),
+    },
+  })
+  const { operator } = writ
+  const other = await newAgent(writ)
+  const takes: ((owner: string) => Promise<Answer>)[] = [
+    owner => operator.manage('POST', '/agents', { name: 'x', owner, purpose: 'x' }),
+    owner => operator.manage('PATCH', `/agents/${other.clientId}`, { owner }),
+  ]
+  for (const [at, take] of takes.entries()) {
+    const { id } = expect(await operator.manage('POST', '/people', { login: `ada-${at}` }), 201)
+    let taken: Answer | undefined
+    between = async () => {
+      taken = await take(id)
+    }
+    assert.equal(said(await operator.manage('DELETE', `/people/${id}`)), '409 conflict')
+    assert.ok((taken?.status ?? 500) < 300)
+    assert.equal((await operator.manage('GET', `/people/${id}`)).status, 200)
+  }
 })

@@ -6,7 +6,7 @@ import type { Ctx } from '../context.ts'
 import type { Agent } from '../domain/agent.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Put, Versioned } from '../domain/change.ts'
-import { loginKey } from '../domain/client.ts'
+import { loginKey, ownershipOf } from '../domain/client.ts'
 import { isOperator } from '../domain/operator.ts'
 import { mustReach } from './ceiling.ts'
 import { newKeys } from './instance-keys.ts'
@@ -177,7 +177,10 @@ const create = operation({
     return {
       change: {
         puts: [{ put: 'agent', value: agent, ifVersion: 0 }, ...made.puts],
-        signals: [{ subject: agent.id, kind: 'changed' }],
+        signals: [
+          { subject: agent.id, kind: 'changed' },
+          { subject: ownershipOf(ownerId), kind: 'narrowed' },
+        ],
       },
       restsOn: [ownerId],
       about: {
@@ -264,8 +267,13 @@ const update = operation({
     return {
       change: {
         puts: [putAgent(agent, next)],
-        // A nearer end must reach the tokens that were issued before it was known.
-        signals: [{ subject: agent.id, kind: ends ? 'narrowed' : 'changed' }],
+        signals: [
+          // A nearer end must reach the tokens that were issued before it was known.
+          { subject: agent.id, kind: ends ? 'narrowed' : 'changed' },
+          ...(next.owner === agent.owner
+            ? []
+            : [{ subject: ownershipOf(next.owner), kind: 'narrowed' } as const]),
+        ],
       },
       restsOn: next.owner === agent.owner ? [] : [next.owner],
       about: { agent: agent.id, facts: { members: Object.keys(body).sort() } },

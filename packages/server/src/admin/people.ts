@@ -5,7 +5,7 @@ import { Secret } from '@writ/sdk/protocol/secret'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import type { Versioned } from '../domain/change.ts'
-import { loginKey, type Person } from '../domain/client.ts'
+import { loginKey, ownershipOf, type Person } from '../domain/client.ts'
 import { moveStanding, type StandingMove } from '../domain/standing.ts'
 import { reasonBody } from './agent-moves.ts'
 import { mustHaveVersion } from './agents.ts'
@@ -273,6 +273,7 @@ const remove = operation({
         removals: [{ remove: 'person', id: person.id, ifVersion: person.version }],
         signals: [{ subject: person.id, kind: 'narrowed' }],
       },
+      restsOn: [ownershipOf(person.id)],
       about: { person: person.id, facts: { login: person.login } },
       answer: undefined,
     }

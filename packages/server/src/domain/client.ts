@@ -29,6 +29,14 @@ export interface Person {
   readonly updatedAt: number
 }
 
+/**
+ * The subject of a signal that somebody came to own an agent. Whoever decides on there being none rests on it: without
+ * it an agent could get an owner between that look and the owner's end, and be left with nobody.
+ */
+export function ownershipOf(owner: string): string {
+  return `owner:${owner}`
+}
+
 /** The comparable form of a login: NFKC and case folded, so that confusable spellings collide instead of coexisting. */
 export function loginKey(login: string): string {
   return login.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC')
