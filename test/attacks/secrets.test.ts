@@ -20,19 +20,40 @@ function spellingsOf(secret: string): string[] {
   ]
 }
 
-/** A run through everything that has to do with secrets; answers them by name, and every page that was read. */
-async function live(writ: Serving) {
-  const secrets: Record<string, string> = {}
+/** What a run has come to: secrets by name, and every page that was read. */
+interface Run {
+  readonly writ: Serving
+  readonly secrets: Record<string, string>
+  readonly pages: Record<string, string>
+  keep(name: string, answer: Promise<{ body: unknown }>): Promise<unknown>
+}
+
+/** A run through everything that has to do with secrets. */
+async function live(writ: Serving): Promise<Run> {
   const pages: Record<string, string> = {}
-  const { operator } = writ
-  const keep = async (name: string, answer: Promise<{ body: unknown }>) => {
-    const { body } = await answer
-    pages[name] = JSON.stringify(body)
-    return body
+  const run: Run = {
+    writ,
+    secrets: {},
+    pages,
+    async keep(name, answer) {
+      const { body } = await answer
+      pages[name] = JSON.stringify(body)
+      return body
+    },
   }
-  secrets['the operator’s key'] = JSON.parse(readFileSync(join(writ.data, 'operator.json'), 'utf8')).jwk.d
-  secrets['the sealing key'] =
+  run.secrets['the operator’s key'] = JSON.parse(readFileSync(join(writ.data, 'operator.json'), 'utf8')).jwk.d
+  run.secrets['the sealing key'] =
     readFileSync(join(writ.data, 'seal.key'), 'utf8').trim().split('_').at(-1) ?? ''
+  const person = await livePerson(run)
+  const member = await liveInstance(run, person)
+  const access = await liveTokens(run, member)
+  await liveCalls(run, member, access)
+  await readPages(run, person, member.clientId)
+  assert.equal(payloadOf(access)['client_id'], member.clientId)
+  return run
+}
+
+async function livePerson({ writ: { operator }, secrets, pages, keep }: Run): Promise<string> {
   const password = 'correct horse battery staple 7!"<é'
   secrets['a password'] = password
   const person = expect(await operator.manage('POST', '/people', { login: 'ada', password }), 201)
@@ -49,10 +70,12 @@ async function live(writ: Serving) {
     'a password in the wrong place',
     operator.manage('POST', '/people', { login: password, name: 'x' }),
   )
-  const agent = expect(
-    await operator.manage('POST', '/agents', { name: 'a', owner: person.id, purpose: 'x' }),
-    201,
-  )
+  return person.id
+}
+
+async function liveInstance({ writ, secrets, keep }: Run, owner: string): Promise<Party> {
+  const { operator } = writ
+  const agent = expect(await operator.manage('POST', '/agents', { name: 'a', owner, purpose: 'x' }), 201)
   const resource = `${writ.issuer}/api/v1`
   const given = { agent: agent.id, resource, scopes: ['writ:agents:read'], reason: 'x' }
   expect(await operator.manage('POST', '/grants', given), 201)
@@ -71,7 +94,11 @@ async function live(writ: Serving) {
   await keep('a token with more', enroll({ token, jwk: pair.verify.jwk, more: token }))
   await keep('an enrolment', enroll({ token, jwk: pair.verify.jwk }))
   await keep('a spent token', enroll({ token, jwk: newPair().verify.jwk }))
-  const member = writ.party(agent.id, pair.secret.reveal() as unknown as Record<string, unknown>)
+  return writ.party(agent.id, pair.secret.reveal() as unknown as Record<string, unknown>)
+}
+
+async function liveTokens({ writ, secrets, keep }: Run, member: Party): Promise<string> {
+  const resource = `${writ.issuer}/api/v1`
   const assertion = member.assertion()
   const access = expect(
     await member.tokenRequest({ resource, client_assertion: assertion }),
@@ -94,6 +121,12 @@ async function live(writ: Serving) {
   })) {
     await keep(name, member.tokenRequest(form))
   }
+  return access
+}
+
+async function liveCalls({ writ, secrets, keep }: Run, member: Party, access: string): Promise<void> {
+  const { operator } = writ
+  const resource = `${writ.issuer}/api/v1`
   const proof = member.proof(`${resource}/agents`, { method: 'GET', accessToken: access })
   secrets['a proof'] = proof.split('.')[2] ?? ''
   const headers = { authorization: `DPoP ${access}`, dpop: proof, cookie: `t=${access}` }
@@ -121,11 +154,16 @@ async function live(writ: Serving) {
       token: access,
     }),
   )
+}
+
+async function readPages({ writ, pages, keep }: Run, person: string, agent: string): Promise<void> {
+  const { operator } = writ
+  const resource = `${writ.issuer}/api/v1`
   for (const path of [
     '/people',
-    `/people/${person.id}`,
+    `/people/${person}`,
     '/agents',
-    `/agents/${agent.id}/keys`,
+    `/agents/${agent}/keys`,
     '/issuer/keys',
     '/events?limit=200',
   ]) {
@@ -146,8 +184,6 @@ async function live(writ: Serving) {
   for (const path of ['/audit/export', '/audit/entries']) {
     pages[path] = String((await operator.call('GET', `${resource}${path}`, { token: reading })).body)
   }
-  assert.equal(payloadOf(access)['client_id'], agent.id)
-  return { secrets, pages }
 }
 
 test('no secret is in the database, the log, the audit log, an error or a page that was not meant to have it', async t => {
