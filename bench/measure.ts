@@ -38,7 +38,7 @@ export function isMet({ ratio, value, target }: Figure): boolean | undefined {
 }
 
 const short = (value: number): string =>
-  value >= 1000 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3).replace(/\.?0+$/, '')
+  value >= 1000 ? Math.round(value).toLocaleString('en-US') : String(Number(value.toPrecision(3)))
 
 /** The table as text, one line per figure. */
 export function tableOf(figures: readonly Figure[]): string {
