@@ -20,7 +20,7 @@ process.on('message', (told: Told) => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 process.on('disconnect', () => {
   for (const pid of running) kill(pid)
-  if (folder !== undefined) void remove(folder, running.size === 0 ? 1 : 3)
+  if (folder !== undefined) void remove(folder, running.size === 0 ? 1 : 10)
 })
 
 function kill(pid: number): void {
@@ -35,7 +35,12 @@ function kill(pid: number): void {
 /** Until it has stayed away for so many looks: what is being killed on a busy machine may still write for a moment. */
 async function remove(path: string, looks: number): Promise<void> {
   for (let away = 0; away < looks; away = existsSync(path) ? 0 : away + 1) {
-    rmSync(path, { recursive: true, force: true, maxRetries: 5 })
+    try {
+      rmSync(path, { recursive: true, force: true, maxRetries: 5 })
+    } catch (error) {
+      // Somebody wrote into it while it was being emptied: the next look finds it.
+      if (!['ENOTEMPTY', 'EBUSY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    }
     if (looks > 1) await pause(100)
   }
 }
