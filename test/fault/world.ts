@@ -37,12 +37,13 @@ const quiet = { rateLimits: 'off', checkpointSeconds: 60, noiseSeconds: 300 } as
 
 /**
  * A folder with whatever a server leaves in it; it goes with the test. What is not a Fault fails the test, unless
- * `expected` takes it.
+ * `expected` takes it. With `isStill` the clock shows the instant of the beginning until somebody moves it.
  */
 export function placeOf(
   t: TestContext,
   options: ServerOptions = {},
   expected?: (bug: unknown) => void,
+  { isStill = false }: { readonly isStill?: boolean } = {},
 ): Place {
   const data = mkdtempSync(join(tmpdir(), 'writ-fault-'))
   const broken = brokenStore()
@@ -51,8 +52,9 @@ export function placeOf(
   const open: Composed[] = []
   const released: string[] = []
   const acknowledged: { requestId: string; what: string }[] = []
+  const beganMs = Date.now()
   let shiftMs = 0
-  const nowMs = (): number => Date.now() + shiftMs
+  const nowMs = (): number => (isStill ? beganMs : Date.now()) + shiftMs
   const around = {
     clockMs: nowMs,
     observer: { request: () => {}, bug: onBug },
