@@ -1,9 +1,10 @@
 // The revocation stream is open to all: nobody takes it from the others, and nobody makes it run for nothing (C65, C66).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseMessage, type StreamMessage } from '@writ/sdk/protocol/revocation'
-import { expect, newAgent } from '../harness/agent.ts'
+import { parseMessage, type StreamMessage, subjectDigest } from '@writ/sdk/protocol/revocation'
+import { api, expect, newAgent, payloadOf, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
+import { assertionType } from '../harness/party.ts'
 
 const events = { headers: { accept: 'text/event-stream' } }
 
@@ -140,4 +141,37 @@ test('a listener who does not read is cut off, and costs no more than his share 
   let messages = 0
   for await (const _ of messagesOf(lazy)) messages += 1
   assert.ok(messages < 270, `${messages}`)
+})
+
+test('whoever comes without knowing anything hears all that can matter, however often and whoever asks meanwhile', async t => {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const agent = await newAgent(writ, { scopes: ['read'] })
+  const ask = async (): Promise<StreamMessage> =>
+    (await (await writ.fetch('/revocations')).json()) as StreamMessage
+  const first = await ask()
+  const ended: string[] = []
+  for (let round = 0; round < 6; round++) {
+    const token = await agent.token(api)
+    const evidence = { client_assertion_type: assertionType, client_assertion: agent.assertion() }
+    const revoking = agent.post('/revoke', { ...evidence, token })
+    ended.push(subjectDigest(`token:${payloadOf(token)['jti']}`))
+    const [answer, ...meanwhile] = await Promise.all([revoking, ask(), ask()])
+    expect(answer, 200)
+    for (const { epoch, narrowed } of [...meanwhile, await ask()]) {
+      assert.ok(narrowed.every(([at]) => at <= epoch))
+      assert.equal(new Set(narrowed.map(([at]) => at)).size, narrowed.length)
+    }
+    const { type, narrowed, epoch } = await ask()
+    assert.equal(type, 'snapshot')
+    assert.ok(epoch > first.epoch)
+    const digests = narrowed.map(([, digest]) => digest)
+    for (const digest of ended) assert.ok(digests.includes(digest))
+  }
+  // Long after, what no token can rest on any more is left out; and is back where the clock is set back.
+  writ.advance(3600)
+  assert.ok(!(await ask()).narrowed.some(([, digest]) => ended.includes(digest)))
+  writ.advance(-3600)
+  const again = (await ask()).narrowed.map(([, digest]) => digest)
+  for (const digest of ended) assert.ok(again.includes(digest))
 })

@@ -26,9 +26,18 @@ export interface StreamMessage {
   readonly narrowed: readonly Narrowing[]
 }
 
+/** A message as it is sent: its JSON, and what of it stands beside the JSON in an event. */
+export interface WrittenMessage extends Pick<StreamMessage, 'type' | 'epoch'> {
+  readonly text: string
+}
+
+export function writeMessage(message: StreamMessage): WrittenMessage {
+  return { type: message.type, epoch: message.epoch, text: JSON.stringify(message) }
+}
+
 /** A server-sent event per message: `event` is the type, `id` the epoch, `data` the JSON. */
-export function formatEvent(message: StreamMessage): string {
-  return `event: ${message.type}\nid: ${message.epoch}\ndata: ${JSON.stringify(message)}\n\n`
+export function formatEvent({ type, epoch, text }: WrittenMessage): string {
+  return `event: ${type}\nid: ${epoch}\ndata: ${text}\n\n`
 }
 
 /** The message in an event's data or a poll's answer, or undefined when it is not one. */

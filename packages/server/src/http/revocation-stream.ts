@@ -1,5 +1,12 @@
 // One listener of the revocation stream: caught up first, then fed as commits happen, cut off when it does not read.
-import { formatEvent, type Narrowing, type StreamMessage, subjectDigest } from '@writ/sdk/protocol/revocation'
+import {
+  formatEvent,
+  type Narrowing,
+  type StreamMessage,
+  subjectDigest,
+  type WrittenMessage,
+  writeMessage,
+} from '@writ/sdk/protocol/revocation'
 import { networkOf } from '../audit/network.ts'
 import type { Ctx } from '../context.ts'
 import type { SignalAt } from '../store/store.ts'
@@ -26,7 +33,7 @@ export interface Listening {
   readonly request: Request
   /** The epoch up to which the listener says it is complete. */
   readonly after: number | undefined
-  catchUp(after: number | undefined): Promise<StreamMessage>
+  catchUp(after: number | undefined): Promise<WrittenMessage>
 }
 
 const headers = {
@@ -73,7 +80,7 @@ export function openStream(ctx: Ctx, deps: FaceDeps, audience: Audience, listeni
 
 interface Feed {
   /** Sends a message of the catching up. */
-  send(message: StreamMessage): void
+  send(message: WrittenMessage): void
   /** From here on what was offered meanwhile, and everything new, is sent. */
   goLive(): void
   offer(signals: readonly SignalAt[]): void
@@ -89,13 +96,13 @@ let newest: {
 
 const encoder = new TextEncoder()
 
-const encoded = (message: StreamMessage): Uint8Array => encoder.encode(formatEvent(message))
+const encoded = (message: WrittenMessage): Uint8Array => encoder.encode(formatEvent(message))
 
 function prepared(signals: readonly SignalAt[], at: number): typeof newest {
   if (newest?.signals === signals) return newest
   const epoch = signals.at(-1)?.epoch ?? -1
   const message = { type: 'narrowed', epoch, at, narrowed: narrowingsOf(signals) } as const
-  newest = { signals, message, bytes: encoded(message) }
+  newest = { signals, message, bytes: encoded(writeMessage(message)) }
   return newest
 }
 
@@ -115,7 +122,7 @@ function feedOf(
     if ((controller.desiredSize ?? 0) < -maxUnreadMessages) end()
     else controller.enqueue(bytes)
   }
-  const send = (message: StreamMessage): void => write(message.epoch, encoded(message))
+  const send = (message: WrittenMessage): void => write(message.epoch, encoded(message))
   const forward = (signals: readonly SignalAt[]): void => {
     const isAllNew = (signals[0]?.epoch ?? epoch) > epoch
     const news = isAllNew ? signals : signals.filter(signal => signal.epoch > epoch)
@@ -135,7 +142,8 @@ function feedOf(
       else waiting.push(...signals)
     },
     beat() {
-      if (waiting === undefined) send({ type: 'heartbeat', epoch, at: contactMs(), narrowed: [] })
+      if (waiting === undefined)
+        send(writeMessage({ type: 'heartbeat', epoch, at: contactMs(), narrowed: [] }))
     },
   }
 }

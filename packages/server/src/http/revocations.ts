@@ -1,14 +1,16 @@
 // The revocation stream: server-sent events for who listens, JSON for who polls. It never claims more than it knows.
 
 import { Fault } from '@writ/sdk/protocol/fault'
-import type { StreamMessage } from '@writ/sdk/protocol/revocation'
+import { type WrittenMessage, writeMessage } from '@writ/sdk/protocol/revocation'
 import type { Ctx } from '../context.ts'
 import { maxTokenSeconds } from '../limits.ts'
 import type { Audience } from './audience.ts'
 import { isInContact, narrowingsOf, openStream } from './revocation-stream.ts'
-import { type FaceDeps, json, type Route } from './route.ts'
+import type { FaceDeps, Route } from './route.ts'
+import { createSnapshots, type Snapshots } from './snapshot.ts'
 
 export function revocationsRoute(audience: Audience): Route {
+  const snapshots = createSnapshots()
   return {
     name: 'revocations',
     method: 'GET',
@@ -19,11 +21,14 @@ export function revocationsRoute(audience: Audience): Route {
     async handle(ctx, deps, request) {
       const after = afterOf(request)
       if (request.headers.get('accept')?.includes('text/event-stream')) {
-        const catchUp = (from: number | undefined) => messageAfter(ctx, deps, from)
+        const catchUp = (from: number | undefined) => messageAfter(ctx, deps, snapshots, from)
         return openStream(ctx, deps, audience, { request, after, catchUp })
       }
       requireContact(deps)
-      return json(await messageAfter(ctx, deps, after))
+      const { text } = await messageAfter(ctx, deps, snapshots, after)
+      return new Response(text, {
+        headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+      })
     },
   }
 }
@@ -47,7 +52,12 @@ function requireContact(deps: FaceDeps): void {
 const pageOfSignals = 1000
 
 /** What a listener that is complete up to `after` needs; a snapshot where the feed no longer reaches back that far. */
-async function messageAfter(ctx: Ctx, deps: FaceDeps, after: number | undefined): Promise<StreamMessage> {
+async function messageAfter(
+  ctx: Ctx,
+  deps: FaceDeps,
+  snapshots: Snapshots,
+  after: number | undefined,
+): Promise<WrittenMessage> {
   const head = await deps.store.signals.head(ctx)
   if (after !== undefined && after <= head) {
     const signals = await deps.store.signals.after(ctx, after, pageOfSignals)
@@ -56,19 +66,12 @@ async function messageAfter(ctx: Ctx, deps: FaceDeps, after: number | undefined)
     const first = signals[0]
     if (first === undefined ? after === head : first.epoch === after + 1) {
       const epoch = signals.at(-1)?.epoch ?? after
-      return {
-        type: signals.length === 0 ? 'heartbeat' : 'narrowed',
-        epoch,
-        at: Date.now(),
-        narrowed: narrowingsOf(signals),
-      }
+      const type = signals.length === 0 ? 'heartbeat' : 'narrowed'
+      return writeMessage({ type, epoch, at: Date.now(), narrowed: narrowingsOf(signals) })
     }
   }
-  const since = await deps.store.signals.narrowedSince(ctx, ctx.nowMs - (maxTokenSeconds + 60) * 1000)
-  return {
-    type: 'snapshot',
-    epoch: head,
-    at: Date.now(),
-    narrowed: narrowingsOf(since.filter(({ epoch }) => epoch <= head)),
-  }
+  const sinceMs = ctx.nowMs - (maxTokenSeconds + 60) * 1000
+  const { epoch, narrowed } = await snapshots.upTo(ctx, deps.store.signals, { head, sinceMs })
+  const text = `{"type":"snapshot","epoch":${epoch},"at":${Date.now()},"narrowed":${narrowed}}`
+  return { type: 'snapshot', epoch, text }
 }

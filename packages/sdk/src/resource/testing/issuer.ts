@@ -7,7 +7,13 @@ import type { AlgorithmName } from '../../protocol/algorithms.ts'
 import { createProof } from '../../protocol/dpop.ts'
 import { generateKeyPair, type KeyPair } from '../../protocol/jwk.ts'
 import { signJws } from '../../protocol/jws.ts'
-import { formatEvent, type Narrowing, type StreamMessage, subjectDigest } from '../../protocol/revocation.ts'
+import {
+  formatEvent,
+  type Narrowing,
+  type StreamMessage,
+  subjectDigest,
+  writeMessage,
+} from '../../protocol/revocation.ts'
 
 export interface IssuerFixture {
   readonly url: string
@@ -97,7 +103,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<IssuerFi
     if (fixture.unavailable) return void response.writeHead(503).end()
     if (request.headers.accept?.includes('text/event-stream')) {
       response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write(formatEvent(message('snapshot', narrowings)))
+      response.write(formatEvent(writeMessage(message('snapshot', narrowings))))
       streams.add(response)
       response.on('close', () => streams.delete(response))
       return
@@ -123,7 +129,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<IssuerFi
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const beats = setInterval(
-    () => fixture.heartless || send(formatEvent(message('heartbeat'))),
+    () => fixture.heartless || send(formatEvent(writeMessage(message('heartbeat')))),
     heartbeatSeconds * 1000,
   )
 
@@ -142,9 +148,9 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<IssuerFi
       fixture.epoch += 1
       const narrowed = subjects.map((subject): Narrowing => [fixture.epoch, subjectDigest(subject)])
       narrowings.push(...narrowed)
-      send(formatEvent(message('narrowed', narrowed)))
+      send(formatEvent(writeMessage(message('narrowed', narrowed))))
     },
-    push: partial => send(formatEvent({ ...message('heartbeat'), ...partial })),
+    push: partial => send(formatEvent(writeMessage({ ...message('heartbeat'), ...partial }))),
     pushRaw: send,
     dropListeners() {
       for (const listener of streams) listener.destroy()
