@@ -229,6 +229,6 @@ async function verified(world: World, earlier: string | undefined, atLeast: numb
   return (JSON.parse(lines[0] ?? '{}') as { checkpoint: string }).checkpoint
 }
 
-async function* linesOf(lines: readonly string[]): AsyncGenerator<string> {
+export async function* linesOf(lines: readonly string[]): AsyncGenerator<string> {
   yield* lines
 }

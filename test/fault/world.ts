@@ -9,7 +9,7 @@ import { Party } from '../harness/party.ts'
 import { mustBeRegistered } from './answers.ts'
 import { type BrokenStore, brokenStore } from './broken-store.ts'
 
-const issuer = 'https://writ.example'
+export const issuer = 'https://writ.example'
 
 export interface World {
   readonly server: Composed
