@@ -45,7 +45,7 @@ export function reopened({ auditor, stranger, ...real }: Real, world: World): Re
   return { ...real, world, auditor: again(auditor), stranger: again(stranger) }
 }
 
-export const partyOf = (world: World, id: string, pair: KeyPair): Party =>
+const partyOf = (world: World, id: string, pair: KeyPair): Party =>
   world.party(id, pair.secret.reveal() as unknown as Record<string, unknown>)
 
 export const partyFor = ({ world }: Real, agent: ModelAgent, key: ModelKey): Party =>
