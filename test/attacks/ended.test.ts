@@ -165,3 +165,52 @@ test('nothing that is over is extended: not by a later end, not by a new owner, 
   const given = { agent: agent.clientId, resource: api, scopes: ['read'], reason: 'x' }
   assert.equal((await operator.manage('POST', '/grants', given)).status, 422)
 })
+
+test('a node that remembers a grant gives nothing from it for what came back under the name of its resource or scope', async t => {
+  let remembered: ((id: string) => Promise<unknown>) | undefined
+  const writ = await authority(t, {
+    around: {
+      wrapStore: store => {
+        const kept = new Map<string, Awaited<ReturnType<typeof store.facts.caller>>>()
+        remembered = async id => kept.set(id, await store.facts.caller({ tenant: 'default' } as never, id))
+        return {
+          ...store,
+          facts: {
+            ...store.facts,
+            caller: async (ctx, id, options) => {
+              const old = options?.fresh ? undefined : kept.get(id)
+              kept.delete(id)
+              return old ?? store.facts.caller(ctx, id, options)
+            },
+          },
+        }
+      },
+    },
+  })
+  const scopes = [scope('read'), scope('erase')]
+  const register = async (): Promise<string> => {
+    const made = { identifier: api, name: 'API', scopes }
+    return expect(await writ.operator.manage('POST', '/resources', made), 201).id
+  }
+  const comebacks: Record<string, (id: string) => Promise<void>> = {
+    resource: async id => {
+      expect(await writ.operator.manage('DELETE', `/resources/${id}`), 204)
+      await register()
+    },
+    scope: async id => {
+      const path = `/resources/${id}`
+      expect(await writ.operator.manage('PATCH', path, { scopes: [scope('read')] }), 200)
+      expect(await writ.operator.manage('PATCH', path, { scopes }), 200)
+    },
+  }
+  let id = await register()
+  for (const [name, comeBack] of Object.entries(comebacks)) {
+    const agent = await newAgent(writ, { scopes: ['erase'] })
+    await agent.token(api, 'erase')
+    await agent.nonce()
+    await remembered?.(agent.clientId)
+    await comeBack(id)
+    assert.ok(!(await mayHave(agent, 'erase')), name)
+    id = (await writ.operator.manage('GET', '/resources')).body.items.at(-1).id
+  }
+})

@@ -5,7 +5,7 @@ import { isScopeToken } from '@writ/sdk/protocol/scope'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
-import type { Put, Versioned } from '../domain/change.ts'
+import type { Put, Signal, Versioned } from '../domain/change.ts'
 import type { Grant } from '../domain/grant.ts'
 import { checkScopes, leavesOf, type Resource, type Scope } from '../domain/resource.ts'
 import { managementIdentifier } from './access.ts'
@@ -121,6 +121,8 @@ const mostGrants = 900
 interface Ended {
   readonly puts: readonly Put[]
   readonly ids: readonly string[]
+  /** Of each grant its end: another node may remember the grant as it was, and read the resource as it is. */
+  readonly signals: readonly Signal[]
 }
 
 /** What becomes of the live grants of a resource: each as it is to be from now on, or undefined where it stays. */
@@ -146,7 +148,7 @@ async function endGrants(
         kind: 'too_many_grants',
       })
     }
-    if (page.next === null) return { puts, ids }
+    if (page.next === null) return { puts, ids, signals: ids.map(id => ({ subject: id, kind: 'narrowed' })) }
     after = page.next
   }
 }
@@ -166,7 +168,7 @@ const endedWhole =
 async function endFormer(ctx: Ctx, deps: Reads, before: Resource, after: Resource): Promise<Ended> {
   const known = new Set(before.scopes.map(scope => scope.name))
   const added = new Set(after.scopes.map(scope => scope.name).filter(name => !known.has(name)))
-  if (added.size === 0) return { puts: [], ids: [] }
+  if (added.size === 0) return { puts: [], ids: [], signals: [] }
   return endGrants(ctx, deps, after.identifier, grant => {
     const scopes = grant.scopes.filter(name => !added.has(name))
     if (scopes.length === grant.scopes.length) return undefined
@@ -222,7 +224,7 @@ const create = operation({
     return {
       change: {
         puts: [{ put: 'resource', value: resource, ifVersion: 0 }, ...leftover.puts],
-        signals: [{ subject: identifier, kind: 'changed' }],
+        signals: [{ subject: identifier, kind: 'changed' }, ...leftover.signals],
       },
       about: {
         resource: identifier,
@@ -325,6 +327,7 @@ const update = operation({
         puts: [{ put: 'resource', value: next, ifVersion: version }, ...former.puts],
         signals: [
           { subject: resource.identifier, kind: isNarrower(resource, next) ? 'narrowed' : 'changed' },
+          ...former.signals,
         ],
       },
       about: {
@@ -361,7 +364,7 @@ const remove = operation({
       change: {
         puts: ended.puts,
         removals: [{ remove: 'resource', id: resource.id, ifVersion: resource.version }],
-        signals: [{ subject: resource.identifier, kind: 'narrowed' }],
+        signals: [{ subject: resource.identifier, kind: 'narrowed' }, ...ended.signals],
       },
       about: { resource: resource.identifier, facts: { ended_grants: ended.ids } },
       answer: undefined,
