@@ -13,6 +13,9 @@ import { seeded } from './seed.ts'
 
 const { random, seed, trials } = seeded(6)
 
+/** How long the database stays away once everybody has noticed; longer in a campaign. */
+const awayMs = (Number(process.env['WRIT_FAULT_OUTAGE_SECONDS']) || 0) * 1000
+
 /** Guarantee 8: after the database accepts writes again. */
 const backMs = 5000
 
@@ -48,6 +51,7 @@ test(`while the database is away ${trials} times, every write is told to come ag
     assert.equal((await globalThis.fetch(`${node.origin}/readyz`)).status, 503)
     const checkpoint = await fetch('/audit/checkpoint')
     assert.ok(isAway({ status: checkpoint.status, body: await checkpoint.json() }))
+    await new Promise(resolve => setTimeout(resolve, awayMs))
     await cluster.start()
     const startedAt = performance.now()
     const before = load.count()

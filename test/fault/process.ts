@@ -62,6 +62,9 @@ export class DidNotStart extends Error {
   }
 }
 
+/** A start that takes longer has stopped somewhere. */
+const readyWithinMs = 60_000
+
 /** Starts `writ serve` and waits until it says that it is ready. Throws DidNotStart. */
 export async function serve(t: TestContext, options: ServeOptions): Promise<Serving> {
   const began = performance.now()
@@ -76,7 +79,9 @@ export async function serve(t: TestContext, options: ServeOptions): Promise<Serv
     said += chunk
   })
   const pid = await firstLine(child.stdio[3] as NodeJS.ReadableStream)
+  const never = setTimeout(() => process.kill(Number(pid), 'SIGKILL'), readyWithinMs)
   const ready = await Promise.race([firstLine(child.stdout as NodeJS.ReadableStream), gone])
+  clearTimeout(never)
   if (typeof ready === 'number' || !ready.startsWith('writ: ready ')) throw new DidNotStart(await gone, said)
   child.stdout?.resume()
   const signal = (name: NodeJS.Signals): void => void process.kill(Number(pid), name)

@@ -8,9 +8,10 @@ import { expect } from '../harness/agent.ts'
 import { proxyTo, type Way } from './proxy.ts'
 import { api, judged, newSubject, registerApi, twoNodes, verifierAt } from './two-nodes.ts'
 
-/** The staleness bound of guarantee 3, and what a loaded machine may need to notice it. */
+/** The staleness bound of guarantee 3. */
 const stalenessMs = 5000
-const noticeMs = 250
+/** Guarantee 8: after the database can be reached again. */
+const backMs = 5000
 
 let cluster: Cluster
 before(async () => {
@@ -45,9 +46,16 @@ async function cutOff(t: TestContext, way: Exclude<Way, 'open'>): Promise<void> 
   })
   for (const path of ['/jwks', '/.well-known/oauth-authorization-server', '/healthz'])
     assert.equal((await nodes.b.fetch(path)).status, 200, path)
-  await until('the resource behind the cut off node to deny', 10, async () => farSays(token))
-  const deniedMs = performance.now() - cutAt
-  assert.ok(deniedMs <= stalenessMs + noticeMs, `denied only after ${Math.round(deniedMs)} ms`)
+  // The last yes counts, by when it was asked for: a busy machine only makes a no come later.
+  let acceptedAt = cutAt
+  await until('the resource behind the cut off node to deny', 20, async () => {
+    const askedAt = performance.now()
+    const code = await farSays(token)
+    if (code === undefined) acceptedAt = askedAt
+    return code
+  })
+  const yesMs = acceptedAt - cutAt
+  assert.ok(yesMs <= stalenessMs, `accepted still after ${Math.round(yesMs)} ms`)
   await until('a refusal of everything', 10, async () => farSays(other))
   assert.equal(await farSays(other), 'temporarily_unavailable')
   assert.equal(await judged(near, bystander.at.a, other), undefined, 'the other node goes on')
@@ -71,9 +79,9 @@ async function cutOff(t: TestContext, way: Exclude<Way, 'open'>): Promise<void> 
   )
   const issuedMs = performance.now() - healedAt
   t.diagnostic(
-    `${way}: denied ${Math.round(deniedMs)} ms after the cut; accepted again ${Math.round(acceptedMs)} ms and issued again ${Math.round(issuedMs)} ms after the end of it`,
+    `${way}: the last yes ${Math.round(yesMs)} ms after the cut; accepted again ${Math.round(acceptedMs)} ms and issued again ${Math.round(issuedMs)} ms after the end of it`,
   )
-  assert.ok(issuedMs <= 5000 + noticeMs, `issued again only after ${Math.round(issuedMs)} ms`)
+  assert.ok(issuedMs <= backMs, `issued again only after ${Math.round(issuedMs)} ms`)
 }
 
 const assertionOf = (party: { assertion(): string }): Record<string, string> => ({
