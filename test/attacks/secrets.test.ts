@@ -42,8 +42,9 @@ async function live(writ: Serving): Promise<Run> {
     },
   }
   run.secrets['the operator’s key'] = JSON.parse(readFileSync(join(writ.data, 'operator.json'), 'utf8')).jwk.d
-  run.secrets['the sealing key'] =
-    readFileSync(join(writ.data, 'seal.key'), 'utf8').trim().split('_').at(-1) ?? ''
+  run.secrets['the sealing key'] = readFileSync(join(writ.data, 'seal.key'), 'utf8')
+    .trim()
+    .slice('writ_seal_1_'.length)
   const person = await livePerson(run)
   const member = await liveInstance(run, person)
   const access = await liveTokens(run, member)
