@@ -7,6 +7,7 @@ import {
   request as send,
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Answer } from '@writ/sdk/resource/challenge'
 import { type McpDecision, mcpGuard } from '@writ/sdk/resource/mcp'
 
 /** The scope that a call of each tool needs. A tool that is not here cannot be called, whatever the server offers. */
@@ -19,9 +20,6 @@ type Forward = Extract<McpDecision, { kind: 'forward' }>
 
 const issuer = required('WRIT_ISSUER')
 const upstream = required('MCP_UPSTREAM')
-/** Who opened each session: its id is no credential, and must not become one (MCP, security best practices). */
-const sessions = new Map<string, string>()
-const mostSessions = 10_000
 
 const server = createServer()
 server.listen(Number(process.env['PORT'] ?? 0), '127.0.0.1')
@@ -43,26 +41,25 @@ console.log(`mcp-proxy: ready ${resource}`)
 async function serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
   const { method = 'GET', url = '/', rawHeaders: headers } = req
   const decision = await guard.decide({ method, url, headers, body: req })
-  if (decision.kind === 'answer') {
-    const { status, headers, body } = decision.answer
-    res.writeHead(status, headers).end(body)
-    return
-  }
-  const session = decision.headers['mcp-session-id']
-  // The server's own answer to a session that it does not know: the client opens another one.
-  if (session !== undefined && sessions.get(session) !== ownerOf(decision)) res.writeHead(404).end()
+  if (decision.kind === 'answer') say(decision.answer, res)
   else forward(decision, method, res)
+}
+
+function say({ status, headers, body }: Answer, res: ServerResponse): void {
+  res.writeHead(status, headers).end(body)
 }
 
 /** `headers` and `body` are what was decided on; nothing else of the request, no token above all, goes on. */
 function forward(decision: Forward, method: string, res: ServerResponse): void {
-  const { headers, body, answerHeaders, onEnd } = decision
+  const { headers, body, answerHeaders, answered, onEnd } = decision
   const length = body === undefined ? {} : { 'content-length': body.length }
   const onward = send(upstream, { method, headers: { ...headers, ...length } })
   onward.on('response', answer => {
-    const session = answer.headers['mcp-session-id']
-    if (typeof session === 'string') remember(session, ownerOf(decision))
-    res.writeHead(answer.statusCode ?? 502, { ...answerHeadersOf(answer.headers), ...answerHeaders })
+    if (res.headersSent) return
+    const { statusCode: status = 502 } = answer
+    // The guard learns whose session it is before its client does.
+    answered({ status, headers: answer.rawHeaders })
+    res.writeHead(status, { ...answerHeadersOf(answer.headers), ...answerHeaders })
     // An event stream may stay silent for long: its client must know at once that it stands.
     res.flushHeaders()
     answer.on('error', () => res.destroy())
@@ -72,24 +69,16 @@ function forward(decision: Forward, method: string, res: ServerResponse): void {
     if (res.headersSent) res.destroy()
     else res.writeHead(502).end()
   })
-  // A stream that was opened with a token ends with that token, also in the middle.
-  const forget = onEnd(() => res.destroy())
+  // A stream that was opened with a token ends with that token, also in the middle; who has no answer yet is told why.
+  const forget = onEnd(refusal => {
+    if (res.headersSent) res.destroy()
+    else say(refusal, res)
+  })
   res.on('close', () => {
     forget()
     onward.destroy()
   })
   onward.end(body)
-}
-
-/** The instance, not the agent: two instances of one agent do not share a session either. */
-function ownerOf({ caller }: Forward): string {
-  return caller.instance ?? caller.agent
-}
-
-function remember(session: string, owner: string): void {
-  const [oldest] = sessions.keys()
-  if (sessions.size >= mostSessions && oldest !== undefined) sessions.delete(oldest)
-  sessions.set(session, owner)
 }
 
 function answerHeadersOf(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {

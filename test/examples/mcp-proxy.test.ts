@@ -53,6 +53,7 @@ let upstream: Server
 let mcp: string
 let first: Agent
 let second: Agent
+let revokeSecond: () => Promise<unknown>
 
 before(async () => {
   upstream = createServer(async (req: IncomingMessage, res) => {
@@ -95,6 +96,8 @@ before(async () => {
   }
   first = await instance('first')
   second = await instance('second')
+  revokeSecond = () =>
+    admin.call('keys.revoke', { params: { id, kid: second.key().thumbprint }, body: { reason: 'test' } })
 })
 
 after(async () => {
@@ -183,6 +186,27 @@ test('passes each event on when it happens, and ends the request behind when the
   assert.equal(decoder.decode((await reader.read()).value), 'data: 2\n\n')
   const left = once(res, 'close')
   await reader.cancel()
+  await left
+})
+
+test('tells a client whose token ends before there is an answer that it ended', async () => {
+  const behind = Promise.withResolvers<ServerResponse>()
+  behave = behind.resolve
+  // A stream cannot be sent twice, so that the refusal arrives here and not at another try.
+  const body = new Blob([JSON.stringify({ jsonrpc: '2.0', ...call('echo') })]).stream()
+  const answer = second.fetch(mcp, {
+    method: 'POST',
+    resource: mcp,
+    scope: 'echo:call',
+    headers: { 'content-type': 'application/json' },
+    body,
+    duplex: 'half',
+  } as RequestInit)
+  const left = once(await behind.promise, 'close')
+  await revokeSecond()
+  const { status, headers } = await answer
+  assert.equal(status, 401)
+  assert.match(headers.get('www-authenticate') ?? '', /^DPoP error="invalid_token"/)
   await left
 })
 

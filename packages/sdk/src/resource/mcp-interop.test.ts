@@ -44,7 +44,11 @@ async function pass(from: IncomingMessage, to: ServerResponse): Promise<void> {
     onward.destroy()
   })
   onward.on('error', () => to.destroy())
-  onward.on('response', answer => answer.pipe(to.writeHead(answer.statusCode ?? 502, answer.headers)))
+  onward.on('response', answer => {
+    const { statusCode: status = 502, rawHeaders: headers } = answer
+    decision.answered({ status, headers })
+    answer.pipe(to.writeHead(status, headers))
+  })
   onward.end(decision.body)
   behind.push(Object.keys(decision.headers))
 }

@@ -1,6 +1,7 @@
 // The MCP guard: who may call which tool is decided on the bytes that travel on, and nothing else travels with them.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import type { Answer } from './challenge.ts'
 import {
   decideRequest,
   type McpDecision,
@@ -9,6 +10,7 @@ import {
   mcpGuard,
   plainMethods,
 } from './mcp.ts'
+
 import { createHolder, type IssuerFixture, startIssuer, until } from './testing/issuer.ts'
 
 const resource = 'https://tools.example/mcp'
@@ -38,12 +40,14 @@ interface Sent {
   readonly lines?: readonly string[]
   readonly type?: string
   readonly by?: McpGuard
+  /** Claims laid over those of the token. */
+  readonly as?: Readonly<Record<string, unknown>>
 }
 
 /** Sends a body (text as it is, anything else as JSON) with a fresh token and proof. */
 function send(body: unknown, sent: Sent = {}): Promise<McpDecision> {
-  const { scope, method = 'POST', url = '/mcp', lines = [], type = 'application/json', by = guard } = sent
-  const token = issuer.issue({ aud: resource, scope, cnf: { jkt: holder.jkt } })
+  const { scope, method = 'POST', url = '/mcp', lines = [], type = 'application/json', by = guard, as } = sent
+  const token = issuer.issue({ aud: resource, scope, cnf: { jkt: holder.jkt }, ...as })
   const { authorization = '', dpop = '' } = holder.headers(token, { uri: resource, method })
   const headers = ['Host', 'x', 'Content-Type', type, 'Authorization', authorization, 'DPoP', dpop, ...lines]
   const text = typeof body === 'string' ? body : JSON.stringify(body)
@@ -72,6 +76,7 @@ function passed(decision: McpDecision) {
 
 test('lets a listed tool be called by who has its scope, and forwards the very bytes without the credentials', async () => {
   const text = ' {"jsonrpc":"2.0", "id":5,\n"method":"tools\\/call","params":{"name":"\\u0065cho"}} '
+  passed(await send(request('initialize'))).answered({ status: 200, headers: ['Mcp-Session-Id', 's1'] })
   const lines = [
     'Mcp-Session-Id',
     's1',
@@ -244,15 +249,108 @@ const below_ = (): string[] => {
   return ['Authorization', authorization, 'DPoP', dpop]
 }
 
-test('ends an open stream when the token behind it ends', async () => {
-  const decision = passed(await send('', { method: 'GET' }))
-  let ended = false
-  decision.onEnd(() => {
-    ended = true
-  })
+const claimsOf = (grant: string) => ({ writ: { epoch: issuer.epoch, key: 'client-key', grants: [grant] } })
+
+test('tells when the token behind an open stream ends, with the answer for a client that has none yet', async () => {
+  const stream = passed(await send('', { method: 'GET', as: claimsOf('grt_7') }))
+  const listed = passed(await send(request('tools/list'), { as: claimsOf('grt_7') }))
+  const refusals: Answer[] = []
+  for (const decision of [stream, listed]) decision.onEnd(refusal => void refusals.push(refusal))
   await until(() => issuer.listeners() > 0)
-  issuer.narrow('grt_1')
-  await until(() => ended)
+  issuer.narrow('grt_7')
+  await until(() => refusals.length === 2)
+  for (const { status, headers } of refusals) {
+    assert.equal(status, 401)
+    assert.match(headers['www-authenticate'] ?? '', /^DPoP error="invalid_token"/)
+  }
+  const [plain, answer] = refusals.map(({ body }) => JSON.parse(body))
+  assert.equal(plain.error, 'invalid_token')
+  assert.deepEqual([answer.id, answer.error.data], [5, { error: 'invalid_token' }])
+})
+
+test('answers 503 in place of what it can no longer vouch for', async () => {
+  const closing = await open()
+  const decision = passed(await send('', { method: 'GET', by: closing }))
+  const refusals: Answer[] = []
+  decision.onEnd(refusal => void refusals.push(refusal))
+  closing.verifier.close()
+  assert.deepEqual(
+    refusals.map(({ status, headers }) => [status, headers['retry-after']]),
+    [[503, '1']],
+  )
+})
+
+/** Opens a session as the server behind would: its id in the answer to `initialize`. */
+async function opens(id: string, sent: Sent = {}): Promise<void> {
+  passed(await send(request('initialize'), sent)).answered({ status: 200, headers: ['Mcp-Session-Id', id] })
+}
+const inSession = (id: string, sent: Sent = {}): Promise<McpDecision> =>
+  send(request('tools/list'), { ...sent, lines: ['Mcp-Session-Id', id] })
+
+test('answers 404 to whoever shows the session of another agent, instance or person, or an invented one', async () => {
+  const heard: unknown[] = []
+  const by = await open({ onRefusal: ({ why }) => heard.push(why?.kind) })
+  await opens('one', { by })
+  passed(await inSession('one', { by }))
+  const thieves = [
+    { client_id: 'agt_2', sub: 'agt_2' },
+    { agent_instance_id: 'ins_2' },
+    { agent_instance_id: undefined },
+    { sub: 'usr_1' },
+  ]
+  for (const as of thieves) {
+    for (const method of ['POST', 'GET', 'DELETE']) {
+      const { status, body } = answered(await inSession('one', { by, as, method }))
+      assert.deepEqual([status, body.error], [404, 'not_found'], JSON.stringify([as, method]))
+    }
+  }
+  for (const id of ['two', 'One', '', 'one, one', '__proto__']) {
+    assert.equal(answered(await inSession(id, { by })).status, 404, id)
+  }
+  assert.equal(heard.filter(kind => kind === 'mcp_session').length, thieves.length * 3 + 5)
+  passed(await inSession('one', { by }))
+  by.verifier.close()
+})
+
+test('keeps a session with its owner when its id is handed out again, and learns none that comes twice', async () => {
+  const by = await open()
+  const second = { by, as: { agent_instance_id: 'ins_2' } }
+  await opens('one', { by })
+  await opens('one', second)
+  assert.equal(answered(await inSession('one', second)).status, 404)
+  passed(await inSession('one', { by }))
+  const twice = ['Mcp-Session-Id', 'a', 'mcp-session-id', 'b']
+  passed(await send(request('initialize'), { by })).answered({ status: 200, headers: twice })
+  for (const id of ['a', 'b', 'a, b']) assert.equal(answered(await inSession(id, { by })).status, 404)
+  const web = new Response(null, { headers: { 'mcp-session-id': 'web' } })
+  passed(await send(request('initialize'), { by })).answered(web)
+  passed(await inSession('web', { by }))
+  by.verifier.close()
+})
+
+test('forgets a session that its client ended, or that the server no longer knows', async () => {
+  const by = await open()
+  for (const id of ['ended', 'kept', 'lost']) await opens(id, { by })
+  passed(await inSession('ended', { by, method: 'DELETE' })).answered({ status: 204, headers: [] })
+  passed(await inSession('kept', { by, method: 'DELETE' })).answered({ status: 405, headers: [] })
+  passed(await inSession('lost', { by })).answered({ status: 404, headers: [] })
+  assert.equal(answered(await inSession('ended', { by })).status, 404)
+  assert.equal(answered(await inSession('lost', { by })).status, 404)
+  passed(await inSession('kept', { by }))
+  by.verifier.close()
+})
+
+test('remembers so many sessions and no more; who opens them without end loses its own', async () => {
+  const by = await open({ maxSessions: 3 })
+  await opens('mine', { by })
+  const flood = { by, as: { client_id: 'agt_2', sub: 'agt_2' } }
+  for (let at = 0; at < 20; at++) await opens(`flood-${at}`, flood)
+  passed(await inSession('mine', { by }))
+  assert.equal(answered(await inSession('flood-17', flood)).status, 404)
+  passed(await inSession('flood-18', flood))
+  passed(await inSession('flood-19', flood))
+  by.verifier.close()
+  await assert.rejects(open({ maxSessions: 0 }), RangeError)
 })
 
 test('advertises no more scopes than it was told every client needs, since clients ask for all of them', async () => {

@@ -4,8 +4,9 @@ import { isScopeToken } from '../protocol/scope.ts'
 import type { Caller } from './caller.ts'
 import type { Answer } from './challenge.ts'
 import { type HeaderSource, headerLines, pathOf } from './evidence.ts'
-import { createGuard, type ProtectOptions } from './guard.ts'
+import { createGuard, type Guard, type ProtectOptions } from './guard.ts'
 import { contradiction, type McpMessage, type McpProblem, readMcpMessage } from './mcp-message.ts'
+import { type Answered, createSessions, type McpSessions } from './mcp-sessions.ts'
 import type { Verifier } from './verifier.ts'
 
 export interface McpOptions extends ProtectOptions {
@@ -21,6 +22,8 @@ export interface McpOptions extends ProtectOptions {
   readonly scopes?: readonly string[]
   /** Default 1 MiB. */
   readonly maxBodyBytes?: number
+  /** How many open sessions are remembered, each with its owner. Default 10,000; about 3 MB when full. */
+  readonly maxSessions?: number
 }
 
 export interface McpRequest {
@@ -46,8 +49,17 @@ export type McpDecision =
       readonly body: Uint8Array | undefined
       /** Headers that belong into the answer to the client. */
       readonly answerHeaders: Readonly<Record<string, string>>
-      /** Calls back when the token ends, so that an open stream ends with it. Returns how to stop that. */
-      onEnd(callback: () => void): () => void
+      /**
+       * To be told of each answer of the server behind, before any of it goes to the client: a session belongs to whom
+       * it was handed out to, and a request with the session of somebody else, or one that was not seen here, is
+       * answered with 404.
+       */
+      answered(answer: Answered): void
+      /**
+       * Calls back when the token ends, so that an open stream ends with it; with the answer for a client that has
+       * received none yet. Returns how to stop that.
+       */
+      onEnd(callback: (refusal: Answer) => void): () => void
     }
 
 export interface McpGuard {
@@ -82,7 +94,9 @@ type Need = { readonly scope: string | null } | 'unlisted'
 
 /** Starts a guard. Throws a RangeError for options that cannot be made safe. */
 export function mcpGuard(options: McpOptions): McpGuard {
-  const { tools, other = {}, maxBodyBytes = 1_048_576, ...rest } = options
+  const { tools, other = {}, maxBodyBytes = 1_048_576, maxSessions = 10_000, ...rest } = options
+  if (!Number.isSafeInteger(maxSessions) || maxSessions < 1)
+    throw new RangeError('maxSessions must be at least 1')
   // A method in `other` would decide on calls of tools without looking at which tool.
   if (Object.hasOwn(other, 'tools/call')) throw new RangeError('tools/call is decided by tools, not by other')
   const toolScopes = new Map(Object.entries(tools))
@@ -91,6 +105,7 @@ export function mcpGuard(options: McpOptions): McpGuard {
     if (scope !== null && !isScopeToken(scope)) throw new RangeError(`${JSON.stringify(scope)} is no scope`)
   }
   const guard = createGuard(rest)
+  const sessions = createSessions(maxSessions)
   const path = pathOf(guard.verifier.resource.replace(/^(https?:\/\/[^/]*)$/, '$1/'))
 
   const needOf = (message: McpMessage): Need => {
@@ -102,7 +117,7 @@ export function mcpGuard(options: McpOptions): McpGuard {
   }
 
   const decideMessage = (caller: Caller, message: McpMessage): Answer | undefined => {
-    const id = message.kind === 'notification' ? null : message.id
+    const id = idOf(message)
     const need = needOf(message)
     if (need === 'unlisted') {
       const name = message.kind === 'response' ? undefined : message.method
@@ -125,7 +140,7 @@ export function mcpGuard(options: McpOptions): McpGuard {
     if (body === undefined) return plain('request_too_large', `A message has at most ${maxBodyBytes} bytes.`)
     const message = readMcpMessage(body)
     if (message.kind === 'problem') return problemAnswer(message, null)
-    const id = message.kind === 'notification' ? null : message.id
+    const id = idOf(message)
     const twoFaces = contradiction(message, name => headerLines(request.headers, name))
     if (twoFaces !== undefined) return problemAnswer(twoFaces, id)
     return decideMessage(caller, message) ?? { message, body }
@@ -142,19 +157,52 @@ export function mcpGuard(options: McpOptions): McpGuard {
     if (pathOf(request.url) !== path) return answer(plain('not_found', 'The MCP endpoint has another path.'))
     const headers = headersOnward(request.headers)
     if (headers === undefined) return answer(plain('invalid_request', 'A header of MCP came twice.'))
-    const onEnd = (callback: () => void): (() => void) => guard.verifier.onEnd(caller, callback)
-    const forward = { kind: 'forward', caller, headers, answerHeaders, onEnd } as const
+    const session = headers['mcp-session-id']
+    // MCP, session management no. 3; somebody else's is as unknown as one that never was (threat C49).
+    if (session !== undefined && !sessions.isOf(session, caller)) return answer(unknownSession(guard, caller))
+    const forward = { kind: 'forward', caller, headers, answerHeaders } as const
+    const follow = followerOf({ guard, sessions, method: request.method, session })
     if (request.method === 'POST') {
       const decided = await decidePost(request, caller)
-      return 'status' in decided ? answer(decided) : { ...forward, ...decided }
+      return 'status' in decided
+        ? answer(decided)
+        : { ...forward, ...decided, ...follow(admission, decided.message) }
     }
     // The stream of a session and its end; any body that they carry is dropped, since nobody has looked into it.
     if (request.method === 'GET' || request.method === 'DELETE')
-      return { ...forward, message: undefined, body: undefined }
+      return { ...forward, message: undefined, body: undefined, ...follow(admission, undefined) }
     return answer({ ...plain('method_not_allowed', 'Use POST, GET or DELETE.'), ...allow })
   }
 
   return { verifier: guard.verifier, decide }
+}
+
+interface Following {
+  readonly guard: Guard
+  readonly sessions: McpSessions
+  readonly method: string
+  readonly session: string | undefined
+}
+
+type Admitted = Extract<Awaited<ReturnType<Guard['admit']>>, { kind: 'admitted' }>
+type Follow = Pick<Extract<McpDecision, { kind: 'forward' }>, 'answered' | 'onEnd'>
+
+/** What there is to do about a request after it was let through. */
+function followerOf({ guard, sessions, method, session }: Following) {
+  return ({ caller, headers }: Admitted, message: McpMessage | undefined): Follow => ({
+    answered: answer => sessions.learn(caller, session, method, answer),
+    onEnd: callback =>
+      guard.verifier.onEnd(caller, fault => {
+        const refusal = guard.refuse(fault, { scheme: caller.key === null ? 'bearer' : 'dpop' })
+        const said = message === undefined ? refusal : inJsonRpc(refusal, idOf(message))
+        callback({ ...said, headers: { ...said.headers, ...headers } })
+      }),
+  })
+}
+
+function unknownSession(guard: Guard, { agent, instance }: Caller): Answer {
+  const say = 'There is no such session; open another one.'
+  return guard.refuse(new Fault('not_found', say, { kind: 'mcp_session', agent, instance }))
 }
 
 const allow = { headers: { 'content-type': 'application/json', allow: 'POST, GET, DELETE' } }
@@ -218,6 +266,8 @@ function plain(code: Code, say: string): Answer {
 }
 
 type Id = string | number | null
+
+const idOf = (message: McpMessage): Id => (message.kind === 'notification' ? null : message.id)
 
 function problemAnswer({ code, say }: McpProblem, id: Id): Answer {
   const body = JSON.stringify({ jsonrpc: '2.0', id, error: { code, message: say } })

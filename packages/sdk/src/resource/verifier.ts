@@ -56,8 +56,11 @@ export interface Verifier {
   verify(evidence: Evidence): Promise<Caller>
   /** A nonce for the next proof, where nonces are required. */
   nonce(): string | undefined
-  /** Calls back once when the caller's token ends or contact is lost; for streams that outlive their request. */
-  onEnd(caller: Caller, callback: () => void): () => void
+  /**
+   * Calls back once when the caller's token ends or contact is lost, with the Fault of a request that came now; for
+   * streams that outlive their request.
+   */
+  onEnd(caller: Caller, callback: (fault: Fault) => void): () => void
   /** Resolves on the first complete contact; rejects after `withinSeconds` (default 10) with what went wrong last. */
   ready(withinSeconds?: number): Promise<void>
   guarantees(): Guarantees
@@ -155,8 +158,11 @@ async function verify(parts: Parts, evidence: Evidence): Promise<Caller> {
   // Whatever was waited for above, these hold at the instant of the answer.
   if (!link.isCurrent()) throw unavailable('no_contact')
   if (tokens.isAlive(verified)) return verified.caller
-  throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended' })
+  throw endedToken()
 }
+
+const endedToken = (): Fault =>
+  new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended' })
 
 /** RFC 9449 §7.1 and §7.2: a bound token is never taken as bearer, nor a bearer token as bound (no downgrade). */
 function checkScheme({ scheme }: Credentials, { key }: Caller, bearerAllowed: boolean): void {
@@ -212,11 +218,12 @@ function watchEnds(link: IssuerLink) {
   link.revocations.onMove(sweep)
   const sweeping = setInterval(sweep, 250).unref()
   return {
-    add(caller: Caller, callback: () => void): () => void {
+    add(caller: Caller, callback: (fault: Fault) => void): () => void {
       const check = (): void => {
-        if (link.isCurrent() && caller.holds()) return
+        const isCurrent = link.isCurrent()
+        if (isCurrent && caller.holds()) return
         watched.delete(check)
-        callback()
+        callback(isCurrent ? endedToken() : unavailable('no_contact'))
       }
       watched.add(check)
       return () => void watched.delete(check)
