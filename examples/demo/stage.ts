@@ -119,6 +119,8 @@ export async function openStage(folder: string, processes: Processes, narrator: 
         name: `writ ${args.slice(0, 2).join(' ')}`,
         command: binary,
         args: ['--data', data, '--issuer', issuer, ...args],
+        // Whole lines, so that a step tells them apart by how they begin.
+        environment: { COLUMNS: '1000' },
       }),
   }
 }

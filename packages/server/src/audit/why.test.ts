@@ -10,8 +10,10 @@ import { importPrivate, type PrivateJwk, type SignKey } from '@writ/sdk/protocol
 import { signJws } from '@writ/sdk/protocol/jws'
 import { Secret } from '@writ/sdk/protocol/secret'
 import type { Ctx } from '../context.ts'
+import type { EntryDraft } from '../domain/audit-entry.ts'
 import { defaultTenant } from '../domain/tenant.ts'
 import { createServer } from '../index.ts'
+import type { Store } from '../store/store.ts'
 import { entryOfRequest, explain, type Why } from './why.ts'
 
 const issuer = 'https://writ.example'
@@ -31,6 +33,7 @@ interface Answered {
 
 interface Site {
   readonly operator: Who
+  readonly store: Store
   token(who: Who, resource: string, scope: string): Promise<Answered>
   manage(method: string, path: string, body?: unknown): Promise<Answered>
   enroll(invitation: { token: string; enroll_uri: string }): Promise<Who & { readonly instance: string }>
@@ -83,6 +86,7 @@ async function site(t: TestContext): Promise<Site> {
   }
   return {
     operator,
+    store: server.store,
     token,
     manage(method, path, body) {
       const uri = api + path
@@ -209,6 +213,47 @@ test('what changed since then is told beside it: a grant that was taken, an agen
   )
 })
 
+test('a good key of an agent that was suspended or retired is said to prove nothing now', async t => {
+  const { operator, token, manage, enroll, why } = await site(t)
+  const agent = await manage('POST', '/agents', { name: 'courier', owner: operator.id, purpose: 'Carries' })
+  const courier = await enroll((await manage('POST', `/agents/${agent.body.id}/enrollments`)).body)
+  const { requestId } = await token(courier, api, 'writ:events:read')
+  const sayKey = async (): Promise<string | undefined> => (await why({ requestId })).path.at(-1)?.says
+  assert.equal(await sayKey(), 'proved the caller; Ed25519, active now')
+  await manage('POST', `/agents/${agent.body.id}/suspend`, { reason: 'Looks wrong' })
+  const barred = 'proved the caller; Ed25519, active now, but proves nothing: its agent is'
+  assert.equal(await sayKey(), `${barred} suspended`)
+  await manage('POST', `/agents/${agent.body.id}/retire`, { reason: 'Done' })
+  assert.equal(await sayKey(), `${barred} retired`)
+})
+
+test('the instance that an entry names stands in its path, also where its chain leaves it out', async t => {
+  const { operator, store, manage, enroll, why } = await site(t)
+  const agent = await manage('POST', '/agents', { name: 'courier', owner: operator.id, purpose: 'Carries' })
+  const courier = await enroll((await manage('POST', `/agents/${agent.body.id}/enrollments`)).body)
+  const entry = {
+    type: 'token.issued',
+    outcome: 'refused',
+    agent: courier.id,
+    instance: courier.instance,
+    key: courier.key.jkt,
+    chain: [{ sub: courier.id, kind: 'agent' }],
+    requestId: 'earlier',
+  } as unknown as EntryDraft
+  const scope = { tenant: defaultTenant, now: Math.floor(Date.now() / 1000), nowMs: Date.now() }
+  assert.equal((await store.commit(scope, { entries: [entry] })).kind, 'done')
+  const { path } = await why({ requestId: 'earlier' })
+  assert.deepEqual(
+    path.map(({ kind, id }) => [kind, id]),
+    [
+      ['operator', operator.id],
+      ['agent', courier.id],
+      ['instance', courier.instance],
+      ['key', courier.key.jkt],
+    ],
+  )
+})
+
 async function operatorId(manage: Site['manage']): Promise<string | undefined> {
   const agents = await manage('GET', '/agents?name=operator')
   return agents.body.items[0]?.id
@@ -225,8 +270,9 @@ test('a refusal says what was missing, and an act of the operator leads to the o
   assert.equal(no.decision.says, no.entry.reason)
   assert.deepEqual(
     no.path.map(({ kind }) => kind),
-    ['operator', 'agent', 'instance', 'key'].filter(kind => no.path.some(step => step.kind === kind)),
+    ['operator', 'agent', 'instance', 'key'],
   )
+  assert.equal(no.path[2]?.id, courier.instance)
 
   const yes = await why({ requestId: agent.requestId })
   assert.equal(yes.entry.type, 'agent.created')

@@ -1,6 +1,6 @@
 // Why something happened: the path from the person or operator to the act, what decided it, and the entries that say so.
 import type { Ctx } from '../context.ts'
-import type { Key } from '../domain/agent.ts'
+import { isAgentLive, isKeyLive, type Key } from '../domain/agent.ts'
 import { type Grant, isGrantLive } from '../domain/grant.ts'
 import type { Store } from '../store/store.ts'
 import { findTrace, type LoggedEntry, readEntry } from './history.ts'
@@ -103,7 +103,7 @@ export async function entryOfRequest(
 
 async function pathOf(ctx: Ctx, deps: WhyDeps, entry: LoggedEntry): Promise<Step[]> {
   const steps: Step[] = []
-  for (const { sub, kind } of entry.chain) {
+  for (const { sub, kind } of actorsOf(entry)) {
     if (kind === 'agent') steps.push(...(await agentSteps(ctx, deps, sub, steps)))
     else if (kind === 'instance') steps.push(await instanceStep(ctx, deps, sub))
     else if (kind === 'person') steps.push(await personStep(ctx, deps, sub, 'acts, or is acted for'))
@@ -111,6 +111,14 @@ async function pathOf(ctx: Ctx, deps: WhyDeps, entry: LoggedEntry): Promise<Step
   }
   if (entry.key !== null && steps.length > 0) steps.push(await keyStep(ctx, deps, entry.key))
   return steps
+}
+
+/** The chain; with the instance that the entry names, where entries of an earlier version left it out of the chain. */
+function actorsOf({ chain, agent, instance }: LoggedEntry): LoggedEntry['chain'] {
+  const isWhole = chain.some(({ kind }) => kind === 'instance')
+  // Only of who acts for itself: in what was done to somebody, `instance` is theirs and not the actor's.
+  const actsItself = agent !== null && chain.at(-1)?.sub === agent
+  return instance === null || isWhole || !actsItself ? chain : [...chain, { sub: instance, kind: 'instance' }]
 }
 
 /** The agent, and before the first one of a path whoever answers for it. */
@@ -230,7 +238,7 @@ async function keyStep(ctx: Ctx, deps: WhyDeps, thumbprint: string): Promise<Ste
     kind: 'key',
     id: thumbprint,
     name: key.kid === thumbprint ? null : key.kid,
-    says: sayKey(key),
+    says: sayKey(key, ctx.now, await whyHolderIsBarred(ctx, deps, key)),
     entries,
   }
 }
@@ -238,9 +246,25 @@ async function keyStep(ctx: Ctx, deps: WhyDeps, thumbprint: string): Promise<Ste
 /** Entries whose `key` is the one they are about: their callers act for themselves. */
 const ownKeyTypes = new Set(['instance.enrolled', 'key.rotated', 'key.retired'])
 
-function sayKey({ jwk, state, stateReason }: Key): string {
-  const held = 'proved the caller'
-  return `${held}; ${jwk.crv}, ${state}${stateReason === null ? '' : ` (${stateReason})`} now`
+function sayKey(key: Key, now: number, barred: string | undefined): string {
+  const { jwk, state, stateReason } = key
+  const today = `${state}${stateReason === null ? '' : ` (${stateReason})`} now`
+  const isGood = state === 'active' || state === 'retiring'
+  const bar = isGood ? (barred ?? (isKeyLive(key, now) ? undefined : 'it is outside its period')) : undefined
+  return `proved the caller; ${jwk.crv}, ${today}${bar === undefined ? '' : `, but proves nothing: ${bar}`}`
+}
+
+/** Why the holder of a key can do nothing with it today, however good the key is. */
+async function whyHolderIsBarred(ctx: Ctx, deps: WhyDeps, { owner }: Key): Promise<string | undefined> {
+  if (owner.startsWith('cli_')) {
+    const client = await deps.store.clients.get(ctx, owner)
+    if (client === undefined) return 'its client is gone'
+    return client.status === 'active' ? undefined : `its client is ${client.status}`
+  }
+  const agent = await deps.store.agents.get(ctx, owner)
+  if (agent === undefined) return 'its agent is gone'
+  if (agent.status !== 'active') return `its agent is ${agent.status}`
+  return isAgentLive(agent, ctx.now) ? undefined : 'its agent has expired'
 }
 
 async function rightsOf(ctx: Ctx, deps: WhyDeps, entry: LoggedEntry): Promise<Right[]> {

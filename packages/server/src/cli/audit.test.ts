@@ -40,7 +40,7 @@ async function site(t: TestContext): Promise<Site> {
   return typing({ folder, server, reach: { connect: async () => agent, fetch: ask } })
 }
 
-function typing(parts: Omit<Site, 'run'>): Site {
+function typing(parts: Omit<Site, 'run'>, environment: Record<string, string> = { COLUMNS: '400' }): Site {
   return {
     ...parts,
     async run(...args) {
@@ -49,7 +49,7 @@ function typing(parts: Omit<Site, 'run'>): Site {
       const terminal = {
         stdout: { write: (text: string) => void printed.push(text) },
         stderr: { write: (text: string) => void said.push(text) },
-        environment: { WRIT_DATA: parts.folder },
+        environment: { ...environment, WRIT_DATA: parts.folder },
       }
       const program = programCommand()
         .addCommand(auditCommand(terminal, parts.reach))
@@ -279,6 +279,12 @@ test('why is a tree from the operator to the act, for an entry and for a request
   assert.match(out, /given by operator: First start/)
   assert.equal((await typed.run('why', id)).out.split('\n')[0], out.split('\n')[0])
   assert.equal(JSON.parse((await typed.run('why', id, '--json')).out).entry.id, id)
+  const narrow = (await typing({ folder, server, reach: { ...reach, connect } }, {}).run('why', id)).out
+  for (const text of narrow.split('\n')) assert.ok(text.length <= 80, text)
+  assert.deepEqual(
+    narrow.replaceAll(/[│├└─\s]+/g, ''),
+    (await typed.run('why', id)).out.replaceAll(/[│├└─\s]+/g, ''),
+  )
   const nobody = await typed.run('why', 'no-such-request')
   assert.deepEqual([nobody.code, nobody.err], [1, 'the log has no entry of the request no-such-request'])
 })

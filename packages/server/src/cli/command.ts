@@ -3,7 +3,7 @@ import { Command, type CommanderError, InvalidArgumentError } from 'commander'
 
 /** Where a command reads and writes; a test hands in its own. */
 export interface Terminal {
-  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean }
+  readonly stdout: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number }
   readonly stderr: { write(text: string): unknown }
   /** Left out where nobody can be asked. */
   readonly stdin?: AsyncIterable<Uint8Array | string> & { readonly isTTY?: boolean }

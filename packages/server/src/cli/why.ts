@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import type { Reach } from './audit.ts'
 import { CommandFailure, command, exitCodes, type GlobalOptions, type Terminal } from './command.ts'
+import { columnsOf, printable, wrapped } from './terminal/print.ts'
 
 interface Mention {
   readonly id: string
@@ -55,7 +56,8 @@ export function whyCommand(terminal: Terminal, reach: Pick<Reach, 'connect'>): C
       const ask = await askerOf(reach, options)
       const id = event.startsWith('evt_') ? event : await entryOf(ask, event)
       const why = (await ask(`/events/${encodeURIComponent(id)}/why`)) as Why
-      terminal.stdout.write(options.json ? `${JSON.stringify(why)}\n` : `${tree(why).join('\n')}\n`)
+      const lines = options.json ? [JSON.stringify(why)] : tree(why, columnsOf(terminal))
+      terminal.stdout.write(`${lines.join('\n')}\n`)
     })
 }
 
@@ -88,7 +90,7 @@ interface Node {
 }
 
 /** The lines of the tree: who answers, and below each step the one that it leads to. */
-function tree({ entry, path, decision, related, checkpoint }: Why): string[] {
+function tree({ entry, path, decision, related, checkpoint }: Why, columns: number): string[] {
   const proven = checkpoint === null ? 'not in a checkpoint yet' : `proven by the checkpoint of ${checkpoint}`
   const act: Node = {
     says: [entry.type, entry.action, entry.resource && `at ${entry.resource}`, `→ ${entry.outcome}`]
@@ -101,10 +103,11 @@ function tree({ entry, path, decision, related, checkpoint }: Why): string[] {
   }
   const top = path.reduceRight((below, step) => stepNode(step, below), act)
   return [
-    `${entry.id}  ${entry.time}  entry ${entry.index}, ${proven}`,
+    ...hung(`${entry.id}  ${entry.time}  entry ${entry.index}, ${proven}`, columns),
     '',
-    ...drawn(top),
-    ...(related.length === 0 ? [] : ['', 'The same request also left:', ...related.map(line)]),
+    ...drawn(top, columns),
+    ...(related.length === 0 ? [] : ['', 'The same request also left:']),
+    ...related.flatMap(other => hung(line(other), columns)),
   ]
 }
 
@@ -123,18 +126,19 @@ const line = ({ id, time, type, outcome, by: [who] }: Mention): string =>
   `${time}  ${type} ${outcome}${who === undefined ? '' : ` by ${who}`}  ${id}`
 const mentionNode = (entry: Mention): Node => ({ says: line(entry), below: [] })
 
-function drawn({ says, below }: Node): string[] {
+/** What does not fit beside its branch goes on below, further in than the branch's own text. */
+function drawn({ says, below }: Node, columns: number): string[] {
   return [
-    printable(says),
+    ...hung(says, columns, below.length > 0 ? '│    ' : '     '),
     ...below.flatMap((node, at) => {
       const isLast = at === below.length - 1
-      const [first = '', ...rest] = drawn(node)
+      const [first = '', ...rest] = drawn(node, columns - 3)
       return [`${isLast ? '└─' : '├─'} ${first}`, ...rest.map(text => `${isLast ? '   ' : '│  '}${text}`)]
     }),
   ]
 }
 
-/** Names and reasons are others' texts: no control character of theirs moves the cursor of who reads them. */
-function printable(text: string): string {
-  return text.replace(/\p{C}/gu, '�')
+function hung(text: string, columns: number, indent = '  '): string[] {
+  const [first = '', ...rest] = wrapped(printable(text), columns, columns - indent.length)
+  return [first, ...rest.map(more => indent + more)]
 }

@@ -2,7 +2,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { GlobalOptions } from '../command.ts'
-import { type Column, instant, type Printer, printable, printerFor, state } from './print.ts'
+import {
+  type Column,
+  columnsOf,
+  instant,
+  type Printer,
+  printable,
+  printerFor,
+  state,
+  wrapped,
+} from './print.ts'
 
 const esc = '\u001b'
 
@@ -113,4 +122,24 @@ test('tells an instant as it is and how far it is away', () => {
   assert.equal(told('2026-11-24T22:59:59Z'), '2026-11-24 22:59:59Z (in 2 h)')
   assert.equal(told('2026-10-25T21:00:00+01:00'), '2026-10-25 20:00:00Z (30 d ago)')
   assert.equal(instant(null), null)
+})
+
+test('breaks a text at its spaces only, by the width that a terminal gives it', () => {
+  assert.deepEqual(wrapped('one two  three', 8), ['one two', 'three'])
+  assert.deepEqual(wrapped('one two three', 3, 9), ['one', 'two three'])
+  assert.deepEqual(wrapped('a https://writ.example/api b', 5), ['a', 'https://writ.example/api', 'b'])
+  assert.deepEqual(wrapped('一二 三四', 8), ['一二', '三四'])
+  assert.deepEqual(wrapped('', 8), [''])
+})
+
+test('knows the columns of a terminal, and takes 80 where there is none and nobody says another number', () => {
+  const columns = (stdout: { isTTY?: boolean; columns?: number }, COLUMNS?: string): number =>
+    columnsOf({
+      stdout: { ...stdout, write: () => {} },
+      stderr: { write: () => {} },
+      environment: { COLUMNS },
+    })
+  assert.equal(columns({ isTTY: true, columns: 132 }, '60'), 132)
+  assert.equal(columns({}, '60'), 60)
+  for (const odd of [undefined, '', '0', '-1', '1e3', 'wide']) assert.equal(columns({}, odd), 80)
 })

@@ -94,6 +94,28 @@ function aligned(rows: readonly (readonly Cell[])[], isColoured: boolean): strin
   )
 }
 
+/** Columns of lines for people: the terminal's; else what `COLUMNS` says, else 80. */
+export function columnsOf({ stdout, environment }: Terminal): number {
+  if (stdout.isTTY === true && stdout.columns) return stdout.columns
+  const told = environment['COLUMNS'] ?? ''
+  return /^[1-9]\d{0,3}$/.test(told) ? Number(told) : 80
+}
+
+/** The lines of a text, broken at its spaces only: an id or an address stays whole, to be copied, however long. */
+export function wrapped(text: string, first: number, further = first): string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const part of text.split(/(?<= )(?=[^ ])/)) {
+    const isFull = widthOf((line + part).trimEnd()) > (lines.length === 0 ? first : further)
+    if (isFull && line !== '') {
+      lines.push(line.trimEnd())
+      line = ''
+    }
+    line += part
+  }
+  return [...lines, line.trimEnd()]
+}
+
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
 // Scripts whose letters take two columns of a terminal, and pictures (Unicode Standard Annex 11).
 const wide =
