@@ -41,7 +41,7 @@ export interface AdminClient {
 
 /**
  * @example
- * const admin = createAdminClient(await Agent.fromCredentials(operator))
+ * const admin = createAdminClient(Agent.fromCredentials(operator))
  * const agent = await admin.call('agents.create', { body: { name: 'billing', owner: 'ada', purpose: 'Pays invoices' } })
  * for await (const grant of admin.pages('grants.list', { query: { agent: agent.id } })) console.log(grant.scopes)
  */
