@@ -348,3 +348,42 @@ test('a right to introspect that ends between the reading and the answer tells n
   const answer = await reader.post('/introspect', form)
   assert.notEqual(answer.body.active, true)
 })
+
+test('no token is issued that nobody would take: too long, or resting on too much', async t => {
+  const writ = await authority(t)
+  const { operator } = writ
+  const register = async (identifier: string, names: readonly string[]) => {
+    const scopes = names.map(name => ({ name, description: 'x' }))
+    expect(await operator.manage('POST', '/resources', { identifier, name: 'x', scopes }), 201)
+  }
+  const short = Array.from({ length: 80 }, (_, at) => `s${at}`)
+  const long = Array.from({ length: 100 }, (_, at) => `${'x'.repeat(120)}${at}`)
+  await register(api, short)
+  await register('https://long.example', long)
+  const agent = await newAgent(writ)
+  // The limit is looked at and then given, so those who race are more.
+  await Promise.all(short.map(name => grant(writ, agent.clientId, [name]).catch(() => undefined)))
+  await grant(writ, agent.clientId, long, { resource: 'https://long.example' })
+  for (const form of [
+    { resource: api },
+    { resource: 'https://long.example' },
+    { resource: 'https://long.example', scope: long.slice(0, 90).join(' ').slice(0, 4000) },
+  ]) {
+    const answer = await agent.tokenRequest(form)
+    if (answer.status !== 200) {
+      assert.equal(`${answer.status} ${answer.body.error}`, '400 invalid_scope')
+      continue
+    }
+    const evidence = { client_assertion_type: assertionType, client_assertion: operator.assertion() }
+    const { active } = expect(
+      await operator.post('/introspect', { ...evidence, token: answer.body.access_token }),
+      200,
+    )
+    assert.equal(active, true, JSON.stringify(form).slice(0, 80))
+  }
+  assert.equal((await agent.tokenRequest({ resource: api, scope: 's1 s2' })).status, 200)
+  assert.equal(
+    (await agent.tokenRequest({ resource: 'https://long.example', scope: long[0] as string })).status,
+    200,
+  )
+})

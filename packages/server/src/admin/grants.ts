@@ -5,7 +5,7 @@ import { canonicalResource } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import type { Versioned } from '../domain/change.ts'
-import { type Grant, isGrantLive } from '../domain/grant.ts'
+import { type Grant, isGrantLive, mostGrants } from '../domain/grant.ts'
 import { leavesOf, type Resource } from '../domain/resource.ts'
 import { managementIdentifier } from './access.ts'
 import { findAgent, mustBeFuture, mustHaveVersion, mustNotLockOut } from './agents.ts'
@@ -13,9 +13,6 @@ import { mustHold } from './ceiling.ts'
 import { operation, type Reads, readEvent } from './operation.ts'
 import { scopeToken } from './resources.ts'
 import * as wire from './wire.ts'
-
-/** A token names the grants it rests on, and readers bound that list: an agent has no more for one resource. */
-const maxGrants = 64
 
 const grantShown = z
   .strictObject({
@@ -86,11 +83,11 @@ function mustKnow(resource: Resource, scopes: readonly string[]): void {
 }
 
 async function mustHaveRoom(ctx: Ctx, deps: Reads, agent: string, resource: string): Promise<void> {
-  const page = await deps.store.grants.list(ctx, { limit: maxGrants }, { agent, resource, liveAt: ctx.now })
-  if (page.items.length >= maxGrants) {
+  const page = await deps.store.grants.list(ctx, { limit: mostGrants }, { agent, resource, liveAt: ctx.now })
+  if (page.items.length >= mostGrants) {
     throw new Fault(
       'conflict',
-      `An agent has at most ${maxGrants} grants for a resource; put scopes together.`,
+      `An agent has at most ${mostGrants} grants for a resource; put scopes together.`,
       {
         kind: 'too_many_grants',
       },

@@ -16,6 +16,9 @@ export interface Grant {
   readonly revokedAt: number | null
 }
 
+/** A token names the grants it rests on, and readers bound that list: one token rests on no more. */
+export const mostGrants = 64
+
 export function isGrantLive(grant: Grant, now: number): boolean {
   return grant.revokedAt === null && (grant.expiresAt === null || now < grant.expiresAt)
 }

@@ -5,7 +5,7 @@ import { canonicalResource } from '@writ/sdk/protocol/uri'
 import type { Ctx } from '../../context.ts'
 import type { Agent } from '../../domain/agent.ts'
 import { excerpt } from '../../domain/audit-entry.ts'
-import { isGrantLive, narrow } from '../../domain/grant.ts'
+import { isGrantLive, mostGrants, narrow } from '../../domain/grant.ts'
 import { type Issuance, lifetime } from '../../domain/issuance.ts'
 import type { Resource } from '../../domain/resource.ts'
 import type { CallerFacts } from '../../store/store.ts'
@@ -13,6 +13,7 @@ import { noProof } from '../binding/dpop.ts'
 import { standingOf } from '../client-auth/admit.ts'
 import { one } from '../evidence.ts'
 import type { GrantRequest, GrantType, Reads } from './grant.ts'
+import { tooMuch } from './issue.ts'
 
 export const clientCredentials: GrantType = {
   type: 'client_credentials',
@@ -42,6 +43,8 @@ export const clientCredentials: GrantType = {
         resource: resource.identifier,
       })
     }
+    // Those that raced to be given are more than one alone may be.
+    if (narrowed.grants.length > mostGrants) throw tooMuch('too_many_grants')
     if (request.binding === undefined && !resource.bearerAllowed) throw noProof()
     const seconds = lifetime(deps.settings.accessTokenSeconds, ctx.now, [narrowed.expiresAt, agent.expiresAt])
     const grants = narrowed.grants.map(grant => grant.id)

@@ -5,6 +5,7 @@ import { signingInput } from '@writ/sdk/protocol/jws'
 import type { Ctx } from '../../context.ts'
 import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Issuance } from '../../domain/issuance.ts'
+import { fixedLimits } from '../../limits.ts'
 import { chainOf, request } from '../asked-by.ts'
 import type { Deps } from '../deps.ts'
 import { replayed } from '../refusal.ts'
@@ -32,6 +33,8 @@ export async function issue(
   const epoch = Math.max(...issuance.bases.map(basis => basis.epoch))
   const claims = claimsOf(ctx, issuance, jti, epoch)
   const input = signingInput({ alg: signer.alg, typ: 'at+jwt', kid: signer.kid }, claims)
+  // Nobody would take it, not even this authority: better said than issued.
+  if (input.length > fixedLimits.maxTokenBytes - signatureLetters) throw tooMuch('token_too_large')
   const signature = await signer.sign(input)
   const accessToken = `${input}.${Buffer.from(signature).toString('base64url')}`
   const committed = await deps.store.commit(ctx, {
@@ -58,6 +61,14 @@ export async function issue(
     default:
       throw new Fault('invalid_grant', 'The grant is not valid.', { ...committed })
   }
+}
+
+/** A dot and the 64 bytes of a signature. */
+const signatureLetters = 87
+
+/** More than one token can carry. */
+export function tooMuch(kind: string): Fault {
+  return new Fault('invalid_scope', 'This is more than one token can carry; ask for fewer scopes.', { kind })
 }
 
 // RFC 9068 §2.2, RFC 9449 §6.1, OIDC-A §2.1; `writ` as in access-token.ts of the SDK.
