@@ -47,6 +47,7 @@ async function run(chapter: Chapter): Promise<boolean> {
     // An authority that is asked to stop ends what it has begun; the others of the demo just go.
     if (codes.get('writ serve') !== 0)
       throw new Error(`writ serve ended with ${codes.get('writ serve')}, not 0`)
+    await processes.clean()
     narrator.plain('')
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
     narrator.plain(`Done in ${seconds} s. All processes have ended, and nothing was left behind.`)

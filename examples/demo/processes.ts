@@ -28,8 +28,10 @@ export interface Processes {
   readonly trouble: Promise<never>
   /** The last lines that each process wrote. */
   tails(): string
-  /** Asks all to end, waits, forces those that do not, deletes the folder; the exit code of each that was to stay. */
+  /** Asks all to end, waits, forces those that do not; the exit code of each that was to stay. */
   stop(): Promise<ReadonlyMap<string, number | null>>
+  /** Deletes the folder. Only for a chapter that has ended: one that was broken off may still be writing into it. */
+  clean(): Promise<void>
 }
 
 interface Running {
@@ -46,7 +48,7 @@ const readySeconds = 20
 const stopSeconds = 6
 const tailLines = 12
 
-/** `folder` is deleted by `stop`, or when this process ends in whatever other way. */
+/** `folder` is deleted by `clean`, or when this process ends in whatever other way. */
 export function openProcesses(folder: string): Processes {
   const all = new Set<Running>()
   const trouble = Promise.withResolvers<never>()
@@ -112,10 +114,12 @@ export function openProcesses(folder: string): Processes {
     async stop() {
       isStopping = true
       const codes = await Promise.all([...all].map(async one => [one, await end(one)] as const))
+      return new Map(codes.filter(([one]) => one.stays).map(([one, code]) => [one.name, code]))
+    },
+    async clean() {
       reaper.ref()
       if (reaper.connected) reaper.disconnect()
       await reaperEnded
-      return new Map(codes.filter(([one]) => one.stays).map(([one, code]) => [one.name, code]))
     },
   }
 }

@@ -70,7 +70,7 @@ async function until(what: () => string, holds: () => boolean): Promise<void> {
 
 /** Folders of a demo, and processes that were started with ours as the place for temporary files. */
 function leftBehind(): readonly string[] {
-  const folders = readdirSync(temporary, { recursive: true }).map(String)
+  const folders = readdirSync(temporary)
   if (process.platform !== 'linux') return folders
   return [...folders, ...readdirSync('/proc').filter(entry => /^\d+$/.test(entry) && isOfDemo(entry))]
 }
