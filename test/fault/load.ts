@@ -177,10 +177,7 @@ async function obtain(agent: Party, resource: string): Promise<{ answer: Answer;
   return {
     answer,
     shown: {
-      repeatAssertion: async () =>
-        agent.post('/token', form(assertion), {
-          dpop: agent.proof('/token', { nonce: await agent.nonce() }),
-        }),
+      repeatAssertion: () => agent.tokenRequest({ resource, client_assertion: assertion }),
       repeatProof: () => agent.post('/token', form(agent.assertion()), { dpop }),
     },
   }
