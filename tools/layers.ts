@@ -25,11 +25,15 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   protocol: { at: `${server}protocol/`, may: `${uses} domain store keys audit approvals` },
   vault: { at: `${server}vault/`, may: `${uses} domain store keys audit approvals` },
   governance: { at: `${server}governance/`, may: `${uses} domain store audit` },
-  admin: { at: `${server}admin/`, may: `${uses} domain store keys vault approvals governance audit` },
-  work: { at: `${server}work/`, may: `${uses} domain store keys vault approvals audit governance` },
+  rotation: { at: `${server}rotation/`, may: `${uses} domain store keys vault audit` },
+  admin: {
+    at: `${server}admin/`,
+    may: `${uses} domain store keys vault rotation approvals governance audit`,
+  },
+  work: { at: `${server}work/`, may: `${uses} domain store keys vault rotation approvals audit governance` },
   http: {
     at: `${server}http/`,
-    may: `${uses} domain:types store:types config:types protocol admin approvals audit`,
+    may: `${uses} domain:types store:types config:types protocol vault rotation admin approvals audit`,
   },
   gateway: { at: `${server}gateway/`, may: 'sdk/protocol sdk/agent sdk/resource' },
   cli: { at: `${server}cli/`, may: 'sdk/protocol sdk/admin sdk/agent compose config' },
@@ -46,7 +50,7 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   config: { at: `${server}config.ts`, may: `${uses} domain` },
   compose: { at: `${server}compose`, may: '*' },
   index: { at: `${server}index.ts`, may: `${uses} compose config domain:types store:types keys:types` },
-  testing: { at: `${server}testing.ts`, may: `${uses} compose config domain store keys audit` },
+  testing: { at: `${server}testing.ts`, may: `${uses} compose config domain store keys vault audit` },
   tools: { at: 'tools/', may: 'test sdk/protocol server config:path' },
   test: { at: 'test/', may: `${open} tools examples` },
   examples: { at: 'examples/', may: open },
@@ -56,7 +60,7 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
 /** Packages of others that stay in one place within `packages/`: SQL, and the one file of the SDK that shares proofs. */
 const confined: Readonly<Record<string, readonly string[]>> = {
   kysely: [`${server}store/sql/`],
-  pg: [`${server}store/sql/`],
+  pg: [`${server}store/sql/`, `${server}vault/rotators/`],
   'node:sqlite': [`${server}store/sql/`, `${sdk}resource/shared-replay.ts`],
 }
 /** The only imports of others in `domain`: hashing is deterministic, and has one file. */

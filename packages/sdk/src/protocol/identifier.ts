@@ -16,6 +16,13 @@ export const prefixes = {
   shd: 'shadow',
   apr: 'approval',
   pol: 'policy',
+  rot: 'rotation',
+  sch: 'schedule of rotations',
+  sec: 'secret in the vault',
+  ver: 'version of a secret',
+  lea: 'lease of a secret',
+  vky: 'key of the vault',
+  csc: 'secret of an OAuth client',
 } as const
 
 export type IdPrefix = keyof typeof prefixes
@@ -35,6 +42,13 @@ export type ResourceId = Id<'res'>
 export type EventId = Id<'evt'>
 export type ShadowId = Id<'shd'>
 export type ApprovalId = Id<'apr'>
+export type RotationId = Id<'rot'>
+export type ScheduleId = Id<'sch'>
+export type SecretId = Id<'sec'>
+export type SecretVersionId = Id<'ver'>
+export type SecretLeaseId = Id<'lea'>
+export type VaultKeyId = Id<'vky'>
+export type ClientSecretId = Id<'csc'>
 
 // Crockford's base32 in lower case: no i, l, o, u, so none is misread for another (threat C40).
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'

@@ -3,9 +3,14 @@
 import type { Agent, Instance, Key } from './agent.ts'
 import type { EntryDraft } from './audit-entry.ts'
 import type { Client, Person } from './client.ts'
+import type { ClientSecret } from './client-secret.ts'
 import type { Grant } from './grant.ts'
 import type { IssuerKey } from './issuer-key.ts'
 import type { Resource } from './resource.ts'
+import type { Rotation } from './rotation.ts'
+import type { Schedule } from './schedule.ts'
+import type { SecretLease, SecretVersion, VaultSecret } from './secret.ts'
+import type { VaultKey } from './vault-key.ts'
 
 /**
  * A replay mark: the commit holds only if nobody has left the same mark before `until` passed.
@@ -43,6 +48,13 @@ export interface Records {
   client: Client
   person: Person
   issuerKey: IssuerKey
+  rotation: Rotation
+  schedule: Schedule
+  secret: VaultSecret
+  secretVersion: SecretVersion
+  secretLease: SecretLease
+  vaultKey: VaultKey
+  clientSecret: ClientSecret
 }
 
 export type RecordKind = keyof Records
@@ -58,9 +70,9 @@ export type Put = {
   [K in RecordKind]: { readonly put: K; readonly value: Records[K]; readonly ifVersion: number }
 }[RecordKind]
 
-/** Removes one record that still has the version it was read at. Only resources and people are ever removed. */
+/** Removes one record that still has the version it was read at; most kinds are never removed. */
 export interface Removal {
-  readonly remove: 'resource' | 'person' | 'client'
+  readonly remove: 'resource' | 'person' | 'client' | 'schedule'
   readonly id: string
   readonly ifVersion: number
 }
@@ -93,6 +105,19 @@ export interface Touch {
   readonly from: string | null
 }
 
+/**
+ * That somebody was given or showed a version of something that rotates: what its drain is judged by. Kept per version
+ * and caller, with the first and the newest use.
+ */
+export interface Use {
+  /** The id of the version: of a secret's, or of a client's secret. */
+  readonly version: string
+  readonly caller: string
+  readonly from: string | null
+  /** Until when the caller may rely on it: the end of its lease; null where the use is over at once. */
+  readonly until: number | null
+}
+
 /** An answer kept for a repeated request with the same Idempotency-Key. */
 export interface Remembered {
   readonly key: string
@@ -123,6 +148,7 @@ export interface Change {
   readonly removals?: readonly Removal[]
   readonly signals?: readonly Signal[]
   readonly touches?: readonly Touch[]
+  readonly uses?: readonly Use[]
   readonly remembers?: readonly Remembered[]
   /** At least one: nothing changes unseen. */
   readonly entries: readonly [EntryDraft, ...EntryDraft[]]

@@ -4,10 +4,15 @@ import type { Ctx } from '../context.ts'
 import type { Agent, Instance, Key, KeyUse } from '../domain/agent.ts'
 import type { Change, Committed, OneTimeKind, Remembered, Signal, Versioned } from '../domain/change.ts'
 import type { Client, Person } from '../domain/client.ts'
+import type { ClientSecret } from '../domain/client-secret.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { IssuerKey } from '../domain/issuer-key.ts'
 import type { Resource } from '../domain/resource.ts'
+import type { DrainUser, Rotation } from '../domain/rotation.ts'
+import type { Schedule } from '../domain/schedule.ts'
+import type { SecretLease, SecretVersion, VaultSecret } from '../domain/secret.ts'
 import type { Tenant, TenantId } from '../domain/tenant.ts'
+import type { VaultKey } from '../domain/vault-key.ts'
 
 /** The scope of a read: every method sees the rows of this tenant and no others. */
 export type Scope = Pick<Ctx, 'tenant'>
@@ -185,6 +190,76 @@ export interface IssuerKeys {
   list(scope: Scope): Promise<readonly Versioned<IssuerKey>[]>
 }
 
+export interface Rotations {
+  get(scope: Scope, id: string): Promise<Versioned<Rotation> | undefined>
+  list(
+    scope: Scope,
+    page: PageRequest,
+    filter: { kind?: string; target?: string; state?: string; batch?: string },
+  ): Promise<Page<Versioned<Rotation>>>
+  /** Those of this target that have not ended, oldest first; each replaces another version. */
+  open(scope: Scope, kind: string, target: string): Promise<readonly Versioned<Rotation>[]>
+  /** At most `limit` whose `dueAt` is at or before `now`, those that are due longest first. */
+  due(scope: Scope, now: number, limit: number): Promise<readonly Versioned<Rotation>[]>
+}
+
+export interface Schedules {
+  get(scope: Scope, id: string): Promise<Versioned<Schedule> | undefined>
+  list(
+    scope: Scope,
+    page: PageRequest,
+    filter: { kind?: string; target?: string },
+  ): Promise<Page<Versioned<Schedule>>>
+  /** Active ones whose `nextAt` is at or before `now`, those that are due longest first. */
+  due(scope: Scope, now: number, limit: number): Promise<readonly Versioned<Schedule>[]>
+}
+
+export interface Secrets {
+  get(scope: Scope, id: string): Promise<Versioned<VaultSecret> | undefined>
+  byName(scope: Scope, name: string): Promise<Versioned<VaultSecret> | undefined>
+  list(scope: Scope, page: PageRequest, filter: { owner?: string }): Promise<Page<Versioned<VaultSecret>>>
+  version(scope: Scope, id: string): Promise<Versioned<SecretVersion> | undefined>
+  /** Those of one secret, oldest first; the sealed text with them. */
+  versions(
+    scope: Scope,
+    secret: string,
+    filter?: { readonly states?: readonly SecretVersion['state'][] },
+  ): Promise<readonly Versioned<SecretVersion>[]>
+  /** At most `limit` versions whose data key is wrapped by this vault key, in no order that matters. */
+  under(scope: Scope, vaultKey: string, limit: number): Promise<readonly Versioned<SecretVersion>[]>
+  /** How many there are of them. */
+  countUnder(scope: Scope, vaultKey: string): Promise<number>
+  lease(scope: Scope, id: string): Promise<Versioned<SecretLease> | undefined>
+  leases(
+    scope: Scope,
+    page: PageRequest,
+    filter: { secret?: string; agent?: string },
+  ): Promise<Page<Versioned<SecretLease>>>
+  /** Leases that have not ended, of this agent or secret: those to be withdrawn with it. */
+  liveLeases(
+    scope: Scope,
+    of: { agent?: string; secret?: string },
+    limit: number,
+  ): Promise<readonly Versioned<SecretLease>[]>
+  /** At most `limit` leases whose `dueAt` is at or before `now`. */
+  dueLeases(scope: Scope, now: number, limit: number): Promise<readonly Versioned<SecretLease>[]>
+}
+
+export interface VaultKeys {
+  /** All of the tenant, oldest first. */
+  list(scope: Scope): Promise<readonly Versioned<VaultKey>[]>
+}
+
+export interface ClientSecrets {
+  /** Those of one client, oldest first. */
+  ofClient(scope: Scope, client: string): Promise<readonly Versioned<ClientSecret>[]>
+}
+
+export interface Uses {
+  /** Who used this version, the newest use first, at most `limit`. */
+  of(scope: Scope, version: string, limit: number): Promise<readonly DrainUser[]>
+}
+
 export interface Leases {
   /**
    * Holds the named lease for `seconds` from the store's clock, or says that another holder has it. Its holder renews
@@ -223,6 +298,12 @@ export interface Store {
   readonly signals: Signals
   readonly log: Log
   readonly issuerKeys: IssuerKeys
+  readonly rotations: Rotations
+  readonly schedules: Schedules
+  readonly secrets: Secrets
+  readonly vaultKeys: VaultKeys
+  readonly clientSecrets: ClientSecrets
+  readonly uses: Uses
   readonly leases: Leases
   readonly remembering: Remembering
   readonly sweeping: Sweeping

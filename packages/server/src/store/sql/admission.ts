@@ -45,6 +45,9 @@ function problemOf(change: Change, codecs: ReadonlyMap<RecordKind, Codec>): stri
   for (const { thumbprint, from } of change.touches ?? []) {
     if (!isStorable(thumbprint) || !saneOrNone(from)) return 'touch'
   }
+  for (const { version, caller, from, until } of change.uses ?? []) {
+    if (!isStorable(version) || !isStorable(caller) || !saneOrNone(from) || !wholeOrNull(until)) return 'use'
+  }
   for (const entry of change.entries) {
     if (!isStorable(entry.type) || !isStorable(entry.requestId)) return 'entry'
     if (!saneOrNone(entry.agent) || !saneOrNone(entry.person)) return 'entry'

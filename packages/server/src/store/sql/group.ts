@@ -56,6 +56,8 @@ interface Run {
     string,
     readonly [tenant: string, thumbprint: string, at: number, origin: string | null]
   >
+  /** By tenant, version and caller: one row each, since a statement may not touch a row twice. */
+  readonly uses: Map<string, Scalar[]>
   readonly rows: { readonly entries: Scalar[][]; readonly signals: Scalar[][] }
 }
 
@@ -82,6 +84,7 @@ export function* commitGroup(members: readonly Member[], tools: GroupTools): Ste
     marks: freshOf(marks, claimed, tools.replays),
     signals: new Map(),
     touches: new Map(),
+    uses: new Map(),
     rows: { entries: [], signals: [] },
   }
   yield* readDoubts(run, members)
@@ -270,6 +273,13 @@ function accept(
       run.touches.set(named(tenant, thumbprint), [tenant, thumbprint, now, from])
     }
   }
+  for (const { version, caller, from, until } of change.uses ?? []) {
+    const name = named(tenant, `${version}\0${caller}`)
+    const known = run.uses.get(name)
+    const longest = Math.max((known?.[5] as number | null) ?? -1, until ?? -1)
+    const latest = Math.max((known?.[3] as number) ?? now, now)
+    run.uses.set(name, [tenant, version, caller, latest, from, longest < 0 ? null : longest])
+  }
   for (const { key } of change.claims ?? []) {
     const state = run.marks.get(named(tenant, key))
     if (state !== undefined) state.owned = true
@@ -318,6 +328,7 @@ function lastSteps(run: Run): readonly Step[] {
   const heads = [...run.heads].map(([tenant, { size, epoch, ordinal }]) => [tenant, size, epoch, ordinal])
   last.push(step(write.log.append, run.rows.entries), step(write.advance, heads))
   if (run.touches.size > 0) last.push(step(write.touch, [...run.touches.values()]))
+  if (run.uses.size > 0) last.push(step(write.use, [...run.uses.values()]))
   if (run.rows.signals.length > 0) {
     last.push(step(write.signal.add, run.rows.signals))
     if (write.notify !== undefined) {

@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import { type Kind, type Words, words } from './dialect.ts'
 import { type Batches, type Engine, type Row, type Steps, step } from './engine/engine.ts'
 import * as foundation from './migrations/0001-foundation.ts'
+import * as rotationAndVault from './migrations/0002-rotation-and-vault.ts'
 
 /** One small step of the schema, written once for both dialects. */
 export interface Migration {
@@ -12,7 +13,7 @@ export interface Migration {
 }
 
 /** In order: the first is number 1. Only ever appended to. */
-export const migrations: readonly Migration[] = [foundation]
+export const migrations: readonly Migration[] = [foundation, rotationAndVault]
 
 /** The table of migrations itself; row 0 is there to be locked. */
 const ledger = ({ text, int, table }: Words): string =>

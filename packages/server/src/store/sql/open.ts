@@ -15,6 +15,7 @@ import { indexerOver } from './log/find.ts'
 import { migrate } from './migrate.ts'
 import { oneTimesOver, rememberingOver } from './one-time.ts'
 import { agentCodec, agentsOver, instanceCodec } from './records/agents.ts'
+import { clientSecretCodec, clientSecretsOver } from './records/client-secrets.ts'
 import { clientCodec, clientsOver } from './records/clients.ts'
 import { grantCodec, grantsOver } from './records/grants.ts'
 import { issuerKeyCodec, issuerKeysOver } from './records/issuer-keys.ts'
@@ -22,12 +23,22 @@ import { keyCodec, keysOver } from './records/keys.ts'
 import { peopleOver, personCodec } from './records/people.ts'
 import type { Codec } from './records/record.ts'
 import { resourceCodec, resourcesOver } from './records/resources.ts'
+import { rotationCodec, rotationsOver, scheduleCodec, schedulesOver } from './records/rotations.ts'
+import {
+  secretCodec,
+  secretLeaseCodec,
+  secretsOver,
+  secretVersionCodec,
+  vaultKeyCodec,
+  vaultKeysOver,
+} from './records/secrets.ts'
 import { replayMemory } from './replay.ts'
 import { deliveryOf, localFeed } from './signals/feed.ts'
 import { sharedFeed } from './signals/shared-feed.ts'
 import { signalReadsOver } from './signals/stored.ts'
 import { sweepingOver, sweepWriterOf } from './sweep.ts'
 import { tenantsOver, tenantWriterOf } from './tenants.ts'
+import { usesOver } from './uses.ts'
 import { groupWriterOf } from './writer.ts'
 
 /** Where the data lives. `file` may be `:memory:`. */
@@ -51,6 +62,13 @@ const codecs: readonly Codec[] = [
   clientCodec,
   personCodec,
   issuerKeyCodec,
+  rotationCodec,
+  scheduleCodec,
+  secretCodec,
+  secretVersionCodec,
+  secretLeaseCodec,
+  vaultKeyCodec,
+  clientSecretCodec,
 ] as unknown as readonly Codec[]
 
 /**
@@ -150,6 +168,12 @@ export async function storeOver({ database, engine, randomBytes, onError }: Part
     signals: { ...signals, subscribe: feed.subscribe, contactMs: feed.contactMs },
     log: logOver(db, engine, write.log),
     issuerKeys: issuerKeysOver(db),
+    rotations: rotationsOver(db),
+    schedules: schedulesOver(db),
+    secrets: secretsOver(db),
+    vaultKeys: vaultKeysOver(db),
+    clientSecrets: clientSecretsOver(db),
+    uses: usesOver(db),
     leases: leasesOver(db, engine),
     remembering: rememberingOver(db),
     sweeping: sweepingOver({ db, engine, write: sweepWriterOf(batches), replays }),

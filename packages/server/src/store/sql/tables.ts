@@ -36,6 +36,45 @@ export interface Tables {
   clients: Identified
   people: Identified & { readonly login_key: string }
   issuer_keys: RecordTable & { readonly kid: string }
+  rotations: Identified & {
+    readonly kind: string
+    readonly target: string
+    readonly replaces: string
+    readonly state: string
+    readonly batch: string | null
+    readonly due_at: number | null
+    readonly ended: number
+  }
+  schedules: Identified & {
+    readonly kind: string
+    readonly target: string
+    readonly status: string
+    readonly next_at: number
+  }
+  secrets: Identified & { readonly name: string; readonly owner: string }
+  secret_versions: Identified & {
+    readonly secret: string
+    readonly number: number
+    readonly state: string
+    readonly vault_key: string | null
+  }
+  secret_leases: Identified & {
+    readonly secret: string
+    readonly agent: string
+    readonly state: string
+    readonly due_at: number | null
+  }
+  vault_keys: Identified & { readonly state: string }
+  client_secrets: Identified & { readonly client: string; readonly state: string }
+  uses: {
+    tenant: string
+    subject: string
+    caller: string
+    first_used_at: number
+    last_used_at: number
+    last_used_from: string | null
+    until: number | null
+  }
   tombstones: { tenant: string; kind: string; id: string; ordinal: number }
   replay_marks: { tenant: string; key: string; until: number; marked_at: number }
   one_times: {

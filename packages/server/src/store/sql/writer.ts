@@ -8,6 +8,7 @@ import { type OnceWriter, onceWriterOf } from './one-time.ts'
 import { type Codec, type RecordWriter, writerOf } from './records/record.ts'
 import { type ReplayWriter, replayWriterOf } from './replay.ts'
 import { type SignalWriter, signalWriterOf } from './signals/stored.ts'
+import { useWriterOf } from './uses.ts'
 
 /** Everything a group writes with, compiled once per store. */
 export interface GroupWriter {
@@ -19,6 +20,8 @@ export interface GroupWriter {
   readonly fences: Batch
   /** (tenant, thumbprint, at, from) */
   readonly touch: Batch
+  /** (tenant, version, caller, at, from, until) */
+  readonly use: Batch
   /** (tenant): tells the other nodes; undefined where there are none. */
   readonly notify: Batch | undefined
   readonly once: OnceWriter
@@ -66,6 +69,7 @@ export function groupWriterOf(batches: Batches, codecs: readonly Codec[], notifi
       set last_used_at = excluded.last_used_at, last_used_from = excluded.last_used_from
       where key_uses.last_used_at < excluded.last_used_at`,
     ),
+    use: useWriterOf(batches),
     notify: notifies
       ? batch(
           'notify',
