@@ -76,6 +76,8 @@ type Edit =
   | { readonly do: 'cut'; readonly at: number }
 
 function edited(leaves: readonly Leaf[], edit: Edit): readonly Leaf[] {
+  // After a cut at the beginning there is nothing left to edit.
+  if (leaves.length === 0) return leaves
   const at = edit.at % leaves.length
   const one = leaves[at] as Leaf
   switch (edit.do) {

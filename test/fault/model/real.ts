@@ -32,7 +32,11 @@ export async function realIn(world: World): Promise<Real> {
   let marks = 0
   const helper = async (name: string): Promise<Party> => {
     const pair = generateKeyPair('ES256')
-    return partyOf(world, await newAgent({ world, ids }, name, pair), pair)
+    const id = await newAgent({ world, ids }, name, [])
+    // The clock of all histories together runs on for weeks: a key of the configured life would end on the way.
+    const key = { jwk: pair.verify.jwk, expires_at: null }
+    expect(await manage({ world }, 'POST', `/agents/${id}/keys`, key), 201)
+    return partyOf(world, id, pair)
   }
   const [auditor, stranger] = [await helper('auditor'), await helper('stranger')]
   return { world, auditor, stranger, ids, nextMark: () => `m${marks++}` }
@@ -60,9 +64,14 @@ export async function manage(
   return answer.status === 401 ? operator.manage(method, path, body) : answer
 }
 
-async function newAgent(real: Pick<Real, 'world' | 'ids'>, name: string, pair: KeyPair): Promise<string> {
+async function newAgent(
+  real: Pick<Real, 'world' | 'ids'>,
+  name: string,
+  pairs: readonly KeyPair[],
+): Promise<string> {
   const agent = { name, owner: real.world.operator.clientId, purpose: 'Model' }
-  const body = { ...agent, jwks: { keys: [pair.verify.jwk] } }
+  const keys = pairs.map(({ verify }) => verify.jwk)
+  const body = { ...agent, ...(keys.length === 0 ? {} : { jwks: { keys } }) }
   const { id } = expect(await manage(real, 'POST', '/agents', body), 201)
   mustBeNew(real, id)
   return id
@@ -92,7 +101,7 @@ export async function begin(real: Real): Promise<Model> {
   const names = namesOf(['read', 'write', 'erase'])
   const agents = ['one', 'two'].map(async (name): Promise<ModelAgent> => {
     const pair = generateKeyPair('Ed25519')
-    const id = await newAgent(real, `${name} ${mark}`, pair)
+    const id = await newAgent(real, `${name} ${mark}`, [pair])
     const expiresAt = Math.floor(real.world.nowMs() / 1000) + keySeconds
     return {
       id,
