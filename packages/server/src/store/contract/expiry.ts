@@ -146,4 +146,18 @@ export function expiryContract(given: () => Given): void {
     assert.equal(await scene.store.signals.isNarrowed(scene, [unique()], before.epoch - 1), true)
     assert.equal(await scene.store.signals.isNarrowed(scene, [unique()], before.epoch), false)
   })
+
+  test('more signals than go at once all go, and the first that is young stops the sweep', async () => {
+    const scene = await sceneIn(given().store)
+    const signals = Array.from({ length: 900 }, () => ({ subject: unique(), kind: 'changed' }) as const)
+    for (const after of [0, 0, 0, 0, 0]) await scene.done({ signals }, after)
+    const young = await scene.done({ signals: [{ subject: unique(), kind: 'changed' }] }, 2)
+    // A clock that was set back leaves an old instant behind a younger one: only what is before both goes.
+    const behind = await scene.done({ signals: [{ subject: unique(), kind: 'changed' }] }, 0)
+    await scene.store.sweeping.sweep(start, { signalsBeforeMs: (start + 1) * 1000 })
+    const left = async () => (await scene.store.signals.after(scene, 0, 10)).map(({ epoch }) => epoch)
+    assert.deepEqual(await left(), [young.epoch, behind.epoch])
+    await scene.store.sweeping.sweep(start, { signalsBeforeMs: (start + 3) * 1000 })
+    assert.deepEqual(await left(), [])
+  })
 }

@@ -9,7 +9,7 @@ const rowsAtOnce = 2000
 
 export interface SweepWriter {
   readonly lock: Batch
-  /** (tenant, beforeMs, limit) → the last epoch whose signals, and all before it, are old. */
+  /** (tenant, after, upTo, beforeMs) → the first epoch in (after, upTo] whose signal is not old, or null. */
   readonly oldest: Batch
   /** (tenant, epoch) → one row for each deleted signal. */
   readonly drop: Batch
@@ -24,13 +24,15 @@ export const sweepWriterOf = ({ batch, forUpdate }: Batches): SweepWriter => ({
     input => sql`
     select heads.epoch, heads.swept from heads where heads.tenant in (select tenant from ${input}) ${forUpdate}`,
   ),
-  // Only a prefix ever goes, so `swept` says exactly from which epoch on the signals are complete.
+  // Only a prefix ever goes, so `swept` says exactly from which epoch on the signals are complete. Looked at are those
+  // that may go now and no others: millions of younger ones would hold up every commit for seconds.
   oldest: batch(
     'sweep-oldest',
-    { tenant: 'text', before_ms: 'int' },
+    { tenant: 'text', after: 'int', up_to: 'int', before_ms: 'int' },
     input => sql`
-    select min(signals.epoch) as epoch from signals, ${input}
-    where signals.tenant = input.tenant and signals.at_ms >= input.before_ms`,
+    select min(signals.epoch) as epoch from ${input} join signals on signals.tenant = input.tenant
+      and signals.epoch > input.after and signals.epoch <= input.up_to
+    where signals.at_ms >= input.before_ms`,
   ),
   drop: batch(
     'sweep-drop',
@@ -96,13 +98,12 @@ export function sweepingOver({ db, engine, write, replays }: SweepTools): Sweepi
 function* sweepSignals(write: SweepWriter, tenant: string, beforeMs: number): Steps<number> {
   const [[head] = []] = yield [step(write.lock, [[tenant]])]
   if (head === undefined) return { result: 0 }
-  const [[first] = []] = yield [step(write.oldest, [[tenant, beforeMs]])]
+  const swept = head['swept'] as number
+  const upTo = Math.min(head['epoch'] as number, swept + rowsAtOnce)
+  const [[first] = []] = yield [step(write.oldest, [[tenant, swept, upTo, beforeMs]])]
   const kept = first?.['epoch'] as number | null | undefined
-  const old = Math.min(
-    kept == null ? (head['epoch'] as number) : kept - 1,
-    (head['swept'] as number) + rowsAtOnce,
-  )
-  if (old <= (head['swept'] as number)) return { result: 0 }
+  const old = kept == null ? upTo : kept - 1
+  if (old <= swept) return { result: 0 }
   const [gone] = yield [step(write.drop, [[tenant, old]]), step(write.mark, [[tenant, old]])]
   return { result: gone?.length ?? 0 }
 }
