@@ -95,10 +95,20 @@ export const configRows = {
     'How long an enrolled key lives before its agent has to rotate it.',
     'To rotate more or less often.',
   ),
-  keyOverlapSeconds: row(
+  drainSeconds: row(
     seconds(1, 86_400, 300),
-    'How long the predecessor of a rotated agent key stays good.',
-    'For agents that pause for long.',
+    'For how long nobody may have used the predecessor of a rotated key or secret before it ends.',
+    'For callers that pause for long.',
+  ),
+  drainLimitSeconds: row(
+    seconds(10, 31_536_000, 86_400),
+    'After how long a rotation whose predecessor is still used is blocked and its owner named.',
+    'To hear of stragglers sooner, or later.',
+  ),
+  rotationSpreadSeconds: row(
+    seconds(0, 86_400, 30),
+    'Over how long instances that are asked to rotate together spread it.',
+    'For very many instances.',
   ),
   issuerKeySeconds: row(
     seconds(10, 31_536_000, 2_592_000),

@@ -53,6 +53,8 @@ export interface Key {
   readonly createdAt: number
   readonly stateAt: number
   readonly stateReason: string | null
+  /** When its holder was asked to replace it; absent or null where nobody has asked. */
+  readonly askedAt?: number | null
 }
 
 /** Where and when a key was last used to authenticate; kept apart from the key, which rarely changes. */
@@ -90,10 +92,9 @@ export function isKeyLive(key: Key, now: number): boolean {
   return key.notBefore <= now && (key.expiresAt === null || now < key.expiresAt)
 }
 
-/** The predecessor of a rotated key: it stays good until `until`, so that nothing in flight fails. */
-export function retireKey(key: Key, until: number, at: number): Key {
-  const expiresAt = key.expiresAt === null ? until : Math.min(key.expiresAt, until)
-  return { ...key, state: 'retiring', expiresAt, stateAt: at, stateReason: 'rotated' }
+/** The predecessor of a rotated key: it stays good until it is drained, or its own time is over. */
+export function retireKey(key: Key, at: number): Key {
+  return { ...key, state: 'retiring', stateAt: at, stateReason: 'rotated', askedAt: null }
 }
 
 type Named = Pick<Key, 'kid' | 'thumbprint'>

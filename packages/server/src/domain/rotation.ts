@@ -56,6 +56,8 @@ export interface Rotation {
   readonly limitAt: number
   /** Failed attempts of the step it stands at. */
   readonly attempts: number
+  /** What a person has decided: to give the successor up, or to end the predecessor undrained. */
+  readonly wanted: 'cancel' | 'force' | null
   /** What keeps it from going on, for people; null while nothing does. Never a secret. */
   readonly problem: string | null
 }
@@ -88,6 +90,7 @@ export function moveRotation(rotation: Rotation, move: RotationMove, at: number)
     ...rotation,
     state,
     stateAt: at,
+    wanted: move === 'unblock' ? rotation.wanted : null,
     resumes: move === 'block' ? (rotation.state as 'staged' | 'active' | 'retiring') : null,
     attempts: 0,
     problem: move === 'block' || move === 'fail' ? rotation.problem : null,
@@ -164,7 +167,7 @@ export function drainOf(
 /** A rotation at its beginning; what the kind knows is given. */
 export function newRotation(
   about: Pick<Rotation, 'id' | 'kind' | 'target' | 'owner' | 'reason' | 'from' | 'proof' | 'limitAt'> &
-    Partial<Pick<Rotation, 'to' | 'alg' | 'batch' | 'emergency'>>,
+    Partial<Pick<Rotation, 'to' | 'alg' | 'batch' | 'emergency' | 'dueAt'>>,
   at: number,
 ): Rotation {
   return {
@@ -179,6 +182,7 @@ export function newRotation(
     activeAt: null,
     dueAt: at,
     attempts: 0,
+    wanted: null,
     problem: null,
     ...about,
   }

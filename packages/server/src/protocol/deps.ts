@@ -11,7 +11,9 @@ export interface Settings {
   readonly dpopNonce: 'required' | 'optional'
   readonly dpopProofSeconds: number
   readonly agentKeySeconds: number
-  readonly keyOverlapSeconds: number
+  readonly drainSeconds: number
+  readonly drainLimitSeconds: number
+  readonly rotationSpreadSeconds: number
 }
 
 export interface Deps {

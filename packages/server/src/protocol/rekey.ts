@@ -1,10 +1,13 @@
 // Self-service rotation of an instance's key: the old key names the new one in its assertion, the new one signs the proof.
 // Ours.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import { type Key, retireKey } from '../domain/agent.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Change, Versioned } from '../domain/change.ts'
+import { instanceKeyRotation } from '../domain/instance-key.ts'
+import { moveRotation, type Rotation as RotationRecord } from '../domain/rotation.ts'
 import { askedBy } from './asked-by.ts'
 import type { Binding } from './binding/dpop.ts'
 import { bindNewKey, mustHaveOwnName, type NewKey } from './binding/new-key.ts'
@@ -26,7 +29,7 @@ export interface Rekeyed {
 }
 
 /**
- * The successor is good at once, the predecessor for the overlap, so that nothing in flight fails. Repeating the
+ * The successor is good at once, the predecessor until it is drained, so that nothing in flight fails. Repeating the
  * request with the same new key is the retry of a lost answer and yields the same. Throws `invalid_client`,
  * `invalid_dpop_proof`, or `conflict` when the new key is known already or another successor was faster.
  */
@@ -92,9 +95,40 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
     stateReason: null,
   }
   mustHaveOwnName(next, proven.facts.keys)
-  const retiring = retireKey(old, Math.ceil(ctx.nowMs / 1000) + deps.settings.keyOverlapSeconds, ctx.now)
-  await committedSurely(ctx, deps, changeOf(ctx, { proven, binding, old, retiring, next }))
+  const retiring = retireKey(old, ctx.now)
+  const record = await recordOf(ctx, deps, { proven, old, next })
+  await committedSurely(ctx, deps, changeOf(ctx, { proven, binding, old, retiring, next, record }))
   return answerOf(proven, old.instance, next, retiring)
+}
+
+/** The rotation that asked for this, or one of its own: in use from now on, and draining. */
+async function recordOf(
+  ctx: Ctx,
+  deps: Deps,
+  { proven, old, next }: Pick<Repetition, 'proven' | 'old' | 'next'>,
+): Promise<Versioned<RotationRecord>> {
+  const { drainSeconds, drainLimitSeconds } = deps.settings
+  const instance = old.instance ?? old.owner
+  const open = await deps.store.rotations.open(ctx, 'instance_key', instance)
+  const limitAt = ctx.now + drainLimitSeconds
+  const owner = proven.agent?.owner ?? null
+  const begun = open.find(({ from, state }) => from === old.thumbprint && state === 'staged') ?? {
+    ...instanceKeyRotation(
+      {
+        id: newId('rot', deps.randomBytes),
+        instance,
+        owner,
+        key: old,
+        reason: 'self_service',
+        batch: null,
+        limitAt,
+      },
+      ctx.now,
+    ),
+    version: 0,
+  }
+  const promoted = moveRotation({ ...begun, to: next.thumbprint }, 'promote', ctx.now)
+  return { ...promoted, limitAt, dueAt: ctx.now + drainSeconds, version: begun.version }
 }
 
 async function committedSurely(ctx: Ctx, deps: Pick<Deps, 'store'>, change: Change): Promise<void> {
@@ -124,22 +158,25 @@ interface Repetition {
 
 interface Rotation extends Repetition {
   readonly retiring: Key
+  readonly record: Versioned<RotationRecord>
 }
 
-function changeOf(ctx: Ctx, { proven, binding, old, retiring, next }: Rotation): Change {
+function changeOf(ctx: Ctx, { proven, binding, old, retiring, next, record }: Rotation): Change {
+  const { version, ...rotation } = record
   return {
     bases: [{ epoch: proven.facts.epoch, subjects: standingOf(proven) }],
     claims: [...proven.claims, binding.claim],
     puts: [
       { put: 'key', value: retiring, ifVersion: old.version },
       { put: 'key', value: next, ifVersion: 0 },
+      { put: 'rotation', value: rotation, ifVersion: version },
     ],
     signals: [{ subject: proven.id, kind: 'changed' }],
     touches: [{ thumbprint: old.thumbprint, from: ctx.peer ?? null }],
     entries: [
       entryOf(ctx, 'key.rotated', {
         rotation: { proven, binding, old, next },
-        facts: { successor: next.thumbprint, overlap_until: retiring.expiresAt },
+        facts: { successor: next.thumbprint, rotation: rotation.id },
       }),
     ],
   }

@@ -1,4 +1,5 @@
 // Every kind of rotation: to add one, add its file and a line here.
 import type { Kind } from '../kind.ts'
+import { instanceKey } from './instance-key.ts'
 
-export const kinds: readonly Kind[] = []
+export const kinds: readonly Kind[] = [instanceKey]

@@ -1,7 +1,8 @@
 // Keys of agents' instances and of clients, with their last use: codec and reads.
-import type { Keys } from '../../store.ts'
+import type { KeyUse } from '../../../domain/agent.ts'
+import type { Keys, Scope } from '../../store.ts'
 import type { Db } from '../dialect.ts'
-import { type Codec, findRecord, isStorable, parseRecord } from './record.ts'
+import { type Codec, findRecord, isStorable, listRecords, parseRecord } from './record.ts'
 
 export const keyCodec: Codec<'key'> = {
   kind: 'key',
@@ -19,6 +20,7 @@ export const keyCodec: Codec<'key'> = {
     createdAt: true,
     stateAt: true,
     stateReason: true,
+    askedAt: true,
   },
   columns: { owner: 'text', kid: 'text', state: 'text', expires_at: 'int' },
   // INVARIANT: a key names one holder for ever; no change hands it to another.
@@ -26,6 +28,26 @@ export const keyCodec: Codec<'key'> = {
   idOf: key => key.thumbprint,
   subjectOf: key => key.owner,
   valuesOf: key => [key.owner, key.kid, key.state, key.expiresAt],
+}
+
+async function usesOf(
+  db: Db,
+  scope: Scope,
+  thumbprints: readonly string[],
+): Promise<ReadonlyMap<string, KeyUse>> {
+  if (thumbprints.length === 0) return new Map()
+  const rows = await db
+    .selectFrom('key_uses')
+    .select(['thumbprint', 'last_used_at', 'last_used_from'])
+    .where('tenant', '=', scope.tenant)
+    .where('thumbprint', 'in', thumbprints)
+    .execute()
+  return new Map(
+    rows.map(row => [
+      row.thumbprint,
+      { lastUsedAt: row.last_used_at, lastUsedFrom: row.last_used_from },
+    ]),
+  )
 }
 
 export const keysOver = (db: Db): Keys => ({
@@ -49,6 +71,15 @@ export const keysOver = (db: Db): Keys => ({
       use:
         row.last_used_at === null ? null : { lastUsedAt: row.last_used_at, lastUsedFrom: row.last_used_from },
     }))
+  },
+  async list(scope, page, { owner }) {
+    const { items, next } = await listRecords(db, keyCodec, scope, { page, where: { owner } })
+    const uses = await usesOf(
+      db,
+      scope,
+      items.map(({ thumbprint }) => thumbprint),
+    )
+    return { items: items.map(key => ({ ...key, use: uses.get(key.thumbprint) ?? null })), next }
   },
   async expired(scope, now, limit) {
     const rows = await db

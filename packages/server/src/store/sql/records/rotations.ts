@@ -28,6 +28,7 @@ export const rotationCodec: Codec<'rotation'> = {
     dueAt: true,
     limitAt: true,
     attempts: true,
+    wanted: true,
     problem: true,
   },
   columns: {

@@ -1,0 +1,285 @@
+// The engine of rotations: begins them, looks at those that are due, and is the only part of them that commits.
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import { newId } from '@writ/sdk/protocol/identifier'
+import type { Ctx } from '../context.ts'
+import type { EntryDraft } from '../domain/audit-entry.ts'
+import type { Change, Committed, Fence, Versioned } from '../domain/change.ts'
+import {
+  type Drain,
+  drainOf,
+  hasEnded,
+  moveRotation,
+  type Rotation,
+  type RotationKind,
+} from '../domain/rotation.ts'
+import type { Store } from '../store/store.ts'
+import type { Ask, Begun, Kind, KindDeps, Look, Reach } from './kind.ts'
+
+export interface EngineDeps {
+  readonly kinds: readonly Kind[]
+  readonly kindDeps: KindDeps
+  readonly commit: Store['commit']
+  /** Hears of what is not a refusal: our bugs. */
+  readonly onError: (rotation: Rotation, error: unknown) => void
+}
+
+/** Rotations looked at in one run of the loop; the next run takes the next. */
+const looksPerRun = 200
+/** Looks at one rotation in one run: what has nothing to wait for goes on at once. */
+const looksInARow = 50
+/** A run ends after so long, in milliseconds, so that the lease is renewed in time. */
+const longestRunMs = 4000
+const longestPauseSeconds = 300
+const blockedPauseSeconds = 60
+
+export function kindNamed({ kinds }: Pick<EngineDeps, 'kinds'>, name: RotationKind): Kind {
+  const kind = kinds.find(one => one.kind === name)
+  if (kind === undefined) throw new Fault('invalid_value', `There is no rotation of the kind ${name}.`)
+  return kind
+}
+
+/** How a rotation would begin, to be committed by the caller. Throws what `Kind.begin` throws, and `conflict`. */
+export async function decideBeginning(
+  ctx: Ctx,
+  deps: EngineDeps,
+  name: RotationKind,
+  ask: Ask,
+): Promise<Begun & { readonly change: Pick<Change, 'puts' | 'creates' | 'signals' | 'bases'> }> {
+  const begun = await kindNamed(deps, name).begin(ctx, deps.kindDeps, ask)
+  const { rotation, parts } = begun
+  if (rotation.from !== null) {
+    const open = await deps.kindDeps.store.rotations.open(ctx, name, ask.target)
+    const standing = open.find(one => one.from === rotation.from)
+    // One version has one successor. An emergency does not wait for the rotation it overtakes.
+    if (standing !== undefined && !ask.emergency) throw standingAlready(standing)
+    if (standing !== undefined) return { ...begun, change: overtaking(ctx, begun, standing) }
+  }
+  const puts = [...(parts.puts ?? []), { put: 'rotation' as const, value: rotation, ifVersion: 0 }]
+  return { ...begun, change: { ...parts, puts } }
+}
+
+function standingAlready(standing: Rotation): Fault {
+  return new Fault('conflict', `This is being rotated already: see ${standing.id}.`, {
+    kind: 'already_rotating',
+    rotation: standing.id,
+  })
+}
+
+/** The emergency and the rotation it overtakes would both replace one version: the older one ends with it. */
+function overtaking(
+  ctx: Ctx,
+  { rotation, parts }: Begun,
+  { version, ...standing }: Versioned<Rotation>,
+): Pick<Change, 'puts' | 'creates' | 'signals' | 'bases'> {
+  const ended: Rotation = {
+    ...standing,
+    state: 'failed',
+    resumes: null,
+    stateAt: ctx.now,
+    dueAt: null,
+    problem: `Overtaken by the emergency ${rotation.id}.`,
+  }
+  const puts = [
+    { put: 'rotation' as const, value: ended, ifVersion: version },
+    ...(parts.puts ?? []),
+    { put: 'rotation' as const, value: rotation, ifVersion: 0 },
+  ]
+  return { ...parts, puts }
+}
+
+/** Begins one and commits it, for the loops. Answers the rotation, or undefined where somebody else was faster. */
+export async function beginRotation(
+  ctx: Ctx,
+  deps: EngineDeps,
+  { kind, ...ask }: Ask & { readonly kind: RotationKind },
+  more: Pick<Change, 'fence'> & { readonly puts?: Change['puts'] } = {},
+): Promise<Rotation | undefined> {
+  const { rotation, change } = await decideBeginning(ctx, deps, kind, ask)
+  const committed = await deps.commit(ctx, {
+    ...change,
+    ...(more.fence && { fence: more.fence }),
+    puts: [...(change.puts ?? []), ...(more.puts ?? [])],
+    entries: [entryOf(ctx, `rotation.${rotation.state}`, rotation)],
+  })
+  return committed.kind === 'done' ? rotation : undefined
+}
+
+/** Looks at every rotation that is due; answers how many moved. Bounded in number and time. */
+export async function advanceRotations(
+  ctx: Ctx,
+  deps: EngineDeps,
+  fence: Fence | undefined,
+): Promise<number> {
+  const beganMs = performance.now()
+  const due = await deps.kindDeps.store.rotations.due(ctx, ctx.now, looksPerRun)
+  let moved = 0
+  for (const rotation of due) {
+    if (performance.now() - beganMs > longestRunMs || deps.kindDeps.signal.aborted) break
+    moved += await advance(ctx, deps, rotation, fence)
+  }
+  return moved
+}
+
+/** As far as it goes now: each step is committed before the next is looked at. */
+async function advance(
+  ctx: Ctx,
+  deps: EngineDeps,
+  rotation: Versioned<Rotation>,
+  fence: Fence | undefined,
+): Promise<number> {
+  let current: Versioned<Rotation> = rotation
+  let moves = 0
+  for (let looks = 0; looks < looksInARow; looks += 1) {
+    const look = await lookAt(ctx, deps, current)
+    if (look === undefined) return moves
+    const committed = await commitLook(ctx, deps, { before: current, look, fence })
+    // Somebody else changed it, or has the lease: whoever looks next reads again.
+    if (committed.kind !== 'done') return moves
+    if (look.rotation.state !== current.state) moves += 1
+    if (hasEnded(look.rotation) || (look.rotation.dueAt ?? 0) > ctx.now) return moves
+    current = { ...look.rotation, version: current.version + 1 }
+  }
+  return moves
+}
+
+/** What has become of it, with every failure turned into a state of its own; undefined where nothing has. */
+async function lookAt(ctx: Ctx, deps: EngineDeps, rotation: Versioned<Rotation>): Promise<Look | undefined> {
+  const { version, ...bare } = rotation
+  // A blocked one is looked at as what it was: what kept it may be gone.
+  const goesOn = bare.state === 'blocked' ? moveRotation(bare, 'unblock', ctx.now) : bare
+  try {
+    const look = await kindNamed(deps, bare.kind).look(ctx, deps.kindDeps, { ...goesOn, version })
+    return settled(ctx, deps, { before: bare, look })
+  } catch (error) {
+    if (!isFault(error)) deps.onError(bare, error)
+    return { rotation: troubled(ctx, bare, error) }
+  }
+}
+
+function settled(
+  ctx: Ctx,
+  { kindDeps }: EngineDeps,
+  { before, look }: { readonly before: Rotation; readonly look: Look },
+): Look | undefined {
+  const { drainLimitSeconds } = kindDeps.rules
+  const next = look.rotation
+  const isIdle = look.parts === undefined && next.state === (before.resumes ?? before.state)
+  if (isIdle && before.state === 'blocked') {
+    return { rotation: { ...before, dueAt: ctx.now + blockedPauseSeconds } }
+  }
+  if (isIdle && next.limitAt <= ctx.now && next.state !== 'blocked') return { rotation: blocked(ctx, next) }
+  if (next.state === 'active' && before.state !== 'active' && before.state !== 'blocked') {
+    // From the promotion on the predecessor has its own time to drain.
+    return { ...look, rotation: { ...next, limitAt: ctx.now + drainLimitSeconds } }
+  }
+  if (isIdle && next.dueAt === before.dueAt) {
+    return { ...look, rotation: { ...next, dueAt: ctx.now + 1 } }
+  }
+  // A limit that comes earlier than the next look is looked at when it comes.
+  if (next.dueAt !== null && next.limitAt > ctx.now && next.dueAt > next.limitAt) {
+    return { ...look, rotation: { ...next, dueAt: next.limitAt } }
+  }
+  return look
+}
+
+function blocked(ctx: Ctx, rotation: Rotation): Rotation {
+  const whom = rotation.owner === null ? 'its owner' : rotation.owner
+  const problem =
+    rotation.problem ??
+    (rotation.state === 'staged'
+      ? `The successor did not come into use by its limit; ask ${whom}.`
+      : `The old version is still used after its limit; ask ${whom}, or end it by force.`)
+  return {
+    ...moveRotation({ ...rotation, problem }, 'block', ctx.now),
+    dueAt: ctx.now + blockedPauseSeconds,
+  }
+}
+
+/** An upstream that is away is tried again, ever more slowly; one that refuses is for a person. */
+function troubled(ctx: Ctx, rotation: Rotation, error: unknown): Rotation {
+  const say = isFault(error) ? error.message : 'An internal error; the log says more.'
+  const attempts = rotation.attempts + 1
+  const refused = isFault(error) && error.code === 'conflict'
+  const isOver = rotation.limitAt <= ctx.now
+  if (rotation.state !== 'blocked' && (refused || isOver)) {
+    return { ...blocked(ctx, { ...rotation, problem: say }), attempts }
+  }
+  const pause = Math.min(2 ** Math.min(attempts, 16), longestPauseSeconds)
+  return { ...rotation, attempts, problem: say, dueAt: ctx.now + pause }
+}
+
+interface Step {
+  readonly before: Versioned<Rotation>
+  readonly look: Look
+  readonly fence: Fence | undefined
+}
+
+function commitLook(ctx: Ctx, deps: EngineDeps, { before, look, fence }: Step): Promise<Committed> {
+  const { rotation, parts = {}, facts } = look
+  const type = rotation.state === before.state ? 'rotation.checked' : `rotation.${rotation.state}`
+  return deps.commit(ctx, {
+    ...parts,
+    ...(fence && { fence }),
+    puts: [...(parts.puts ?? []), { put: 'rotation', value: rotation, ifVersion: before.version }],
+    entries: [entryOf(ctx, type, rotation, facts)],
+  })
+}
+
+/** The drain of one rotation as it stands, for the meter. */
+export async function drainNow(ctx: Ctx, deps: EngineDeps, rotation: Rotation): Promise<Drain | undefined> {
+  if (rotation.state === 'staged' || hasEnded(rotation)) return undefined
+  const facts = await kindNamed(deps, rotation.kind).drain(ctx, deps.kindDeps, rotation)
+  return drainOf(rotation, facts, ctx.now, deps.kindDeps.rules.drainSeconds)
+}
+
+export interface BlastRadius {
+  readonly reach: readonly Reach[]
+  readonly holders: readonly string[]
+}
+
+/** What the old version could reach, and under which names its holders stand in the audit log. */
+export async function blastRadius(ctx: Ctx, deps: EngineDeps, rotation: Rotation): Promise<BlastRadius> {
+  const kind = kindNamed(deps, rotation.kind)
+  const [reach, holders] = await Promise.all([
+    kind.reach(ctx, deps.kindDeps, rotation),
+    kind.holders(ctx, deps.kindDeps, rotation),
+  ])
+  return { reach, holders }
+}
+
+/** A name for those that one request begins together. */
+export function newBatch({ kindDeps }: Pick<EngineDeps, 'kindDeps'>): string {
+  return newId('rot', kindDeps.randomBytes).replace('rot_', 'all_')
+}
+
+export function entryOf(
+  ctx: Ctx,
+  type: string,
+  rotation: Rotation,
+  facts: EntryDraft['facts'] = {},
+): EntryDraft {
+  return {
+    type,
+    outcome: rotation.state === 'failed' || rotation.state === 'blocked' ? 'failed' : 'allowed',
+    reason: rotation.problem ?? rotation.reason,
+    requestId: ctx.requestId,
+    traceId: ctx.traceId ?? null,
+    peer: ctx.peer ?? null,
+    facts: { ...rotationFacts(rotation), ...facts },
+  }
+}
+
+export function rotationFacts(rotation: Rotation): EntryDraft['facts'] & object {
+  return {
+    rotation: rotation.id,
+    kind: rotation.kind,
+    target: rotation.target,
+    owner: rotation.owner,
+    state: rotation.state,
+    from: rotation.from,
+    to: rotation.to,
+    proof: rotation.proof,
+    emergency: rotation.emergency,
+    batch: rotation.batch,
+  }
+}
