@@ -14,6 +14,7 @@ import {
 import { type Acting, type Credentials, keptCredentials } from './credentials.ts'
 import { createDiscovery, type Discovery } from './discovery.ts'
 import { enroll, parseEnrollment } from './enrollment.ts'
+import { type AskListener, listenForAsks } from './key-asks.ts'
 import { fileKeystore } from './keystores/file.ts'
 import type { Held, Keystore } from './keystores/keystore.ts'
 import { createOrigins } from './origins.ts'
@@ -52,6 +53,11 @@ export interface LoadOptions extends AgentOptions {
   readonly name?: string
   /** The key is rotated at this age even where the issuer lets it live longer. */
   readonly maxKeyAgeSeconds?: number
+  /**
+   * Whether the instance follows the issuer's stream, so that it hears at once when it is asked to rotate its key; else
+   * it hears with its next token. Default: true, except with a `fetch` of your own.
+   */
+  readonly listen?: boolean
   /** Told after each rotation in the background, and after each that failed. */
   readonly onRotation?: (report: RotationReport) => void
 }
@@ -143,6 +149,9 @@ async function load(options: LoadOptions = {}): Promise<Agent> {
   const onReplaced = (replaced: Replaced): void => retireTokens(parts, replaced)
   const policy = { maxKeyAgeSeconds, onRotation, onReplaced }
   parts.rotation = createRotation({ wire, discovery: parts.discovery, keystore, credentials }, policy)
+  if (options.listen ?? options.fetch === undefined) {
+    parts.asks = listenForAsks(parts.discovery, acting.instance ?? '', within => parts.rotation?.ask(within))
+  }
   return agentOf(parts)
 }
 
@@ -169,6 +178,7 @@ interface Parts extends FetchDeps {
   readonly discovery: Discovery
   /** Undefined where the key is not ours to rotate. */
   rotation: Rotation | undefined
+  asks: AskListener | undefined
 }
 
 function partsOf(wire: Wire, credentials: Credentials): Parts {
@@ -177,7 +187,8 @@ function partsOf(wire: Wire, credentials: Credentials): Parts {
   const recover = async (): Promise<boolean> => (await parts.rotation?.recover()) ?? false
   const request = (ask: Ask): Promise<Token> => {
     parts.rotation?.check()
-    return requestToken({ wire, discovery, credentials, recover }, ask)
+    const onAsked = (within: number): void => parts.rotation?.ask(within)
+    return requestToken({ wire, discovery, credentials, recover, onAsked }, ask)
   }
   const parts: Parts = {
     wire,
@@ -187,6 +198,7 @@ function partsOf(wire: Wire, credentials: Credentials): Parts {
     stepUps: createStepUps(wire.clock),
     tokens: createTokenCache(request, wire.clock),
     rotation: undefined,
+    asks: undefined,
   }
   return parts
 }
@@ -226,7 +238,10 @@ function agentOf(parts: Parts): Agent {
       }
       await parts.rotation.now()
     },
-    close: () => parts.rotation?.stop(),
+    close() {
+      parts.rotation?.stop()
+      parts.asks?.close()
+    },
   }
 }
 

@@ -20,6 +20,8 @@ export interface Rotation {
   recover(): Promise<boolean>
   /** Rotates in the background if it is time: timers sleep with a laptop and freeze with a function. */
   check(): void
+  /** The issuer asks for another key: this instance takes its own moment within so many seconds. */
+  ask(withinSeconds: number): void
   stop(): void
 }
 
@@ -36,12 +38,17 @@ export function dueAt(
   { key, notBefore, expiresAt }: Pick<Acting, 'key' | 'notBefore' | 'expiresAt'>,
   maxKeyAgeSeconds?: number,
 ): number {
-  const spread = Buffer.from(key.jkt, 'base64url').readUInt32BE(0) / 2 ** 32
+  const spread = spreadOf(key.jkt)
   const ofWindow =
     expiresAt === null ? Number.POSITIVE_INFINITY : (expiresAt - notBefore) * (0.62 + 0.08 * spread)
   const ofAge =
     maxKeyAgeSeconds === undefined ? Number.POSITIVE_INFINITY : maxKeyAgeSeconds * (0.9 + 0.1 * spread)
   return notBefore + Math.min(ofWindow, ofAge)
+}
+
+/** From 0 to below 1, evenly over all keys. */
+function spreadOf(jkt: string): number {
+  return Buffer.from(jkt, 'base64url').readUInt32BE(0) / 2 ** 32
 }
 
 /** Starts at once. Its timer keeps no process alive. */
@@ -51,11 +58,15 @@ export function createRotation(deps: RotationDeps, policy: RotationPolicy): Rota
   let pauseMs = 0
   let notBeforeMs = Number.NEGATIVE_INFINITY
   let isStopped = false
+  /** By our clock, the moment for the key that was in use when the issuer asked. */
+  let asked: { readonly jkt: string; readonly atMs: number } | undefined
 
   const leftMs = (): number => {
     const acting = deps.credentials.current()
     const now = deps.wire.origins.begin(acting.issuer).now
-    return Math.max((dueAt(acting, policy.maxKeyAgeSeconds) - now) * 1000, notBeforeMs - deps.wire.clock())
+    const dueMs = (dueAt(acting, policy.maxKeyAgeSeconds) - now) * 1000
+    const askedMs = asked?.jkt === acting.key.jkt ? asked.atMs - deps.wire.clock() : Number.POSITIVE_INFINITY
+    return Math.max(Math.min(dueMs, askedMs), notBeforeMs - deps.wire.clock())
   }
   const plan = (): void => {
     clearTimeout(timer)
@@ -106,6 +117,13 @@ export function createRotation(deps: RotationDeps, policy: RotationPolicy): Rota
       return found
     },
     check,
+    ask(withinSeconds) {
+      const { jkt } = deps.credentials.current().key
+      // Asked again while the moment is still to come: it stays.
+      if (asked?.jkt === jkt) return
+      asked = { jkt, atMs: deps.wire.clock() + spreadOf(jkt) * withinSeconds * 1000 }
+      plan()
+    },
     stop() {
       isStopped = true
       clearTimeout(timer)

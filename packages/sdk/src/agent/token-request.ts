@@ -37,6 +37,8 @@ export interface TokenDeps {
   readonly credentials: Credentials
   /** Looks for a key that the issuer knows after it refused ours; false where there is no other. */
   readonly recover: () => Promise<boolean>
+  /** The issuer asks for another key, within so many seconds. */
+  readonly onAsked: (withinSeconds: number) => void
 }
 
 const maxTokenLength = 8_192
@@ -54,7 +56,7 @@ export async function requestToken(deps: TokenDeps, ask: Ask): Promise<Token> {
   }
 }
 
-async function requestWith({ wire, discovery, credentials }: TokenDeps, ask: Ask): Promise<Token> {
+async function requestWith({ wire, discovery, credentials, onAsked }: TokenDeps, ask: Ask): Promise<Token> {
   const url = await discovery.tokenEndpoint()
   const subject = credentials.current()
   const { key } = subject
@@ -72,6 +74,8 @@ async function requestWith({ wire, discovery, credentials }: TokenDeps, ask: Ask
         client_assertion: createAssertion(subject, now),
       }).toString(),
   })
+  const asked = answer['key_rotation_within']
+  if (typeof asked === 'number' && asked >= 0) onAsked(asked)
   return tokenIn(answer, ask, { key: ask.bearer ? undefined : key, obtainedAtMs })
 }
 

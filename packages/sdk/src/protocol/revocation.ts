@@ -24,6 +24,10 @@ export interface StreamMessage {
   /** The instant up to which the node knew everything, by its clock, epoch milliseconds. */
   readonly at: number
   readonly narrowed: readonly Narrowing[]
+  /** Instances that are asked to rotate their keys, by the digest of `rotate:<instance>`; left out where none is. */
+  readonly asked?: readonly Narrowing[]
+  /** Over how many seconds those that are asked spread their answers. */
+  readonly within?: number
 }
 
 /** A message as it is sent: its JSON, and what of it stands beside the JSON in an event. */
@@ -46,9 +50,15 @@ export function parseMessage(value: unknown): StreamMessage | undefined {
   const { type, epoch, at, narrowed } = value as Record<string, unknown>
   if (type !== 'snapshot' && type !== 'narrowed' && type !== 'heartbeat') return undefined
   if (!Number.isSafeInteger(epoch) || typeof at !== 'number' || !Array.isArray(narrowed)) return undefined
-  for (const item of narrowed) {
-    if (!Array.isArray(item) || item.length !== 2) return undefined
-    if (!Number.isSafeInteger(item[0]) || typeof item[1] !== 'string') return undefined
-  }
+  if (!narrowed.every(isNarrowing)) return undefined
+  const { asked = [], within = 0 } = value as Record<string, unknown>
+  if (!Array.isArray(asked) || !asked.every(isNarrowing)) return undefined
+  if (typeof within !== 'number' || !(within >= 0)) return undefined
   return value as StreamMessage
+}
+
+function isNarrowing(item: unknown): boolean {
+  return (
+    Array.isArray(item) && item.length === 2 && Number.isSafeInteger(item[0]) && typeof item[1] === 'string'
+  )
 }

@@ -26,6 +26,8 @@ export interface Issuance {
   readonly takes: readonly Take[]
   readonly bases: readonly Basis[]
   readonly rule: string
+  /** Whether the holder is asked to replace its key, which the answer tells it. */
+  readonly isKeyRotationAsked: boolean
 }
 
 /** The life of a token: the configured one, cut by every end it depends on. Never negative. */

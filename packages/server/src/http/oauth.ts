@@ -52,6 +52,8 @@ const tokenRoute: Route = {
       token_type: issued.tokenType,
       expires_in: issued.expiresInSeconds,
       ...(issued.scopes.length === 0 ? {} : { scope: issued.scopes.join(' ') }),
+      // Ours: the holder is asked to replace its key within so many seconds.
+      ...(issued.isKeyRotationAsked ? { key_rotation_within: deps.config.rotationSpreadSeconds } : {}),
     })
     if (evidence.dpop !== undefined) answer.headers.set('dpop-nonce', currentNonce(ctx, deps))
     return answer

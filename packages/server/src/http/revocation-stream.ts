@@ -23,7 +23,19 @@ export function isInContact(deps: FaceDeps): boolean {
   return Date.now() - deps.store.signals.contactMs() <= silentAfterMs
 }
 
-export function narrowingsOf(signals: readonly SignalAt[]): readonly Narrowing[] {
+/** What a listener is told of signals: what ended, and which instances are asked to rotate their keys. */
+export function newsOf(
+  signals: readonly SignalAt[],
+  withinSeconds: number,
+): Pick<StreamMessage, 'narrowed' | 'asked' | 'within'> {
+  const asked = signals
+    .filter(({ kind, subject }) => kind === 'changed' && subject.startsWith('rotate:'))
+    .map(({ epoch, subject }): Narrowing => [epoch, subjectDigest(subject)])
+  const narrowed = narrowingsOf(signals)
+  return asked.length === 0 ? { narrowed } : { narrowed, asked, within: withinSeconds }
+}
+
+function narrowingsOf(signals: readonly SignalAt[]): readonly Narrowing[] {
   return signals
     .filter(({ kind }) => kind === 'narrowed')
     .map(({ epoch, subject }) => [epoch, subjectDigest(subject)])
@@ -55,7 +67,8 @@ export function openStream(ctx: Ctx, deps: FaceDeps, audience: Audience, listeni
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       endings.push(() => closeQuietly(controller))
-      const feed = feedOf(controller, end, deps.store.signals.contactMs)
+      const within = deps.config.rotationSpreadSeconds
+      const feed = feedOf(controller, end, { contactMs: deps.store.signals.contactMs, within })
       endings.push(
         deps.store.signals.subscribe((tenant, signals) => {
           if (tenant === ctx.tenant) feed.offer(signals)
@@ -98,10 +111,10 @@ const encoder = new TextEncoder()
 
 const encoded = (message: WrittenMessage): Uint8Array => encoder.encode(formatEvent(message))
 
-function prepared(signals: readonly SignalAt[], at: number): typeof newest {
+function prepared(signals: readonly SignalAt[], at: number, within: number): typeof newest {
   if (newest?.signals === signals) return newest
   const epoch = signals.at(-1)?.epoch ?? -1
-  const message = { type: 'narrowed', epoch, at, narrowed: narrowingsOf(signals) } as const
+  const message = { type: 'narrowed', epoch, at, ...newsOf(signals, within) } as const
   newest = { signals, message, bytes: encoded(writeMessage(message)) }
   return newest
 }
@@ -113,7 +126,7 @@ function prepared(signals: readonly SignalAt[], at: number): typeof newest {
 function feedOf(
   controller: ReadableStreamDefaultController<Uint8Array>,
   end: () => void,
-  contactMs: () => number,
+  { contactMs, within }: { readonly contactMs: () => number; readonly within: number },
 ): Feed {
   let epoch = -1
   let waiting: SignalAt[] | undefined = []
@@ -127,7 +140,7 @@ function feedOf(
     const isAllNew = (signals[0]?.epoch ?? epoch) > epoch
     const news = isAllNew ? signals : signals.filter(signal => signal.epoch > epoch)
     if (news.length === 0) return
-    const { message, bytes } = prepared(news, contactMs())
+    const { message, bytes } = prepared(news, contactMs(), within)
     write(message.epoch, bytes)
   }
   return {

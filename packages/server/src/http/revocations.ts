@@ -5,7 +5,7 @@ import { type WrittenMessage, writeMessage } from '@writ/sdk/protocol/revocation
 import type { Ctx } from '../context.ts'
 import { maxTokenSeconds } from '../limits.ts'
 import type { Audience } from './audience.ts'
-import { isInContact, narrowingsOf, openStream } from './revocation-stream.ts'
+import { isInContact, newsOf, openStream } from './revocation-stream.ts'
 import type { FaceDeps, Route } from './route.ts'
 import { createSnapshots, type Snapshots } from './snapshot.ts'
 
@@ -67,7 +67,12 @@ async function messageAfter(
     if (first === undefined ? after === head : first.epoch === after + 1) {
       const epoch = signals.at(-1)?.epoch ?? after
       const type = signals.length === 0 ? 'heartbeat' : 'narrowed'
-      return writeMessage({ type, epoch, at: Date.now(), narrowed: narrowingsOf(signals) })
+      return writeMessage({
+        type,
+        epoch,
+        at: Date.now(),
+        ...newsOf(signals, deps.config.rotationSpreadSeconds),
+      })
     }
   }
   const sinceMs = ctx.nowMs - (maxTokenSeconds + 60) * 1000

@@ -1,9 +1,9 @@
 // Follows the issuer's revocation stream: pushed by server-sent events, with a poll behind it, and honest about doubt.
 import { randomInt } from 'node:crypto'
+import { readEvents } from '../../protocol/event-stream.ts'
 import { parseMessage, type StreamMessage } from '../../protocol/revocation.ts'
 import type { Clock } from '../clock.ts'
 import { mediaTypeOf, readBytes } from './document.ts'
-import { readEvents } from './event-stream.ts'
 import { createFeed, type Source, type Verdict } from './feed.ts'
 
 /** Where the stream is and how it paces itself, from the issuer's discovery documents. */

@@ -66,6 +66,7 @@ export const clientCredentials: GrantType = {
         { epoch: resource.epoch, subjects: [resource.identifier] },
       ],
       rule: 'client_credentials',
+      isKeyRotationAsked: request.proven.key.askedAt != null,
     }
   },
 }

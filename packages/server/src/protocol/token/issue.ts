@@ -15,6 +15,7 @@ export interface Issued {
   readonly tokenType: 'DPoP' | 'Bearer'
   readonly expiresInSeconds: number
   readonly scopes: readonly string[]
+  readonly isKeyRotationAsked: boolean
 }
 
 /**
@@ -52,6 +53,7 @@ export async function issue(
         tokenType: issuance.boundTo === null ? 'Bearer' : 'DPoP',
         expiresInSeconds: issuance.lifetimeSeconds,
         scopes: issuance.scopes,
+        isKeyRotationAsked: issuance.isKeyRotationAsked,
       }
     case 'stale':
       return 'stale'
