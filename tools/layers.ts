@@ -39,7 +39,7 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   cli: { at: `${server}cli/`, may: 'sdk/protocol sdk/admin sdk/agent compose config' },
   'store/sql': { at: `${server}store/sql/`, may: `${uses} domain store` },
   'keys/providers': { at: `${server}keys/providers/`, may: `${uses} domain keys` },
-  'vault/sealers': { at: `${server}vault/sealers/`, may: `${uses} domain vault` },
+  'vault/sealers': { at: `${server}vault/sealers/`, may: `${uses} domain keys vault` },
   'vault/rotators': { at: `${server}vault/rotators/`, may: `${uses} domain vault` },
   'approvals/channels': { at: `${server}approvals/channels/`, may: `${uses} domain approvals` },
   observe: {

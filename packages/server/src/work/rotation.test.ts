@@ -7,9 +7,9 @@ import { Secret } from '@writ/sdk/protocol/secret'
 import type { Ctx } from '../context.ts'
 import type { Change } from '../domain/change.ts'
 import { defaultTenant } from '../domain/tenant.ts'
+import { aesGcmSealer, keyBytes } from '../keys/aes-gcm.ts'
 import { followKeys } from '../keys/follow.ts'
 import type { Keys } from '../keys/keys.ts'
-import { aesGcmSealer, keyBytes } from '../keys/providers/aes-gcm.ts'
 import { openKeys } from '../keys/providers/local.ts'
 import {
   advanceIssuerKeys,

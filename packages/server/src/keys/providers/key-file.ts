@@ -16,8 +16,8 @@ import {
 import { dirname } from 'node:path'
 import { Fault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
+import { aesGcmSealer, keyBytes, sealerOf } from '../aes-gcm.ts'
 import type { Sealer } from '../sealer.ts'
-import { aesGcmSealer, keyBytes, sealerOf } from './aes-gcm.ts'
 
 // The prefix lets a secret scanner find a copy that went astray.
 const prefix = 'writ_seal_1_'

@@ -8,9 +8,9 @@ import { Secret } from '@writ/sdk/protocol/secret'
 import type { Versioned } from '../../domain/change.ts'
 import type { IssuerKey } from '../../domain/issuer-key.ts'
 import { defaultTenant, type TenantId } from '../../domain/tenant.ts'
+import { aesGcmSealer, keyBytes } from '../aes-gcm.ts'
 import type { Keys } from '../keys.ts'
 import type { Sealer } from '../sealer.ts'
-import { aesGcmSealer, keyBytes } from './aes-gcm.ts'
 import { openKeys } from './local.ts'
 
 type Rows = readonly Versioned<IssuerKey>[]

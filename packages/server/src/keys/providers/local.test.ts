@@ -7,10 +7,10 @@ import { Secret } from '@writ/sdk/protocol/secret'
 import type { Versioned } from '../../domain/change.ts'
 import { type IssuerKey, moveKey } from '../../domain/issuer-key.ts'
 import { defaultTenant } from '../../domain/tenant.ts'
+import { aesGcmSealer, keyBytes } from '../aes-gcm.ts'
 import { keysContract } from '../contract.ts'
 import type { Keys } from '../keys.ts'
 import type { Sealer } from '../sealer.ts'
-import { aesGcmSealer, keyBytes } from './aes-gcm.ts'
 import { type OpenKeysOptions, openKeys } from './local.ts'
 
 const scope = { tenant: defaultTenant }

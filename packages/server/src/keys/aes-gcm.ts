@@ -10,7 +10,7 @@ import {
 } from 'node:crypto'
 import { Fault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
-import type { Sealer } from '../sealer.ts'
+import type { Sealer } from './sealer.ts'
 
 /** The length of the sealing key in bytes. */
 export const keyBytes = 32
