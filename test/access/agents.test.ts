@@ -255,3 +255,36 @@ test('an enrolment token is shown once, stored as a hash, and its instance is li
   assert.ok(events.body.items.some((entry: { type: string }) => entry.type === 'enrollment.created'))
   assert.equal(JSON.stringify(events.body).includes(made.body.token), false)
 })
+
+test('instances and keys of an agent are listed page by page, in the order in which they came', async t => {
+  const writ = await authority(t)
+  const { id } = (await create(writ)).body
+  const registered: string[] = []
+  for (let count = 0; count < 5; count++) {
+    const { verify } = generateKeyPair('ES256')
+    const made = await writ.operator.manage('POST', `/agents/${id}/keys`, { jwk: verify.jwk })
+    registered.push(made.body.thumbprint)
+  }
+  for (const [list, name] of [
+    ['keys', 'thumbprint'],
+    ['instances', 'id'],
+  ] as const) {
+    const path = `/agents/${id}/${list}`
+    const seen: string[] = []
+    const sizes: number[] = []
+    for (let after: string | null = ''; after !== null; ) {
+      const query: string = after === '' ? 'limit=2' : `limit=2&after=${after}`
+      const { status, body } = await writ.operator.manage('GET', `${path}?${query}`)
+      assert.equal(status, 200)
+      seen.push(...body.items.map((item: Record<string, string>) => item[name]))
+      sizes.push(body.items.length)
+      after = body.next
+    }
+    assert.deepEqual(sizes, [2, 2, 1])
+    assert.equal(new Set(seen).size, 5)
+    if (list === 'keys') assert.deepEqual(seen, registered)
+    assert.equal((await writ.operator.manage('GET', path)).body.next, null)
+    for (const wrong of ['limit=0', 'limit=201', 'after=nobody'])
+      assert.equal((await writ.operator.manage('GET', `${path}?${wrong}`)).status >= 400, true, wrong)
+  }
+})

@@ -194,7 +194,7 @@ async function mustBeComplete({ server: { store } }: World): Promise<void> {
   const scope = { tenant: tenant.id }
   const enrolled: string[] = []
   for (const { id } of await all(page => store.agents.list(scope, page, {}))) {
-    const instances = await store.agents.instances(scope, id)
+    const instances = await all(page => store.agents.instances(scope, page, { agent: id }))
     const keys = await store.keys.ofOwner(scope, id)
     assert.deepEqual(
       [...new Set(keys.map(({ instance }) => instance))].sort(),

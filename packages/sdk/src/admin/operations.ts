@@ -153,9 +153,12 @@ export interface Operations {
       readonly next: string | null
     }
   }
-  /** List the instances of an agent. */
+  /** List the instances of an agent, in the order in which they came. */
   'instances.list': {
-    readonly input: { readonly params: { readonly id: string } }
+    readonly input: {
+      readonly params: { readonly id: string }
+      readonly query?: { readonly limit?: string | number; readonly after?: string | number }
+    }
     readonly answer: {
       readonly items: readonly Instance[]
       readonly next: string | null
@@ -181,9 +184,12 @@ export interface Operations {
     readonly input: { readonly params: { readonly id: string; readonly kid: string } }
     readonly answer: Key
   }
-  /** List the keys of an agent with their states and last use. */
+  /** List the keys of an agent with their states and last use, in the order in which they were registered. */
   'keys.list': {
-    readonly input: { readonly params: { readonly id: string } }
+    readonly input: {
+      readonly params: { readonly id: string }
+      readonly query?: { readonly limit?: string | number; readonly after?: string | number }
+    }
     readonly answer: {
       readonly items: readonly Key[]
       readonly next: string | null

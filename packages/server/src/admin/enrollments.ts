@@ -67,26 +67,23 @@ const instances = operation({
   event: readEvent,
   method: 'GET',
   path: '/agents/{id}/instances',
-  summary: 'List the instances of an agent',
+  summary: 'List the instances of an agent, in the order in which they came',
   params,
-  query: wire.noQuery,
+  query: z.strictObject(wire.paging),
   body: null,
   status: 200,
   answer: wire.listOf(instanceShown),
-  async decide(ctx, deps, input) {
-    const agent = await findAgent(ctx, deps, input.params.id)
-    const found = await deps.store.agents.instances(ctx, agent.id)
+  async decide(ctx, deps, { params: { id }, query }) {
+    const agent = await findAgent(ctx, deps, id)
+    const page = await deps.store.agents.instances(ctx, wire.pageOf(query), { agent: agent.id })
     return {
       about: { agent: agent.id },
-      answer: {
-        items: found.map(instance => ({
-          id: instance.id,
-          agent: instance.agent,
-          origin: instance.enrollment === null ? ('registered' as const) : ('enrolled' as const),
-          created_at: wire.rfc3339(instance.createdAt),
-        })),
-        next: null,
-      },
+      answer: wire.shownPage(page, instance => ({
+        id: instance.id,
+        agent: instance.agent,
+        origin: instance.enrollment === null ? ('registered' as const) : ('enrolled' as const),
+        created_at: wire.rfc3339(instance.createdAt),
+      })),
     }
   },
 })

@@ -85,18 +85,19 @@ const list = operation({
   event: readEvent,
   method: 'GET',
   path: '/agents/{id}/keys',
-  summary: 'List the keys of an agent with their states and last use',
+  summary:
+    'List the keys of an agent with their states and last use, in the order in which they were registered',
   params: agentParams,
-  query: wire.noQuery,
+  query: z.strictObject(wire.paging),
   body: null,
   status: 200,
   answer: wire.listOf(keyShown),
-  async decide(ctx, deps, { params }) {
+  async decide(ctx, deps, { params, query }) {
     const agent = await findAgent(ctx, deps, params.id)
-    const keys = await deps.store.keys.ofOwner(ctx, agent.id)
+    const page = await deps.store.keys.list(ctx, wire.pageOf(query), { owner: agent.id })
     return {
       about: { agent: agent.id },
-      answer: { items: keys.map(key => showKey(key, ctx.now)), next: null },
+      answer: wire.shownPage(page, key => showKey(key, ctx.now)),
     }
   },
 })

@@ -3,7 +3,7 @@ import type { Answer } from '@writ/sdk/admin'
 import type { Command } from 'commander'
 import { command, family, type Terminal } from './command.ts'
 import { agentId } from './names.ts'
-import { acting } from './session.ts'
+import { acting, type Paging, paged, printPages } from './session.ts'
 import { type Column, instant } from './terminal/print.ts'
 
 type Instance = Answer<'instances.list'>['items'][number]
@@ -16,13 +16,14 @@ const columns: readonly Column<Instance>[] = [
 
 export function instanceCommand(terminal: Terminal): Command {
   return family('instance', 'see the running instances of an agent').addCommand(
-    command('list', 'list the instances of an agent')
+    paged(command('list', 'list the instances of an agent'))
       .argument('<agent>', 'its id or name')
       .action(
-        acting(terminal, async ({ admin, args: [named = ''], print }) => {
-          const id = await agentId(admin, named)
-          const list = await admin.call('instances.list', { params: { id } })
-          print.table(list, columns, `no instance yet; writ agent enroll ${id} lets one in`)
+        acting<Paging>(terminal, async session => {
+          const [named = ''] = session.args
+          const id = await agentId(session.admin, named)
+          const ask = (query: object) => session.admin.call('instances.list', { params: { id }, query })
+          await printPages(session, ask, columns, `no instance yet; writ agent enroll ${id} lets one in`)
         }),
       ),
   )

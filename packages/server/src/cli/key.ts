@@ -6,7 +6,7 @@ import { agentId } from './names.ts'
 import { rotatingAgent } from './operator/connect.ts'
 import { operatorKeystore } from './operator/keystore.ts'
 import { carefulFetch } from './operator/network.ts'
-import { acting, given, type Session } from './session.ts'
+import { acting, given, type Paging, paged, printPages, type Session } from './session.ts'
 import { confirm, destructive, type Sure } from './terminal/confirm.ts'
 import { ahead, never } from './terminal/instants.ts'
 import { type Column, instant, type Printer, state } from './terminal/print.ts'
@@ -41,19 +41,26 @@ const issuerColumns: readonly Column<IssuerKey>[] = [
 ]
 
 function listCommand(terminal: Terminal): Command {
-  return command(
+  const made = command(
     'list',
     'list the keys of an agent, or without an agent those that this authority signs tokens with',
   )
+  return paged(made)
     .argument('[agent]', 'its id or name')
     .action(
-      acting(terminal, async ({ admin, args: [named], print }) => {
+      acting<Paging>(terminal, async session => {
+        const {
+          admin,
+          args: [named],
+          print,
+        } = session
         if (named === undefined) {
           return print.table(await admin.call('issuer-keys.list'), issuerColumns, 'no signing keys')
         }
         const id = await agentId(admin, named)
         const none = `no keys yet; writ agent enroll ${id} lets an instance in with one`
-        print.table(await admin.call('keys.list', { params: { id } }), agentColumns, none)
+        const ask = (query: object) => admin.call('keys.list', { params: { id }, query })
+        await printPages(session, ask, agentColumns, none)
       }),
     )
 }
@@ -164,8 +171,7 @@ async function rotateOperator(session: Session<unknown>): Promise<void> {
   const { admin, agent, clientId, issuer, options, terminal, print } = session
   const data = dataOf(options, terminal)
   const { thumbprint } = agent.key()
-  const { items } = await admin.call('keys.list', { params: { id: clientId } })
-  const instance = items.find(key => key.thumbprint === thumbprint)?.instance
+  const { instance } = await admin.call('keys.get', { params: { id: clientId, kid: thumbprint } })
   if (!instance)
     throw new CommandFailure('the key in the operator file belongs to no instance; it cannot rotate itself')
   const rotating = await rotatingAgent(operatorKeystore(data, instance), issuer, {

@@ -43,13 +43,18 @@ export interface Agents {
     page: PageRequest,
     filter: { owner?: string; status?: string; name?: string },
   ): Promise<Page<Versioned<Agent>>>
-  instances(scope: Scope, agent: string): Promise<readonly Versioned<Instance>[]>
+  instances(scope: Scope, page: PageRequest, filter: { agent: string }): Promise<Page<Versioned<Instance>>>
   instance(scope: Scope, id: string): Promise<Versioned<Instance> | undefined>
 }
 
+/** A key with its last use. */
+export type UsedKey = Versioned<Key> & { readonly use: KeyUse | null }
+
 export interface Keys {
   byThumbprint(scope: Scope, thumbprint: string): Promise<Versioned<Key> | undefined>
-  ofOwner(scope: Scope, owner: string): Promise<readonly (Versioned<Key> & { readonly use: KeyUse | null })[]>
+  /** All of them, the dead with the living: for whoever judges an owner by its keys. */
+  ofOwner(scope: Scope, owner: string): Promise<readonly UsedKey[]>
+  list(scope: Scope, page: PageRequest, filter: { owner: string }): Promise<Page<UsedKey>>
   /** At most `limit` keys in state `retiring` whose `expiresAt` is at or before `now`, those that ended first first. */
   expired(scope: Scope, now: number, limit: number): Promise<readonly Versioned<Key>[]>
 }

@@ -148,14 +148,29 @@ export function recordContract(given: () => Given): void {
       await scene.done({ puts: [put('instance', instance, 0), put('key', keys[at], 0)] })
     }
     await scene.done({ puts: [put('instance', scenes.instanceOf(), 0), put('key', scenes.keyOf(), 0)] })
+    await scene.done({ touches: [{ thumbprint: keys[2]?.thumbprint ?? '', from: 'gate' }] })
+    const { store } = scene
+    const inPages = async <T>(read: (page: PageRequest) => Promise<Page<T>>): Promise<readonly T[]> => {
+      const first = await read({ limit: 2 })
+      const second = await read({ limit: 2, after: first.next ?? '' })
+      const last = await read({ limit: 2, after: second.next ?? '' })
+      assert.equal(last.next, null)
+      return [...first.items, ...second.items, ...last.items]
+    }
     assert.deepEqual(
-      (await scene.store.agents.instances(scene, agent)).map(({ id }) => id),
+      (await inPages(page => store.agents.instances(scene, page, { agent }))).map(({ id }) => id),
       instances.map(({ id }) => id),
     )
+    const listed = await inPages(page => store.keys.list(scene, page, { owner: agent }))
     assert.deepEqual(
-      (await scene.store.keys.ofOwner(scene, agent)).map(({ thumbprint }) => thumbprint),
+      listed.map(({ thumbprint }) => thumbprint),
       keys.map(({ thumbprint }) => thumbprint),
     )
+    assert.deepEqual(
+      listed.map(({ use }) => use?.lastUsedFrom ?? null),
+      [null, null, 'gate', null, null],
+    )
+    assert.deepEqual(await store.keys.ofOwner(scene, agent), listed)
   })
 
   test('agents are filtered by owner, status and name, all exactly', async () => {

@@ -83,8 +83,8 @@ const cases: Readonly<Record<string, Case>> = {
   'agents.get': { ask: (store, scope, { agent }) => store.agents.get(scope, agent.id), nothing: undefined },
   'agents.list': { ask: (store, scope) => store.agents.list(scope, page, {}), nothing: noItems },
   'agents.instances': {
-    ask: (store, scope, { agent }) => store.agents.instances(scope, agent.id),
-    nothing: [],
+    ask: (store, scope, { agent }) => store.agents.instances(scope, page, { agent: agent.id }),
+    nothing: noItems,
   },
   'agents.instance': {
     ask: (store, scope, { instance }) => store.agents.instance(scope, instance.id),
@@ -95,6 +95,10 @@ const cases: Readonly<Record<string, Case>> = {
     nothing: undefined,
   },
   'keys.ofOwner': { ask: (store, scope, { agent }) => store.keys.ofOwner(scope, agent.id), nothing: [] },
+  'keys.list': {
+    ask: (store, scope, { agent }) => store.keys.list(scope, page, { owner: agent.id }),
+    nothing: noItems,
+  },
   'keys.expired': { ask: (store, scope) => store.keys.expired(scope, start, 10), nothing: [] },
   'resources.get': {
     ask: (store, scope, { resource }) => store.resources.get(scope, resource.id),

@@ -141,9 +141,10 @@ export function valueContract(given: () => Given): void {
       const asked: readonly [unknown, unknown][] = [
         [await store.agents.get(scene, text), undefined],
         [(await store.agents.list(scene, { limit: 5 }, { name: text })).items.length, 0],
-        [(await store.agents.instances(scene, text)).length, 0],
+        [(await store.agents.instances(scene, { limit: 5 }, { agent: text })).items.length, 0],
         [await store.keys.byThumbprint(scene, text), undefined],
         [(await store.keys.ofOwner(scene, text)).length, 0],
+        [(await store.keys.list(scene, { limit: 5 }, { owner: text })).items.length, 0],
         [await store.resources.byIdentifier(scene, text), undefined],
         [await store.people.byLogin(scene, text), undefined],
         [await store.oneTimes.peek(scene, 'enrollment', text, start), 'absent'],

@@ -166,7 +166,8 @@ async function readAll(store: Store): Promise<void> {
   const [agentId, personId] = ['agt_00000000000000000000000001', 'usr_00000000000000000000000001']
   const agent = await store.agents.get(scope, agentId)
   assert.deepEqual([agent?.name, agent?.labels, agent?.version], ['courier', { team: 'post' }, 2])
-  assert.equal((await store.agents.instances(scope, agentId))[0]?.enrollment, 'aGFzaA')
+  const { items } = await store.agents.instances(scope, { limit: 5 }, { agent: agentId })
+  assert.equal(items[0]?.enrollment, 'aGFzaA')
   const [key] = await store.keys.ofOwner(scope, agentId)
   assert.deepEqual([key?.kid, key?.use], ['kid', { lastUsedAt: now + 10, lastUsedFrom: '192.0.2.1' }])
   assert.equal((await store.keys.expired(scope, now + 60, 10)).length, 1)

@@ -1,7 +1,7 @@
 // Agents and their instances: codecs and reads.
 import type { Agents } from '../../store.ts'
 import type { Db } from '../dialect.ts'
-import { type Codec, findRecord, isStorable, listRecords, parseRecord } from './record.ts'
+import { type Codec, findRecord, listRecords } from './record.ts'
 
 export const agentCodec: Codec<'agent'> = {
   kind: 'agent',
@@ -47,15 +47,5 @@ export const agentsOver = (db: Db): Agents => ({
   get: (scope, id) => findRecord(db, agentCodec, scope, { is: id }),
   list: (scope, page, filter) => listRecords(db, agentCodec, scope, { page, where: { ...filter } }),
   instance: (scope, id) => findRecord(db, instanceCodec, scope, { is: id }),
-  async instances(scope, agent) {
-    if (!isStorable(agent)) return []
-    const rows = await db
-      .selectFrom('instances')
-      .select(['version', 'body'])
-      .where('tenant', '=', scope.tenant)
-      .where('agent', '=', agent)
-      .orderBy('ordinal')
-      .execute()
-    return rows.map(row => parseRecord<'instance'>(row))
-  },
+  instances: (scope, page, { agent }) => listRecords(db, instanceCodec, scope, { page, where: { agent } }),
 })
