@@ -13,6 +13,8 @@ export interface Sealed {
  */
 export interface RootSealer {
   readonly kind: string
+  /** For people: where it is, such as `the key file /var/lib/writ/seal.key`. */
+  readonly place: string
   /** The id of the key version that seals now: stable, not secret, unique among all roots. */
   current(): Promise<string>
   /**
@@ -31,9 +33,15 @@ export interface RootSealer {
    * bring the new key.
    */
   stage(rotation: string): Promise<string>
-  /** From here on this version seals; former ones still open. Repeating it changes nothing. */
+  /**
+   * From here on this version seals; former ones still open. Repeating it changes nothing, and every node that goes on
+   * with a rotation repeats it: a root may have to be told on each. Throws `conflict` where it holds no such version.
+   */
   activate(version: string): Promise<void>
-  /** Nothing is left that this version sealed: it is forgotten, and what it sealed does not open. Repeatable. */
+  /**
+   * Nothing is left that this version sealed: it is forgotten, and what it sealed does not open. Repeatable; a staged
+   * version is given up by it. Throws `conflict` for the current one, and where a person has to remove the key.
+   */
   retire(version: string): Promise<void>
   close(): Promise<void>
 }
