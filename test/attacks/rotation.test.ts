@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { KeyPair } from '@writ/sdk/protocol/jwk'
 import { api, expect, newAgent, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
+import { until } from '../harness/deadline.ts'
 import { type Answer, assertionType, type Party } from '../harness/party.ts'
 import { enroll, enrolled, invite, keysOf, newPair, partyOf, rekey } from './instances.ts'
 
@@ -47,8 +48,8 @@ test('a lost answer is repeated, with new evidence and to the same successor alo
   assert.equal((await keysOf(writ, clientId)).size, 4)
 })
 
-test('a dead key has no successor: revoked, expired, past its overlap, of an agent that was stopped', async t => {
-  const writ = await authority(t, { agentKeySeconds: 600, keyOverlapSeconds: 60, accessTokenSeconds: 900 })
+test('a dead key has no successor: revoked, expired, drained, of an agent that was stopped', async t => {
+  const writ = await authority(t, { agentKeySeconds: 600, drainSeconds: 1, accessTokenSeconds: 900 })
   const { clientId } = await newAgent(writ)
   const revoked = await enrolled(writ, clientId)
   await revoke(writ, clientId, revoked.pair.sign.jkt)
@@ -59,7 +60,12 @@ test('a dead key has no successor: revoked, expired, past its overlap, of an age
   await revoke(writ, clientId, next.sign.jkt)
   assert.equal(said(await rekey(writ, { old: replaced.party, next })), '409 conflict')
   assert.equal(said(await rekey(writ, { old: replaced.party, next: newPair() })), '409 conflict')
-  writ.advance(61)
+  // Each attempt is a use of the key, so it drains only once it is left alone.
+  await until(
+    'the old key is retired',
+    30,
+    async () => (await keysOf(writ, clientId)).get(replaced.pair.sign.jkt).state === 'retired',
+  )
   assert.equal(said(await rekey(writ, { old: replaced.party, next: newPair() })), '401 invalid_client')
   const { party: living } = await enrolled(writ, clientId)
   writ.advance(600)

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseMessage, type StreamMessage } from '@writ/sdk/protocol/revocation'
+import { until } from '../harness/deadline.ts'
 import { isAway } from './answers.ts'
-import { until } from './deadline.ts'
 import { placeOf } from './world.ts'
 
 const heartbeatMs = 1000

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { generateKeyPair } from '@writ/sdk/protocol/jwk'
 import { expect } from '../harness/agent.ts'
+import { until } from '../harness/deadline.ts'
 import { auditorOf, type Entry } from './auditor.ts'
 import { isWrite } from './broken-store.ts'
-import { until } from './deadline.ts'
 import { steps } from './scenario.ts'
 import { type Scene, sceneOf } from './scene.ts'
 import { placeOf } from './world.ts'
@@ -18,7 +18,7 @@ const hasty = {
   jwksCacheSeconds: 1,
   accessTokenSeconds: 3,
   clockSkewSeconds: 0,
-  keyOverlapSeconds: 1,
+  drainSeconds: 1,
 } as const
 
 const failures = 12

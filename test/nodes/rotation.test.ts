@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Cluster, startPostgres } from '@writ/server/testing'
 import pg from 'pg'
-import { until } from '../fault/deadline.ts'
+import { until } from '../harness/deadline.ts'
 import { headerOf, payloadOf } from '../harness/agent.ts'
 import type { Party } from '../harness/party.ts'
 import {

@@ -8,6 +8,7 @@ import { auditLoops, auditVerifierKey, type Checkpoints, createCheckpoints } fro
 import { createNoise } from './audit/noise.ts'
 import { keepAuditKey } from './compose/audit-key-file.ts'
 import { rotationOf, startBackground } from './compose/background.ts'
+import { engineOf } from './compose/engine.ts'
 import { founderOf } from './compose/operator-file.ts'
 import { databaseFile, sealKeyFile, trialCertificateFile } from './compose/places.ts'
 import type { Surroundings } from './compose/surroundings.ts'
@@ -34,6 +35,7 @@ import { decideRotation, ensureKeys } from './keys/rotation.ts'
 import type { Sealer } from './keys/sealer.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import type { VerifiedTokens } from './protocol/access.ts'
+import type { EngineDeps } from './rotation/engine.ts'
 import { openStore } from './store/sql/open.ts'
 import type { Store } from './store/store.ts'
 
@@ -127,6 +129,9 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
   const callers = limited ? rateLimiter(config.ratePerSecond) : unlimited
   const noise = createNoise({ store })
   const checkpoints = createCheckpoints({ store, keys })
+  // The vault is joined here by its own part.
+  const parted = { vault: undefined as never, root: undefined as never }
+  const engine = engineOf(config, { store, keys, around, signal: closing.signal, ...parted })
   const deps: FaceDeps = {
     config,
     store,
@@ -149,13 +154,13 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
       observer: counting(around.observer, metrics),
       clockMs: around.clockMs,
     },
-    routesOf(config, parts, { checkpoints, closing: closing.signal }),
+    routesOf(config, parts, { checkpoints, engine, closing: closing.signal }),
   )
   metrics.watch({ store, checkpoints, keys, tenants: () => store.tenants.list(), clockMs: around.clockMs })
   const unfollow = followKeys(store.signals, keys, error => around.log('error', { part: 'keys' }, error))
   const { checkpointSeconds, noiseSeconds } = config
   const auditing = auditLoops({ checkpoints, noise, checkpointSeconds, noiseSeconds })
-  const runner = startBackground(config, { ...parts, around, auditing })
+  const runner = startBackground(config, { ...parts, around, auditing, engine })
   // A clean stop loses no count; a store that is away keeps nobody from stopping.
   const flushNoise = (): Promise<unknown> =>
     noise
@@ -195,7 +200,11 @@ const readersKept = 256
 function routesOf(
   config: Config,
   { tenant, store, keys, metrics }: Parts,
-  { checkpoints, closing }: { readonly checkpoints: Checkpoints; readonly closing: AbortSignal },
+  {
+    checkpoints,
+    engine,
+    closing,
+  }: { readonly checkpoints: Checkpoints; readonly engine: EngineDeps; readonly closing: AbortSignal },
 ): readonly Route[] {
   const settings = rotationOf(config)
   const verifiedTokens: VerifiedTokens = boundedCache(readersKept)
@@ -203,7 +212,7 @@ function routesOf(
     ...oauthRoutes,
     ...instanceRoutes,
     revocationsRoute(createAudience(closing)),
-    ...adminRoutes({ planRotation: ctx => decideRotation(ctx, { store, keys, settings }, {}) }),
+    ...adminRoutes({ engine, planRotation: ctx => decideRotation(ctx, { store, keys, settings }, {}) }),
     ...auditRoutes({ checkpoints, verifiedTokens }),
     ...healthRoutes({ metrics: metrics.page, verifiedTokens }),
     ...documentRoutes,

@@ -6,6 +6,7 @@ import type { Caller } from '../domain/caller.ts'
 import type { Change } from '../domain/change.ts'
 import type { Keys } from '../keys/keys.ts'
 import type { Rotation } from '../keys/rotation.ts'
+import type { Planning } from '../rotation/engine.ts'
 import type { Store } from '../store/store.ts'
 
 /** The numbers of the configuration that operations depend on; all in seconds. */
@@ -20,6 +21,8 @@ export interface AdminDeps {
   readonly settings: AdminSettings
   /** Cryptographically strong randomness. */
   readonly randomBytes: (length: number) => Uint8Array
+  /** Rotations: how each kind begins, drains and what it reaches. */
+  readonly engine: Planning
   /** Decides the rotation of the token key: a successor to commit, or the one that waits already. */
   readonly planRotation: (ctx: Ctx) => Promise<Pick<Rotation, 'staged' | 'puts' | 'signals'>>
 }
@@ -28,7 +31,19 @@ export interface AdminDeps {
 export interface Reads extends Omit<AdminDeps, 'store'> {
   readonly store: Pick<
     Store,
-    'agents' | 'keys' | 'resources' | 'grants' | 'clients' | 'people' | 'log' | 'issuerKeys'
+    | 'agents'
+    | 'keys'
+    | 'resources'
+    | 'grants'
+    | 'clients'
+    | 'people'
+    | 'log'
+    | 'issuerKeys'
+    | 'rotations'
+    | 'schedules'
+    | 'secrets'
+    | 'clientSecrets'
+    | 'uses'
   >
 }
 
@@ -46,10 +61,13 @@ export type About = Pick<EntryDraft, 'agent' | 'instance' | 'person' | 'resource
 
 /** What was decided: inert until `perform.ts` commits it. */
 export interface Plan<A> {
-  readonly change?: Pick<Change, 'puts' | 'removals' | 'creates' | 'signals'>
+  /** `bases`: facts that were read at epochs of their own, such as the key that sealed something. */
+  readonly change?: Pick<Change, 'puts' | 'removals' | 'creates' | 'signals' | 'bases'>
   /** Subjects whose end would make this plan wrong: narrowed after it was decided, it is decided again. */
   readonly restsOn?: readonly string[]
   readonly about: About
+  /** What else the log has to tell, beside the entry of the operation itself. */
+  readonly alsoTold?: readonly EntryDraft[]
   readonly answer: A
   /** Of what was created, below `management_api`, or absolute. */
   readonly location?: string

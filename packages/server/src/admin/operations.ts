@@ -1,6 +1,7 @@
 // Every operation of the management API. Adding one is a file with an `operation`, a line here, a row in access.ts.
 import { agentMoveOperations } from './agent-moves.ts'
 import { agentOperations } from './agents.ts'
+import { blastRadiusOperations } from './blast-radius.ts'
 import { clientOperations } from './clients.ts'
 import { enrollmentOperations } from './enrollments.ts'
 import { eventOperations } from './events.ts'
@@ -10,6 +11,8 @@ import { keyOperations } from './keys.ts'
 import type { AnyOperation } from './operation.ts'
 import { peopleOperations } from './people.ts'
 import { resourceOperations } from './resources.ts'
+import { rotationOperations } from './rotations.ts'
+import { scheduleOperations } from './schedules.ts'
 import { whyOperations } from './why.ts'
 
 export const operations: readonly AnyOperation[] = [
@@ -22,6 +25,9 @@ export const operations: readonly AnyOperation[] = [
   ...clientOperations,
   ...peopleOperations,
   ...issuerKeyOperations,
+  ...rotationOperations,
+  ...blastRadiusOperations,
+  ...scheduleOperations,
   ...eventOperations,
   ...whyOperations,
 ]

@@ -75,7 +75,7 @@ function changeOf(
   { plan, epoch }: { plan: Plan<unknown>; epoch: number },
 ): Change {
   const { caller, operation } = call
-  const bases: Basis[] = [caller.basis]
+  const bases: Basis[] = [caller.basis, ...(plan.change?.bases ?? [])]
   if (plan.restsOn !== undefined && plan.restsOn.length > 0) bases.push({ epoch, subjects: plan.restsOn })
   return {
     ...plan.change,
@@ -84,6 +84,7 @@ function changeOf(
     ...(memo === undefined ? {} : { remembers: [rememberedOf(ctx, deps, memo, answerOf(operation, plan))] }),
     entries: [
       entryOf(ctx, call, { type: operation.event, outcome: 'allowed', about: plan.about, rule: 'scope' }),
+      ...(plan.alsoTold ?? []),
     ],
   }
 }

@@ -6,6 +6,7 @@ import type { Keys } from '../keys/keys.ts'
 import type { RotationSettings } from '../keys/rotation.ts'
 import { maxTokenSeconds } from '../limits.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { EngineDeps } from '../rotation/engine.ts'
 import type { Store } from '../store/store.ts'
 import { type LoopDeps, loopMemory, loops } from '../work/loops.ts'
 import { type Runner, startRunner } from '../work/runner.ts'
@@ -26,15 +27,17 @@ export interface BackgroundParts {
   readonly metrics: Metrics
   readonly around: Surroundings
   readonly auditing: readonly AuditLoop[]
+  readonly engine: EngineDeps
 }
 
 export function startBackground(config: Config, parts: BackgroundParts): Runner {
-  const { store, keys, metrics, around, auditing } = parts
+  const { store, keys, metrics, around, auditing, engine } = parts
   const rememberSeconds = maxTokenSeconds + config.assertionSeconds + config.clockSkewSeconds
   const deps: LoopDeps = {
     store,
     keys,
     rotation: rotationOf(config),
+    engine,
     memory: loopMemory(rememberSeconds, () => performance.now() / 1000),
     signalSeconds: maxTokenSeconds + 60,
   }

@@ -18,7 +18,7 @@ const base = '/api/v1'
 const verifiedTokensKept = 1024
 
 /** One route per operation, and the document that describes them. */
-export function adminRoutes(extra: Pick<AdminDeps, 'planRotation'>): readonly Route[] {
+export function adminRoutes(extra: Pick<AdminDeps, 'planRotation' | 'engine'>): readonly Route[] {
   const verifiedTokens: VerifiedTokens = boundedCache(verifiedTokensKept)
   return [
     openapiRoute(),
@@ -58,7 +58,8 @@ function openapiRoute(): Route {
   }
 }
 
-type ServeDeps = FaceDeps & Pick<AdminDeps, 'planRotation'> & { readonly verifiedTokens: VerifiedTokens }
+type ServeDeps = FaceDeps &
+  Pick<AdminDeps, 'planRotation' | 'engine'> & { readonly verifiedTokens: VerifiedTokens }
 
 async function serve(
   ctx: Ctx,

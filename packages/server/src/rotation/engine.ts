@@ -15,9 +15,13 @@ import {
 import type { Store } from '../store/store.ts'
 import type { Ask, Begun, Kind, KindDeps, Look, Reach } from './kind.ts'
 
-export interface EngineDeps {
+/** What deciding about rotations takes; nothing of it writes. */
+export interface Planning {
   readonly kinds: readonly Kind[]
   readonly kindDeps: KindDeps
+}
+
+export interface EngineDeps extends Planning {
   readonly commit: Store['commit']
   /** Hears of what is not a refusal: our bugs. */
   readonly onError: (rotation: Rotation, error: unknown) => void
@@ -32,7 +36,7 @@ const longestRunMs = 4000
 const longestPauseSeconds = 300
 const blockedPauseSeconds = 60
 
-export function kindNamed({ kinds }: Pick<EngineDeps, 'kinds'>, name: RotationKind): Kind {
+export function kindNamed({ kinds }: Pick<Planning, 'kinds'>, name: RotationKind): Kind {
   const kind = kinds.find(one => one.kind === name)
   if (kind === undefined) throw new Fault('invalid_value', `There is no rotation of the kind ${name}.`)
   return kind
@@ -41,7 +45,7 @@ export function kindNamed({ kinds }: Pick<EngineDeps, 'kinds'>, name: RotationKi
 /** How a rotation would begin, to be committed by the caller. Throws what `Kind.begin` throws, and `conflict`. */
 export async function decideBeginning(
   ctx: Ctx,
-  deps: EngineDeps,
+  deps: Planning,
   name: RotationKind,
   ask: Ask,
 ): Promise<Begun & { readonly change: Pick<Change, 'puts' | 'creates' | 'signals' | 'bases'> }> {
@@ -85,23 +89,6 @@ function overtaking(
     { put: 'rotation' as const, value: rotation, ifVersion: 0 },
   ]
   return { ...parts, puts }
-}
-
-/** Begins one and commits it, for the loops. Answers the rotation, or undefined where somebody else was faster. */
-export async function beginRotation(
-  ctx: Ctx,
-  deps: EngineDeps,
-  { kind, ...ask }: Ask & { readonly kind: RotationKind },
-  more: Pick<Change, 'fence'> & { readonly puts?: Change['puts'] } = {},
-): Promise<Rotation | undefined> {
-  const { rotation, change } = await decideBeginning(ctx, deps, kind, ask)
-  const committed = await deps.commit(ctx, {
-    ...change,
-    ...(more.fence && { fence: more.fence }),
-    puts: [...(change.puts ?? []), ...(more.puts ?? [])],
-    entries: [entryOf(ctx, `rotation.${rotation.state}`, rotation)],
-  })
-  return committed.kind === 'done' ? rotation : undefined
 }
 
 /** Looks at every rotation that is due; answers how many moved. Bounded in number and time. */
@@ -221,12 +208,12 @@ function commitLook(ctx: Ctx, deps: EngineDeps, { before, look, fence }: Step): 
     ...parts,
     ...(fence && { fence }),
     puts: [...(parts.puts ?? []), { put: 'rotation', value: rotation, ifVersion: before.version }],
-    entries: [entryOf(ctx, type, rotation, facts)],
+    entries: [entryOf(ctx, type, rotation, facts), ...(look.entries ?? [])],
   })
 }
 
 /** The drain of one rotation as it stands, for the meter. */
-export async function drainNow(ctx: Ctx, deps: EngineDeps, rotation: Rotation): Promise<Drain | undefined> {
+export async function drainNow(ctx: Ctx, deps: Planning, rotation: Rotation): Promise<Drain | undefined> {
   if (rotation.state === 'staged' || hasEnded(rotation)) return undefined
   const facts = await kindNamed(deps, rotation.kind).drain(ctx, deps.kindDeps, rotation)
   return drainOf(rotation, facts, ctx.now, deps.kindDeps.rules.drainSeconds)
@@ -238,7 +225,7 @@ export interface BlastRadius {
 }
 
 /** What the old version could reach, and under which names its holders stand in the audit log. */
-export async function blastRadius(ctx: Ctx, deps: EngineDeps, rotation: Rotation): Promise<BlastRadius> {
+export async function blastRadius(ctx: Ctx, deps: Planning, rotation: Rotation): Promise<BlastRadius> {
   const kind = kindNamed(deps, rotation.kind)
   const [reach, holders] = await Promise.all([
     kind.reach(ctx, deps.kindDeps, rotation),
@@ -248,7 +235,7 @@ export async function blastRadius(ctx: Ctx, deps: EngineDeps, rotation: Rotation
 }
 
 /** A name for those that one request begins together. */
-export function newBatch({ kindDeps }: Pick<EngineDeps, 'kindDeps'>): string {
+export function newBatch({ kindDeps }: Pick<Planning, 'kindDeps'>): string {
   return newId('rot', kindDeps.randomBytes).replace('rot_', 'all_')
 }
 

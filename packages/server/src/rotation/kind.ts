@@ -48,12 +48,16 @@ export interface Begun {
   readonly rotation: Rotation
   /** What has to become true with the record of the rotation itself, which the engine adds. */
   readonly parts: Parts
+  /** What else the audit log has to tell of it, such as the end of a key. */
+  readonly entries?: readonly EntryDraft[]
 }
 
 /** What one look found: the rotation as it becomes, and what becomes true with it. */
 export interface Look {
   readonly rotation: Rotation
   readonly parts?: Parts
+  /** What else the audit log has to tell of it, such as the end of a key. */
+  readonly entries?: readonly EntryDraft[]
   /** Facts for the audit entry of a move; where the state does not change there is none. */
   readonly facts?: EntryDraft['facts']
 }

@@ -155,6 +155,14 @@ test('two nodes that retire the same keys at once retire each once', async t => 
   assert.equal((await store.log.find(scope, { type: 'key.retired' }, -1, 100)).length, 20)
 })
 
+/** No kinds: the loops find nothing to begin or to look at. */
+const engineOver = (store: Store): LoopDeps['engine'] => ({
+  kinds: [],
+  commit: store.commit,
+  onError: () => {},
+  kindDeps: { store, signal: new AbortController().signal } as LoopDeps['engine']['kindDeps'],
+})
+
 const depsOver = async (store: Store, steady: () => number): Promise<LoopDeps> => {
   const sealer = aesGcmSealer(new Secret(new Uint8Array(randomBytes(keyBytes))))
   const keys = openKeys({ store, sealer, now: () => start })
@@ -163,6 +171,7 @@ const depsOver = async (store: Store, steady: () => number): Promise<LoopDeps> =
     store,
     keys,
     rotation: { tokenSeconds: 300, skewSeconds: 5, publishSeconds: 120, rotateSeconds: null },
+    engine: engineOver(store),
     memory: loopMemory(1800, steady),
     signalSeconds: 1800,
   }

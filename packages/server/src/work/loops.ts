@@ -3,6 +3,8 @@ import type { TenantId } from '../domain/tenant.ts'
 import type { Keys } from '../keys/keys.ts'
 import { advanceIssuerKeys, type RotationSettings } from '../keys/rotation.ts'
 import { type Watch, watchKeys } from '../keys/watch.ts'
+import { advanceRotations, type EngineDeps } from '../rotation/engine.ts'
+import { serveSchedules } from '../rotation/schedules.ts'
 import type { Store } from '../store/store.ts'
 import { retireAgentKeys } from './agent-keys.ts'
 import type { Loop } from './runner.ts'
@@ -12,6 +14,7 @@ export interface LoopDeps {
   readonly store: Store
   readonly keys: Keys
   readonly rotation: RotationSettings
+  readonly engine: EngineDeps
   readonly memory: Memory
   /** How long signals are kept: longer than any token lives. */
   readonly signalSeconds: number
@@ -63,6 +66,23 @@ export const loops: readonly Loop<LoopDeps>[] = [
     leased: true,
     per: 'tenant',
     run: (ctx, { store, memory }, fence) => retireAgentKeys(ctx, store, memory.settled(ctx.now), fence),
+  },
+  {
+    name: 'rotations',
+    everySeconds: 1,
+    leased: true,
+    per: 'tenant',
+    // By a clock that jumped forwards nobody has been silent for as long as it says.
+    run: (ctx, { engine, memory }, fence) =>
+      advanceRotations({ ...ctx, now: memory.settled(ctx.now) }, engine, fence),
+  },
+  {
+    name: 'schedules',
+    everySeconds: 1,
+    leased: true,
+    per: 'tenant',
+    run: (ctx, { engine, memory }, fence) =>
+      serveSchedules({ ...ctx, now: memory.settled(ctx.now) }, engine, fence),
   },
   {
     name: 'sweep',

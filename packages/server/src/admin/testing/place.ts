@@ -61,6 +61,8 @@ export class Place {
       keys: { nonceMac: () => new Uint8Array(32), states: () => [] },
       settings: { enrollmentSeconds: 60, agentKeySeconds: 60 },
       randomBytes,
+      // No kinds: what rotates is tried with a whole server.
+      engine: { kinds: [], kindDeps: undefined as never },
       planRotation: () => Promise.reject(new Fault('conflict', 'No keys here.')),
     }
   }

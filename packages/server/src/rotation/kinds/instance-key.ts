@@ -3,6 +3,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../../context.ts'
 import { isKeyLive, type Key, revokeKey } from '../../domain/agent.ts'
+import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Put, Signal, Versioned } from '../../domain/change.ts'
 import { askOf, instanceKeyRotation } from '../../domain/instance-key.ts'
 import { type DrainFacts, drainOf, moveRotation, type Rotation } from '../../domain/rotation.ts'
@@ -55,7 +56,9 @@ export const instanceKey: Kind = {
     }
     const { version: _, ...bare } = rotation
     const ended = moveRotation(moveRotation(bare, 'drain', ctx.now), 'retire', ctx.now)
-    return { rotation: ended, ...(isOver ? {} : { parts: end(ctx, key) }) }
+    if (isOver) return { rotation: ended }
+    const entries = [told(ctx, 'key.retired', key, rotation.wanted === 'force' ? 'forced' : 'drained')]
+    return { rotation: ended, parts: end(ctx, key), entries }
   },
 
   async drain(ctx, deps, rotation): Promise<DrainFacts> {
@@ -144,6 +147,20 @@ function cut(ctx: Ctx, rotation: Rotation, key: Versioned<Key>): Begun {
         { subject: key.owner, kind: 'changed' },
       ],
     },
+    entries: [told(ctx, 'key.revoked', key, 'emergency')],
+  }
+}
+
+function told(ctx: Ctx, type: 'key.retired' | 'key.revoked', key: Key, reason: string): EntryDraft {
+  return {
+    type,
+    outcome: 'allowed',
+    reason,
+    agent: key.owner,
+    instance: key.instance,
+    key: key.thumbprint,
+    requestId: ctx.requestId,
+    facts: { kid: key.kid, thumbprint: key.thumbprint },
   }
 }
 
