@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   fsyncSync,
   linkSync,
@@ -124,7 +125,7 @@ function written(file: PrivateFile, text: string, place: (draft: string) => void
     const defect = `cannot be written (${(cause as NodeJS.ErrnoException).code ?? 'unknown'})`
     throw refuseFile(file, 'unwritable', defect, 'make its folder writable')
   } finally {
-    rmSync(draft, { force: true })
+    if (existsSync(draft)) rmSync(draft, { force: true })
   }
 }
 
