@@ -49,6 +49,17 @@ export interface AgentUpdate {
   readonly expires_at?: string | null
 }
 
+export interface BlastRadius {
+  readonly reach: readonly {
+    readonly kind: 'resource' | 'secret' | 'token' | 'consumer' | 'upstream'
+    readonly name: string
+    readonly detail: string
+  }[]
+  readonly holders: readonly string[]
+  readonly deeds: readonly Event[]
+  readonly next: string | null
+}
+
 export interface Client {
   readonly redirect_uris?: readonly string[]
   readonly grant_types?: readonly ('authorization_code' | 'refresh_token')[]
@@ -294,6 +305,95 @@ export interface ResourceUpdate {
   readonly introspection_clients?: readonly string[]
   /** Whether tokens without a key binding may be issued for it; no unless told */
   readonly bearer_allowed?: boolean
+}
+
+export interface Rotation {
+  readonly id: string
+  readonly kind: 'instance_key' | 'issuer_key' | 'root_key' | 'tenant_key' | 'secret' | 'client_secret'
+  readonly target: string
+  /** Whom to call when it cannot go on */
+  readonly owner: string | null
+  readonly state: 'staged' | 'active' | 'retiring' | 'retired' | 'blocked' | 'failed'
+  readonly state_at: string
+  readonly emergency: boolean
+  readonly reason: string
+  readonly batch: string | null
+  /** The version that is replaced */
+  readonly from: string | null
+  /** Its successor */
+  readonly to: string | null
+  /** How it is known that nobody needs the old version */
+  readonly proof: 'last_use' | 'last_token' | 'no_records' | 'live_sessions' | 'none'
+  readonly created_at: string
+  readonly active_at: string | null
+  readonly due_at: string | null
+  /** From here on it is blocked unless it went on */
+  readonly limit_at: string
+  readonly problem: string | null
+  readonly drain: Drain | null
+}
+
+export interface RotationBatch {
+  readonly kind: 'instance_key' | 'issuer_key' | 'root_key' | 'tenant_key' | 'secret' | 'client_secret'
+  /** Why; kept in the audit log */
+  readonly reason?: string
+  /** The `batch` of the answer before, so that all are one */
+  readonly batch?: string
+  readonly after?: string
+}
+
+export interface RotationBatchBegun {
+  readonly batch: string
+  readonly items: readonly Rotation[]
+  readonly skipped: readonly {
+    readonly target: string
+    readonly because: string
+  }[]
+  readonly next: string | null
+}
+
+export interface RotationCreate {
+  readonly kind: 'instance_key' | 'issuer_key' | 'root_key' | 'tenant_key' | 'secret' | 'client_secret'
+  /** The id of an instance or secret; left out for keys of the authority */
+  readonly target?: string
+  /** Why; kept in the audit log */
+  readonly reason?: string
+  readonly emergency?: boolean
+  /** Of an issuer key: that of the successor */
+  readonly alg?: string
+}
+
+export interface Schedule {
+  readonly id: string
+  readonly kind: 'instance_key' | 'issuer_key' | 'root_key' | 'tenant_key' | 'secret' | 'client_secret'
+  /** `*` for every target of the kind */
+  readonly target: string
+  readonly cron: string | null
+  readonly max_age_seconds: number | null
+  readonly jitter_seconds: number
+  readonly status: 'active' | 'suspended'
+  readonly next_at: string
+  readonly last_at: string | null
+  readonly last_rotation: string | null
+  readonly created_at: string
+  readonly updated_at: string
+}
+
+export interface ScheduleCreate {
+  readonly kind: 'instance_key' | 'issuer_key' | 'root_key' | 'tenant_key' | 'secret' | 'client_secret'
+  /** `*` unless told */
+  readonly target?: string
+  /** Five fields, UTC */
+  readonly cron?: string
+  readonly max_age_seconds?: number
+  readonly jitter_seconds?: number
+}
+
+export interface ScheduleUpdate {
+  readonly cron?: string | null
+  readonly max_age_seconds?: number | null
+  readonly jitter_seconds?: number
+  readonly status?: 'active' | 'suspended'
 }
 
 export interface Why {

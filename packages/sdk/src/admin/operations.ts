@@ -4,6 +4,7 @@ import type {
   Agent,
   AgentCreate,
   AgentUpdate,
+  BlastRadius,
   Client,
   ClientCreate,
   ClientUpdate,
@@ -22,6 +23,13 @@ import type {
   Resource,
   ResourceCreate,
   ResourceUpdate,
+  Rotation,
+  RotationBatch,
+  RotationBatchBegun,
+  RotationCreate,
+  Schedule,
+  ScheduleCreate,
+  ScheduleUpdate,
   Why,
 } from './objects.ts'
 
@@ -266,6 +274,102 @@ export interface Operations {
     readonly input: { readonly params: { readonly id: string }; readonly body: ResourceUpdate }
     readonly answer: Resource
   }
+  /** Begin rotations of every target of a kind, a page at a time: ask again with `after` until `next` is null. */
+  'rotations.batch': { readonly input: { readonly body: RotationBatch }; readonly answer: RotationBatchBegun }
+  /** See what the old version could reach, and what its holders did with it since an instant. */
+  'rotations.blast-radius': {
+    readonly input: {
+      readonly params: { readonly id: string }
+      readonly query?: {
+        readonly since?: string | number
+        readonly limit?: string | number
+        readonly after?: string | number
+      }
+    }
+    readonly answer: BlastRadius
+  }
+  /** Give the successor up while it is not in use; the old version stays. */
+  'rotations.cancel': {
+    readonly input: {
+      readonly params: { readonly id: string }
+      readonly body: {
+        /** Why; kept in the audit log */
+        readonly reason: string
+      }
+    }
+    readonly answer: Rotation
+  }
+  /** Begin a rotation; an emergency cuts the old version at once. */
+  'rotations.create': { readonly input: { readonly body: RotationCreate }; readonly answer: Rotation }
+  /** End the old version although it is not proven unused: whoever still uses it fails. */
+  'rotations.force': {
+    readonly input: {
+      readonly params: { readonly id: string }
+      readonly body: {
+        /** Why; kept in the audit log */
+        readonly reason: string
+      }
+    }
+    readonly answer: Rotation
+  }
+  /** See one rotation, with who still uses the old version, from where and since when. */
+  'rotations.get': { readonly input: { readonly params: { readonly id: string } }; readonly answer: Rotation }
+  /** List rotations, the oldest first; the drain of each is shown with the single one. */
+  'rotations.list': {
+    readonly input: {
+      readonly query?: {
+        readonly limit?: string | number
+        readonly after?: string | number
+        readonly kind?: 'instance_key' | 'issuer_key' | 'root_key' | 'tenant_key' | 'secret' | 'client_secret'
+        readonly target?: string | number
+        readonly state?: 'staged' | 'active' | 'retiring' | 'retired' | 'blocked' | 'failed'
+        readonly batch?: string | number
+      }
+    }
+    readonly answer: {
+      readonly items: readonly Rotation[]
+      readonly next: string | null
+    }
+  }
+  /** Look at it again now, for example after the upstream was mended. */
+  'rotations.retry': {
+    readonly input: {
+      readonly params: { readonly id: string }
+      readonly body: {
+        /** Why; kept in the audit log */
+        readonly reason: string
+      }
+    }
+    readonly answer: Rotation
+  }
+  /** Rotate by a cron expression or a maximum age, from now on. */
+  'schedules.create': { readonly input: { readonly body: ScheduleCreate }; readonly answer: Schedule }
+  /** End a schedule; rotations that it began go on. */
+  'schedules.delete': {
+    readonly input: { readonly params: { readonly id: string } }
+    readonly answer: undefined
+  }
+  /** See one schedule. */
+  'schedules.get': { readonly input: { readonly params: { readonly id: string } }; readonly answer: Schedule }
+  /** List schedules of rotations, the oldest first. */
+  'schedules.list': {
+    readonly input: {
+      readonly query?: {
+        readonly limit?: string | number
+        readonly after?: string | number
+        readonly kind?: 'instance_key' | 'issuer_key' | 'root_key' | 'tenant_key' | 'secret' | 'client_secret'
+      }
+    }
+    readonly answer: {
+      readonly items: readonly Schedule[]
+      readonly next: string | null
+    }
+  }
+  /** Change its rhythm, or suspend and resume it. */
+  'schedules.update': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: ScheduleUpdate }
+    readonly answer: Schedule
+  }
 }
 
 export const operations = {
@@ -310,4 +414,17 @@ export const operations = {
   'resources.get': { method: 'GET', path: '/resources/{id}' },
   'resources.list': { method: 'GET', path: '/resources' },
   'resources.update': { method: 'PATCH', path: '/resources/{id}' },
+  'rotations.batch': { method: 'POST', path: '/rotations/batch' },
+  'rotations.blast-radius': { method: 'GET', path: '/rotations/{id}/blast-radius' },
+  'rotations.cancel': { method: 'POST', path: '/rotations/{id}/cancel' },
+  'rotations.create': { method: 'POST', path: '/rotations' },
+  'rotations.force': { method: 'POST', path: '/rotations/{id}/force' },
+  'rotations.get': { method: 'GET', path: '/rotations/{id}' },
+  'rotations.list': { method: 'GET', path: '/rotations' },
+  'rotations.retry': { method: 'POST', path: '/rotations/{id}/retry' },
+  'schedules.create': { method: 'POST', path: '/schedules' },
+  'schedules.delete': { method: 'DELETE', path: '/schedules/{id}' },
+  'schedules.get': { method: 'GET', path: '/schedules/{id}' },
+  'schedules.list': { method: 'GET', path: '/schedules' },
+  'schedules.update': { method: 'PATCH', path: '/schedules/{id}' },
 } as const satisfies Readonly<Record<keyof Operations, { readonly method: string; readonly path: string }>>
