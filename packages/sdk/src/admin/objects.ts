@@ -330,7 +330,19 @@ export interface Rotation {
   /** From here on it is blocked unless it went on */
   readonly limit_at: string
   readonly problem: string | null
-  readonly drain: Drain | null
+  readonly drain: {
+    /** Users, records, sessions or seconds left; 0 when drained */
+    readonly remaining: number
+    /** The earliest instant at which it can be drained */
+    readonly clear_at: string
+    readonly users: readonly {
+      readonly caller: string
+      readonly from: string | null
+      readonly first_used_at: string | null
+      readonly last_used_at: string
+      readonly until: string | null
+    }[]
+  } | null
 }
 
 export interface RotationBatch {

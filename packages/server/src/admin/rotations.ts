@@ -23,21 +23,19 @@ export const rotationKinds = [
 ] as const
 const states = ['staged', 'active', 'retiring', 'retired', 'blocked', 'failed'] as const
 
-const drainShown = z
-  .strictObject({
-    remaining: z.int().meta({ description: 'Users, records, sessions or seconds left; 0 when drained' }),
-    clear_at: wire.shownInstant.meta({ description: 'The earliest instant at which it can be drained' }),
-    users: z.array(
-      z.strictObject({
-        caller: z.string(),
-        from: z.string().nullable(),
-        first_used_at: wire.shownInstant.nullable(),
-        last_used_at: wire.shownInstant,
-        until: wire.shownInstant.nullable(),
-      }),
-    ),
-  })
-  .meta({ id: 'Drain' })
+const drainShown = z.strictObject({
+  remaining: z.int().meta({ description: 'Users, records, sessions or seconds left; 0 when drained' }),
+  clear_at: wire.shownInstant.meta({ description: 'The earliest instant at which it can be drained' }),
+  users: z.array(
+    z.strictObject({
+      caller: z.string(),
+      from: z.string().nullable(),
+      first_used_at: wire.shownInstant.nullable(),
+      last_used_at: wire.shownInstant,
+      until: wire.shownInstant.nullable(),
+    }),
+  ),
+})
 
 export const rotationShown = z
   .strictObject({

@@ -25,6 +25,18 @@ const nouns: Readonly<Record<string, Noun>> = {
     does: 'see, register and revoke keys of agents; see and rotate those of this authority',
     load: async on => (await import('./key.ts')).keyCommand(on),
   },
+  rotate: {
+    does: 'rotate one key or secret, or everything',
+    load: async on => (await import('./rotate.ts')).rotateCommand(on),
+  },
+  rotation: {
+    does: 'see rotations and who still uses an old version, and decide them',
+    load: async on => (await import('./rotation.ts')).rotationCommand(on),
+  },
+  schedule: {
+    does: 'rotate by a cron expression or a maximum age',
+    load: async on => (await import('./schedule.ts')).scheduleCommand(on),
+  },
   resource: {
     does: 'register, see, change and delete protected resources',
     load: async on => (await import('./resource.ts')).resourceCommand(on),

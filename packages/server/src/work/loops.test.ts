@@ -155,12 +155,14 @@ test('two nodes that retire the same keys at once retire each once', async t => 
   assert.equal((await store.log.find(scope, { type: 'key.retired' }, -1, 100)).length, 20)
 })
 
+type Kinds = LoopDeps['engine']['kindDeps']
+
 /** No kinds: the loops find nothing to begin or to look at. */
 const engineOver = (store: Store): LoopDeps['engine'] => ({
   kinds: [],
   commit: store.commit,
   onError: () => {},
-  kindDeps: { store, signal: new AbortController().signal } as LoopDeps['engine']['kindDeps'],
+  kindDeps: { store, signal: new AbortController().signal } as Partial<Kinds> as Kinds,
 })
 
 const depsOver = async (store: Store, steady: () => number): Promise<LoopDeps> => {

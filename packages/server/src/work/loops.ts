@@ -86,7 +86,7 @@ export const loops: readonly Loop<LoopDeps>[] = [
   },
   {
     name: 'sweep',
-    everySeconds: 30,
+    everySeconds: 10,
     leased: true,
     per: 'store',
     run: (ctx, { store, memory, signalSeconds }) => {

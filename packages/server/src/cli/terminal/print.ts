@@ -137,6 +137,7 @@ const tones: Readonly<Record<string, Tone>> = {
   retiring: 'yellow',
   refused: 'red',
   failed: 'red',
+  blocked: 'red',
   revoked: 'red',
   retired: 'dim',
   expired: 'dim',
