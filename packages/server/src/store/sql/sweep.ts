@@ -5,7 +5,8 @@ import type { Db } from './dialect.ts'
 import { type Batch, type Batches, type Engine, type Steps, step } from './engine/engine.ts'
 import type { ReplayMemory } from './replay.ts'
 
-const rowsAtOnce = 2000
+/** Rows of one slice: a commit that meets it waits some milliseconds. */
+const rowsAtOnce = 500
 
 export interface SweepWriter {
   readonly lock: Batch
@@ -57,17 +58,31 @@ export interface SweepTools {
   readonly replays: ReplayMemory | undefined
 }
 
-export function sweepingOver({ db, engine, write, replays }: SweepTools): Sweeping {
-  const sweepAll = async (build: () => RawBuilder<unknown>): Promise<number> => {
-    let total = 0
-    for (;;) {
-      const { numAffectedRows } = await build().execute(db)
-      const gone = Number(numAffectedRows ?? 0)
-      total += gone
-      if (gone < rowsAtOnce) return total
-      await new Promise(resolve => setImmediate(resolve))
-    }
+/** The time for one kind of row; what is left then waits for the next sweep. */
+const mostMs = 5000
+/** How many times as long as a slice took the commits have to themselves before the next. */
+const restFactor = 4
+
+/**
+ * Deletes slice by slice, with a rest after each: after a bulk of changes there are thousands of slices, each with as
+ * many pages of the file as rows, and a server that did nothing else would answer nobody for half a minute.
+ */
+async function inSlices(slice: () => Promise<number>): Promise<{ rows: number; isDone: boolean }> {
+  const endsAt = performance.now() + mostMs
+  for (let rows = 0; ; ) {
+    const startedAt = performance.now()
+    const gone = await slice()
+    rows += gone
+    if (gone < rowsAtOnce) return { rows, isDone: true }
+    const now = performance.now()
+    if (now > endsAt) return { rows, isDone: false }
+    await new Promise(resolve => setTimeout(resolve, restFactor * (now - startedAt)))
   }
+}
+
+export function sweepingOver({ db, engine, write, replays }: SweepTools): Sweeping {
+  const sweepAll = (build: () => RawBuilder<unknown>) =>
+    inSlices(async () => Number((await build().execute(db)).numAffectedRows ?? 0))
   return {
     async sweep(now, { signalsBeforeMs }) {
       const marks = await sweepAll(
@@ -75,7 +90,7 @@ export function sweepingOver({ db, engine, write, replays }: SweepTools): Sweepi
           (select until, tenant, key from replay_marks where until < ${now} limit ${rowsAtOnce})`,
       )
       // After the file, so that no mark is gone from memory while the file still has it.
-      replays?.sweep(now)
+      if (marks.isDone) replays?.sweep(now)
       const answers = await sweepAll(
         () => sql`delete from answers where (tenant, key) in
           (select tenant, key from answers where until < ${now} limit ${rowsAtOnce})`,
@@ -84,13 +99,12 @@ export function sweepingOver({ db, engine, write, replays }: SweepTools): Sweepi
         () => sql`delete from one_times where (tenant, kind, key) in
           (select tenant, kind, key from one_times where expires_at <= ${now} limit ${rowsAtOnce})`,
       )
-      let signals = 0
+      let rows = marks.rows + answers.rows + artefacts.rows
       for (const { tenant } of await db.selectFrom('heads').select('tenant').execute()) {
-        for (let gone = rowsAtOnce; gone === rowsAtOnce; signals += gone) {
-          gone = await engine.transact(() => sweepSignals(write, tenant, signalsBeforeMs))
-        }
+        const slice = () => engine.transact(() => sweepSignals(write, tenant, signalsBeforeMs))
+        rows += (await inSlices(slice)).rows
       }
-      return marks + answers + artefacts + signals
+      return rows
     },
   }
 }

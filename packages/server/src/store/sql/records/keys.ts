@@ -43,10 +43,7 @@ async function usesOf(
     .where('thumbprint', 'in', thumbprints)
     .execute()
   return new Map(
-    rows.map(row => [
-      row.thumbprint,
-      { lastUsedAt: row.last_used_at, lastUsedFrom: row.last_used_from },
-    ]),
+    rows.map(row => [row.thumbprint, { lastUsedAt: row.last_used_at, lastUsedFrom: row.last_used_from }]),
   )
 }
 
