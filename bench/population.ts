@@ -38,10 +38,11 @@ export async function populate(
       const puts: Put[] = []
       for (let next = at; next < Math.min(at + perCommit, callers + others); next++) {
         const pair = next < callers ? generateKeyPair('ES256') : shared
-        const clientId = newId('agt', randomBytes)
+        const draw = next < callers ? randomBytes : inOrder(next)
+        const clientId = newId('agt', draw)
         if (next < callers) made.push({ clientId, key: pair.sign })
-        const thumbprint = next < callers ? pair.sign.jkt : randomBytes(32).toString('base64url')
-        puts.push(...agentOf(clientId, { thumbprint, jwk: pair.verify.jwk }, now))
+        const thumbprint = next < callers ? pair.sign.jkt : Buffer.from(draw(32)).toString('base64url')
+        puts.push(...agentOf(clientId, { thumbprint, jwk: pair.verify.jwk, draw }, now))
       }
       changes.push(commit(server.store, now, puts))
       if (changes.length === atOnce) {
@@ -53,6 +54,18 @@ export async function populate(
     return made
   } finally {
     await server.close()
+  }
+}
+
+/**
+ * Random bytes of which the first four count up. Whoever only lies there is written next to the one before: six times
+ * as fast as at random places of a file of gigabytes. Callers are at random places among them.
+ */
+function inOrder(count: number): (length: number) => Uint8Array {
+  return length => {
+    const bytes = randomBytes(length)
+    for (let at = 0; at < 4; at++) bytes[at] = (count >> (5 * (3 - at))) & 31
+    return bytes
   }
 }
 
@@ -85,12 +98,13 @@ function apiOf(now: number): Put {
 interface BenchKey {
   readonly thumbprint: string
   readonly jwk: SignKey['jwk']
+  readonly draw: (length: number) => Uint8Array
 }
 
 type AgentId = ReturnType<typeof newId<'agt'>>
 
 function agentOf(id: AgentId, key: BenchKey, now: number): readonly Put[] {
-  const instance = newId('ins', randomBytes)
+  const instance = newId('ins', key.draw)
   return [
     { put: 'agent', ifVersion: 0, value: agentRecord(id, now) },
     { put: 'instance', ifVersion: 0, value: { id: instance, agent: id, createdAt: now, enrollment: null } },
@@ -99,7 +113,7 @@ function agentOf(id: AgentId, key: BenchKey, now: number): readonly Put[] {
       put: 'grant',
       ifVersion: 0,
       value: {
-        id: newId('grt', randomBytes),
+        id: newId('grt', key.draw),
         agent: id,
         resource: api,
         scopes: ['read'],
