@@ -25,6 +25,9 @@ export function rateLimiter(perSecond: number): RateLimiter {
         buckets.set(name, { level: burst - 1, atMs: nowMs })
         return true
       }
+      // To the end of the order: who asks all the time must not get a full bucket back because others are many.
+      buckets.delete(name)
+      buckets.set(name, bucket)
       bucket.level = Math.min(burst, bucket.level + (Math.max(0, nowMs - bucket.atMs) * perSecond) / 1000)
       bucket.atMs = nowMs
       if (bucket.level < 1) return false
