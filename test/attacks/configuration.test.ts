@@ -83,6 +83,39 @@ test('a trusted proxy is an address: no network, no name and no wildcard that wo
   }
 })
 
+test('a number is decimal digits: what only looks like one, or is read as another, starts nothing', async t => {
+  const data = folder(t)
+  const given = (value: unknown) => ({ data, accessTokenSeconds: value }) as unknown as ServerOptions
+  for (const value of [
+    '',
+    ' ',
+    '60 ',
+    '+60',
+    '-60',
+    '060',
+    '0x40',
+    '0b111100',
+    '6e1',
+    '60.0',
+    '60s',
+    '6_0',
+    '\u0666\u0660',
+    'Infinity',
+    'null',
+    '9'.repeat(40),
+    null,
+    true,
+    [60],
+    {},
+    60.5,
+    Number.NaN,
+    '301x',
+  ]) {
+    assert.equal(await refusal(given(value)), 'accessTokenSeconds', JSON.stringify(value))
+  }
+  for (const value of ['60', 60, undefined]) assert.equal(await refusal(given(value)), 'starts')
+})
+
 test('an issuer has one text, over TLS or on this machine', async t => {
   const data = folder(t)
   for (const issuer of [

@@ -16,17 +16,22 @@ interface Row<S extends z.ZodType> {
 const row = <S extends z.ZodType>(schema: S, does: string, because: string, secret?: true): Row<S> =>
   secret ? { schema, does, because, secret } : { schema, does, because }
 
-const seconds = (min: number, max: number, standard: number) =>
-  z.coerce.number().int().min(min).max(max).default(standard)
+// Texts, as the environment and flags have them, are decimal and nothing else: an empty one, null or true is no number,
+// and 0x10 or 1e3 says another than it looks like.
+const decimal = /^-?(?:0|[1-9]\d{0,14})$/
+const whole = (min: number, max: number, standard: number) =>
+  z
+    .preprocess(
+      value => (typeof value === 'string' && decimal.test(value) ? Number(value) : value),
+      z.number().int().min(min).max(max),
+    )
+    .default(standard)
+const seconds = whole
 const onOff = (standard: 'on' | 'off') => z.enum(['on', 'off']).default(standard)
 
 export const configRows = {
   host: row(z.string().min(1).default('127.0.0.1'), 'The address to listen on.', 'To serve other machines.'),
-  port: row(
-    z.coerce.number().int().min(0).max(65535).default(8455),
-    'The port to listen on; 0 takes a free one.',
-    'When the port is taken.',
-  ),
+  port: row(whole(0, 65535, 8455), 'The port to listen on; 0 takes a free one.', 'When the port is taken.'),
   data: row(
     z.string().min(1).default('.writ'),
     'The folder for the database, the sealing key and the operator file.',
@@ -50,7 +55,7 @@ export const configRows = {
   ),
   rateLimits: row(onOff('on'), 'Whether callers and addresses are limited.', 'Off for load tests only.'),
   ratePerSecond: row(
-    seconds(1, 1_000_000, 200),
+    whole(1, 1_000_000, 200),
     'Requests a second that one caller or address may make on average.',
     'For busy clients behind one address.',
   ),
@@ -60,7 +65,7 @@ export const configRows = {
     'Behind a reverse proxy.',
   ),
   maxBodyBytes: row(
-    seconds(1024, 1_048_576, 65_536),
+    whole(1024, 1_048_576, 65_536),
     'The largest request body in bytes.',
     'For very large resource definitions.',
   ),

@@ -63,9 +63,7 @@ function judge(key: ConfigKey): (text: string) => string {
 
 function problemOf(key: ConfigKey, text: string): string | undefined {
   const parsed = configRows[key].schema.safeParse(text)
-  // An empty text would count as the number 0.
-  if (parsed.success) return text === '' && parsed.data !== '' ? 'must not be empty' : undefined
-  return sayIssue(parsed.error.issues[0])
+  return parsed.success ? undefined : sayIssue(parsed.error.issues[0])
 }
 
 /** The configuration of a command that takes these flags. Throws ConfigProblem. */
