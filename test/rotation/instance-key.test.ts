@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { readEvents } from '@writ/sdk/protocol/event-stream'
 import { enrolled, keysOf, newPair, partyOf, rekey } from '../attacks/instances.ts'
 import { api, expect, grant, newAgent, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
@@ -184,4 +185,35 @@ test('a schedule begins rotations by itself, once for all the times that went by
     [['scheduled', 'staged']],
   )
   expect(await writ.operator.manage('DELETE', `/schedules/${schedule.id}`), 204)
+})
+
+test('whoever may see rotations hears of each move as it comes; others hear nothing', async t => {
+  const writ = await authority(t, hasty)
+  const { instance, party } = await instanceOf(writ)
+  const open = async (scope: string) => {
+    const token = await writ.operator.token(`${writ.issuer}/api/v1`, scope)
+    const dpop = writ.operator.proof('/api/v1/rotations/events', { method: 'GET', accessToken: token })
+    return writ.fetch('/api/v1/rotations/events', { headers: { authorization: `DPoP ${token}`, dpop } })
+  }
+  assert.equal((await open('writ:agents:read')).status, 403)
+  assert.equal((await writ.fetch('/api/v1/rotations/events')).status, 401)
+  const answer = await open('writ:rotations:read')
+  assert.equal(answer.status, 200)
+  const seen: string[] = []
+  assert.ok(answer.body)
+  const reading = (async () => {
+    for await (const data of readEvents(answer.body as ReadableStream<Uint8Array>, 100_000)) {
+      const rotation = JSON.parse(data)
+      seen.push(`${rotation.target} ${rotation.state}`)
+      if (rotation.state === 'retired') return
+    }
+  })()
+  const { id } = expect(await begin(writ, instance), 201)
+  expect(await rekey(writ, { old: party, next: newPair() }), 200)
+  await reaches(writ, id, 'retired')
+  await reading
+  assert.deepEqual(
+    [...new Set(seen)],
+    ['staged', 'active', 'retired'].map(state => `${instance} ${state}`),
+  )
 })

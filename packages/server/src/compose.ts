@@ -26,6 +26,7 @@ import { listen } from './http/listen.ts'
 import { oauthRoutes } from './http/oauth.ts'
 import { rateLimiter, unlimited } from './http/rate.ts'
 import { revocationsRoute } from './http/revocations.ts'
+import { rotationEventsRoute } from './http/rotation-events.ts'
 import type { FaceDeps, Route } from './http/route.ts'
 import { followKeys } from './keys/follow.ts'
 import type { Keys } from './keys/keys.ts'
@@ -212,6 +213,8 @@ function routesOf(
     ...oauthRoutes,
     ...instanceRoutes,
     revocationsRoute(createAudience(closing)),
+    // Before the routes of single rotations, which would take its path.
+    rotationEventsRoute({ verifiedTokens }),
     ...adminRoutes({ engine, planRotation: ctx => decideRotation(ctx, { store, keys, settings }, {}) }),
     ...auditRoutes({ checkpoints, verifiedTokens }),
     ...healthRoutes({ metrics: metrics.page, verifiedTokens }),

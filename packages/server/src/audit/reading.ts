@@ -9,7 +9,7 @@ type ReadDeps = { readonly store: Pick<Store, 'commit'> }
 
 /** What is read. */
 export interface Reading {
-  readonly type: 'audit.read' | 'audit.exported' | 'metrics.read'
+  readonly type: 'audit.read' | 'audit.exported' | 'metrics.read' | 'management.read'
   /** As the caller asked for it. */
   readonly action: string
 }

@@ -4,7 +4,7 @@ import type { BoundedCache } from '@writ/sdk/protocol/bounded-cache'
 import { Fault } from '@writ/sdk/protocol/fault'
 import { type AgentId, type ClientId, parseId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
-import { isAgentLive, isKeyLive } from '../domain/agent.ts'
+import { isAgentLive } from '../domain/agent.ts'
 import { excerpt } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Claim } from '../domain/change.ts'
@@ -133,8 +133,8 @@ async function whyNotLive(ctx: Ctx, deps: AccessDeps, caller: Caller): Promise<s
   if (facts?.agent === undefined && facts?.client === undefined) return 'no_such_caller'
   if (facts.agent !== undefined && !isAgentLive(facts.agent, ctx.now)) return 'agent_not_live'
   if (facts.client !== undefined && facts.client.status !== 'active') return 'client_not_active'
-  const key = facts.keys.find(each => each.thumbprint === caller.key)
-  if (key === undefined || !isKeyLive(key, ctx.now)) return 'key_not_live'
+  // A key that was drained or has run out did what it did while it lived: only its revocation, which narrows it, ends
+  // what it obtained. A rotation must not fail a call.
   // What ended and began again since the token was issued looks live, and the token is dead all the same.
   const { subjects, epoch } = caller.basis
   return (await deps.store.signals.isNarrowed(ctx, subjects, epoch)) ? 'ended_since_issue' : undefined
