@@ -1,6 +1,8 @@
 // Resources and grants through the management API: known names only, nothing unenforced, and ends that arrive.
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
+import { newId } from '@writ/sdk/protocol/identifier'
 import { type Authority, authority } from '../harness/authority.ts'
 import { newAgent } from './roles.ts'
 
@@ -185,6 +187,36 @@ test('rights given for a deleted resource do not come back with the next one of 
   await newResource(writ)
   await assert.rejects(party.token('https://api.example', 'invoices:read'), /invalid_scope/)
   assert.deepEqual((await writ.operator.manage('GET', `/grants?status=active&agent=${id}`)).body.items, [])
+})
+
+test('a resource with more grants than one change takes is deleted once enough were taken back, as the refusal says', async t => {
+  const writ = await authority(t)
+  const { body: resource } = await newResource(writ)
+  const { id } = await newAgent(writ, 'billing')
+  const { body: given } = await grant(writ, id)
+  const { store } = writ.server
+  const scope = { tenant: 'default' as never, now: writ.operator.now, nowMs: writ.operator.now * 1000 }
+  const read = await store.grants.get(scope, given.id)
+  assert.ok(read)
+  const { version: _, ...value } = read
+  // Straight into the store: as many agents through the API would take minutes.
+  const puts = Array.from({ length: 900 }, () => ({
+    put: 'grant' as const,
+    ifVersion: 0,
+    value: { ...value, id: newId('grt', randomBytes) },
+  }))
+  const entries = [{ type: 'test.done', outcome: 'allowed', requestId: 'test' }] as const
+  assert.equal((await store.commit(scope, { puts, entries })).kind, 'done')
+
+  const path = `/resources/${resource.id}`
+  const refused = await writ.operator.manage('DELETE', path)
+  assert.deepEqual([refused.status, refused.body.code], [409, 'conflict'])
+  assert.match(refused.body.detail, /900.*GET \/grants\?status=active.*DELETE \/grants\/\{id\}/)
+  assert.equal((await writ.operator.manage('GET', path)).status, 200)
+  assert.equal((await writ.operator.manage('DELETE', `/grants/${given.id}`)).status, 204)
+  assert.equal((await writ.operator.manage('DELETE', path)).status, 204)
+  const live = await writ.operator.manage('GET', '/grants?status=active&resource=https://api.example')
+  assert.deepEqual(live.body.items, [])
 })
 
 test('an agent has at most as many grants for a resource as a token can name', async t => {

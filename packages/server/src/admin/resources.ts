@@ -144,9 +144,12 @@ async function endGrants(
       ids.push(grant.id)
     }
     if (puts.length > mostGrants) {
-      throw new Fault('conflict', `More than ${mostGrants} grants rest on this; take some back first.`, {
-        kind: 'too_many_grants',
-      })
+      throw new Fault(
+        'conflict',
+        `More than ${mostGrants} grants would change with this, and one change takes no more: list them with ` +
+          'GET /grants?status=active&resource=…, take some back with DELETE /grants/{id}, and ask again.',
+        { kind: 'too_many_grants', resource: identifier },
+      )
     }
     if (page.next === null) return { puts, ids, signals: ids.map(id => ({ subject: id, kind: 'narrowed' })) }
     after = page.next
