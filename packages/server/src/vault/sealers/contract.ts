@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { isFault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
+import { mostSealed } from './refusals.ts'
 import type { RootSealer, Sealed } from './sealer.ts'
 
 /** A root of its own, as two nodes see it. */
@@ -72,7 +73,7 @@ type Says = (title: string, body: (given: Given) => Promise<void>) => void
 function sealing(says: Says): void {
   says('what was sealed for a record opens for it, on every node', async ({ sealer, again }) => {
     const node = await again()
-    for (const length of [0, 1, 32, 4096]) {
+    for (const length of [0, 1, 32, mostSealed]) {
       const secret = secretOf(length)
       const { text } = await sealer.seal(secret, 'record-1')
       assert.equal(hexOf(await sealer.open(text, 'record-1')), hexOf(secret), `${length} bytes`)
@@ -80,8 +81,8 @@ function sealing(says: Says): void {
     }
   })
 
-  says('more than 4096 bytes are refused, not cut', async ({ sealer }) => {
-    await assert.rejects(sealer.seal(secretOf(4097), 'record-1'), error => isFault(error))
+  says('more than 2048 bytes are refused, not cut', async ({ sealer }) => {
+    await assert.rejects(sealer.seal(secretOf(mostSealed + 1), 'record-1'), error => isFault(error))
   })
 
   says('the text names the version that sealed it, the same on every node', async ({ sealer, again }) => {

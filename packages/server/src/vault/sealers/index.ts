@@ -1,10 +1,11 @@
 // Every root: to add one, add its file and a line here.
 import { file } from './file.ts'
 import { passphrase } from './passphrase.ts'
+import { pkcs11 } from './pkcs11.ts'
 import { misspelt } from './refusals.ts'
 import type { RootSealer, SealerKind, SealerSurroundings } from './sealer.ts'
 
-export const sealers: readonly SealerKind[] = [file, passphrase]
+export const sealers: readonly SealerKind[] = [file, passphrase, pkcs11]
 
 /**
  * The root that the `sealer` setting names, such as `file:` or `transit:https://…`. Throws `invalid_value` for a setting

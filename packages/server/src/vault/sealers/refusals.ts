@@ -3,7 +3,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import type { Secret } from '@writ/sdk/protocol/secret'
 
 /** What a root seals at most, in bytes: keys, never values. */
-export const mostSealed = 4096
+export const mostSealed = 2048
 
 /** The root cannot be reached now: the server stays sealed, and asks again. */
 export function away(say: string, facts: Readonly<Record<string, unknown>>, cause?: unknown): Fault {

@@ -18,7 +18,7 @@ export interface RootSealer {
   /** The id of the key version that seals now: stable, not secret, unique among all roots. */
   current(): Promise<string>
   /**
-   * Authenticated encryption of at most 4096 bytes. `identity` is the record the plaintext belongs to: opened under
+   * Authenticated encryption of at most 2048 bytes. `identity` is the record the plaintext belongs to: opened under
    * another, it fails, so that a text moved to another row is useless (threat C54). The text names its key version.
    */
   seal(plain: Secret<Uint8Array>, identity: string): Promise<Sealed>
@@ -39,8 +39,8 @@ export interface RootSealer {
    */
   activate(version: string): Promise<void>
   /**
-   * Nothing is left that this version sealed: it is forgotten, and what it sealed does not open. Repeatable; a staged
-   * version is given up by it. Throws `conflict` for the current one, and where a person has to remove the key.
+   * Nothing is left that this version, or one before it, sealed: it is forgotten, and what it sealed does not open.
+   * Repeatable; a staged version is given up by it. Throws `conflict` for the current one, and where a person has to remove the key.
    */
   retire(version: string): Promise<void>
   close(): Promise<void>
