@@ -172,7 +172,8 @@ test('a node that remembers a grant gives nothing from it for what came back und
     around: {
       wrapStore: store => {
         const kept = new Map<string, Awaited<ReturnType<typeof store.facts.caller>>>()
-        remembered = async id => kept.set(id, await store.facts.caller({ tenant: 'default' } as never, id))
+        remembered = async id =>
+          kept.set(id, await store.facts.caller({ tenant: 'default', now: 0 } as never, id))
         return {
           ...store,
           facts: {
@@ -213,4 +214,23 @@ test('a node that remembers a grant gives nothing from it for what came back und
     assert.ok(!(await mayHave(agent, 'erase')), name)
     id = (await writ.operator.manage('GET', '/resources')).body.items.at(-1).id
   }
+})
+
+test('a key that is dead for long shows who holds it: each attempt with it is an entry about that agent', async t => {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const agent = await newAgent(writ, { scopes: ['read'] })
+  assert.equal((await agent.tokenRequest({ resource: api })).status, 200)
+  const path = `/agents/${agent.clientId}/keys/${agent.key.jkt}/revoke`
+  assert.equal((await writ.operator.manage('POST', path, { reason: 'leaked' })).status, 200)
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const { status, body } = await agent.tokenRequest({ resource: api })
+    assert.deepEqual([status, body.error], [401, 'invalid_client'])
+  }
+  const { items } = (await writ.operator.manage('GET', `/events?agent=${agent.clientId}`)).body
+  const refused = items.filter((item: { outcome: string }) => item.outcome === 'refused')
+  assert.deepEqual(
+    refused.map((item: { decision: { rule: string } }) => item.decision.rule),
+    ['key_revoked', 'key_revoked', 'key_revoked'],
+  )
 })

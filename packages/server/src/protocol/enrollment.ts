@@ -43,7 +43,7 @@ export async function enroll(ctx: Ctx, deps: Deps, request: Enrollment): Promise
   const { agent } = facts
   if (invitationOf(agent) !== found.value) throw invalid('stopped_since')
   const { instance, key } = newInstance(ctx, deps, { agent, take, jwk: request.jwk, binding })
-  mustHaveOwnName(key, facts.keys)
+  mustHaveOwnName(key, await deps.store.keys.named(ctx, agent.id, [key.kid, key.thumbprint]))
   const committed = await deps.store.commit(
     ctx,
     changeOf(ctx, { agent, instance, key, take, binding, epoch: facts.epoch }),

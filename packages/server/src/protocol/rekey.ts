@@ -94,7 +94,7 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
     stateAt: ctx.now,
     stateReason: null,
   }
-  mustHaveOwnName(next, proven.facts.keys)
+  mustHaveOwnName(next, await deps.store.keys.named(ctx, next.owner, [next.kid, next.thumbprint]))
   const retiring = retireKey(old, ctx.now)
   const record = await recordOf(ctx, deps, { proven, old, next })
   await committedSurely(ctx, deps, changeOf(ctx, { proven, binding, old, retiring, next, record }))

@@ -54,6 +54,8 @@ export interface Keys {
   byThumbprint(scope: Scope, thumbprint: string): Promise<Versioned<Key> | undefined>
   /** All of them, the dead with the living: for whoever judges an owner by its keys. */
   ofOwner(scope: Scope, owner: string): Promise<readonly UsedKey[]>
+  /** Those of the owner whose kid or thumbprint is one of these, dead or alive. */
+  named(scope: Scope, owner: string, names: readonly string[]): Promise<readonly Versioned<Key>[]>
   list(scope: Scope, page: PageRequest, filter: { owner: string }): Promise<Page<UsedKey>>
   /** At most `limit` keys in state `retiring` whose `expiresAt` is at or before `now`, those that ended first first. */
   expired(scope: Scope, now: number, limit: number): Promise<readonly Versioned<Key>[]>
@@ -106,6 +108,10 @@ export interface CallerFacts {
   readonly remembered: boolean
   readonly agent: Agent | undefined
   readonly client: Client | undefined
+  /**
+   * Without those that are dead: retired, revoked, or past their end at the time of reading. An agent may have thousands
+   * of them. Who has to know of a dead one finds it by its name.
+   */
   readonly keys: readonly Key[]
   /** Live at the time of reading or later: expiry still has to be judged. */
   readonly grants: readonly Grant[]
@@ -117,7 +123,11 @@ export interface CallerFacts {
  */
 export interface Facts {
   /** Of an agent or client; undefined when there is none of that id. `fresh` reads past the memory. */
-  caller(scope: Scope, id: string, options?: { fresh?: boolean }): Promise<CallerFacts | undefined>
+  caller(
+    scope: Scope & Pick<Ctx, 'now'>,
+    id: string,
+    options?: { fresh?: boolean },
+  ): Promise<CallerFacts | undefined>
   resource(
     scope: Scope,
     identifier: string,

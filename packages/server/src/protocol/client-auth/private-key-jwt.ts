@@ -124,10 +124,36 @@ async function findKey(
   if (facts === undefined) return undefined
   const key = signerAmong(ctx, deps, facts.keys, jws)
   if (key !== undefined) return { facts, key }
-  if (!facts.remembered || (await deps.store.signals.head(ctx)) <= facts.epoch) return undefined
+  if (!facts.remembered || (await deps.store.signals.head(ctx)) <= facts.epoch)
+    return formerKey(ctx, deps, { client, facts, jws })
   const today = await deps.store.facts.caller(ctx, client, { fresh: true })
-  const signer = today && signerAmong(ctx, deps, today.keys, jws)
-  return today !== undefined && signer !== undefined ? { facts: today, key: signer } : undefined
+  if (today === undefined) return undefined
+  const signer = signerAmong(ctx, deps, today.keys, jws)
+  if (signer !== undefined) return { facts: today, key: signer }
+  return formerKey(ctx, deps, { client, facts: today, jws })
+}
+
+interface Unfound {
+  readonly client: string
+  readonly facts: CallerFacts
+  readonly jws: Jws
+}
+
+/**
+ * The dead key that signed, by its name: it proves nothing any more, but whoever shows it is known, and the refusal is
+ * an entry about them instead of noise.
+ */
+async function formerKey(
+  ctx: Ctx,
+  deps: Deps,
+  { client, facts, jws }: Unfound,
+): Promise<{ facts: CallerFacts; key: Key } | undefined> {
+  const kid = jws.header['kid']
+  if (typeof kid !== 'string' || facts.keys.some(key => key.kid === kid || key.thumbprint === kid))
+    return undefined
+  const named = await deps.store.keys.named(ctx, client, [kid])
+  const key = signerAmong(ctx, deps, named, jws)
+  return key && { facts, key }
 }
 
 /** Keys that are tried where the assertion names none: each costs a verification, whoever sent it. */

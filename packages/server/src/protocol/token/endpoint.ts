@@ -92,7 +92,11 @@ async function decide(
 /** The same client with today's facts. Its signature was verified and stays so; its key is looked up by thumbprint. */
 async function readAgain(ctx: Ctx, deps: Deps, proven: Proven): Promise<Proven> {
   const facts = await deps.store.facts.caller(ctx, proven.id, { fresh: true })
-  const key = facts?.keys.find(candidate => candidate.thumbprint === proven.key.thumbprint)
+  const { thumbprint } = proven.key
+  const key =
+    facts?.keys.find(candidate => candidate.thumbprint === thumbprint) ??
+    // One that died meanwhile is refused by its name, like one that was dead before.
+    (await deps.store.keys.byThumbprint(ctx, thumbprint))
   if (facts === undefined || key === undefined) {
     throw new Fault('invalid_client', 'The client could not be authenticated.', {
       kind: 'gone',

@@ -1,6 +1,7 @@
 // The contract of facts: of one snapshot, remembered only as long as no signal speaks of them.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Key } from '../../domain/agent.ts'
 import type { Change, Signal } from '../../domain/change.ts'
 import {
   agentOf,
@@ -70,6 +71,38 @@ export function factsContract(given: () => Given): void {
       keys: [key],
       grants: [grant],
     })
+  })
+
+  test('dead keys are none of the facts, however many; those in overlap are; each is found by its name', async () => {
+    const scene = await sceneIn(given().store)
+    const { agent, key } = await planted(scene)
+    const more = (what: Partial<Key>) => keyOf({ owner: agent.id, ...what })
+    const alive = [
+      more({ state: 'retiring', expiresAt: start + 1 }),
+      more({ state: 'retiring' }),
+      more({ state: 'staged' }),
+    ]
+    const dead = [
+      more({ state: 'retired' }),
+      more({ state: 'revoked', expiresAt: start + 100 }),
+      more({ expiresAt: start }),
+      more({ state: 'retiring', expiresAt: start - 1 }),
+      ...Array.from({ length: 500 }, (_, count) => more({ expiresAt: start - count })),
+    ]
+    await scene.done({ puts: [...alive, ...dead].map(value => ({ put: 'key', value, ifVersion: 0 })) })
+    const seen = async (now: number) => {
+      const facts = await scene.store.facts.caller({ ...scene, now }, agent.id, { fresh: true })
+      return new Set(facts?.keys.map(({ thumbprint }) => thumbprint))
+    }
+    assert.deepEqual(await seen(start), new Set([key, ...alive].map(({ thumbprint }) => thumbprint)))
+    assert.equal((await seen(start + 1)).size, 3)
+    for (const each of [key, ...alive, ...dead.slice(0, 5)]) {
+      for (const name of [each.kid, each.thumbprint]) {
+        const [found, ...others] = await scene.store.keys.named(scene, agent.id, [name])
+        assert.deepEqual([found, others], [{ ...each, version: 1 }, []])
+      }
+      assert.deepEqual(await scene.store.keys.named(scene, agentOf().id, [each.kid, each.thumbprint]), [])
+    }
   })
 
   test('the facts of another client are the client and its keys', async () => {

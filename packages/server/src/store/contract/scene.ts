@@ -45,6 +45,7 @@ export const entry = (more: Partial<EntryDraft> = {}): EntryDraft => ({
 export interface Scene {
   readonly store: Store
   readonly tenant: TenantId
+  readonly now: number
   /** Commits a change with one entry, at `start` plus the seconds given. */
   commit(change?: Partial<Change>, after?: number): Promise<Committed>
   /** Commits, and throws unless it is done. */
@@ -68,6 +69,7 @@ function sceneOf(store: Store, tenant: TenantId): Scene {
   return {
     store,
     tenant,
+    now: start,
     commit,
     async done(change, after) {
       const committed = await commit(change, after)

@@ -95,6 +95,10 @@ const cases: Readonly<Record<string, Case>> = {
     nothing: undefined,
   },
   'keys.ofOwner': { ask: (store, scope, { agent }) => store.keys.ofOwner(scope, agent.id), nothing: [] },
+  'keys.named': {
+    ask: (store, scope, { agent, key }) => store.keys.named(scope, agent.id, [key.kid, key.thumbprint]),
+    nothing: [],
+  },
   'keys.list': {
     ask: (store, scope, { agent }) => store.keys.list(scope, page, { owner: agent.id }),
     nothing: noItems,

@@ -144,6 +144,7 @@ export function valueContract(given: () => Given): void {
         [(await store.agents.instances(scene, { limit: 5 }, { agent: text })).items.length, 0],
         [await store.keys.byThumbprint(scene, text), undefined],
         [(await store.keys.ofOwner(scene, text)).length, 0],
+        [(await store.keys.named(scene, text, [text])).length, 0],
         [(await store.keys.list(scene, { limit: 5 }, { owner: text })).items.length, 0],
         [await store.resources.byIdentifier(scene, text), undefined],
         [await store.people.byLogin(scene, text), undefined],

@@ -191,7 +191,7 @@ async function readAll(store: Store): Promise<void> {
   assert.equal((await store.log.hashes(scope, 0, 1)).at(-1), 0xff)
   assert.deepEqual(await store.log.tile(scope, 0, 0), Uint8Array.of(1, 2))
   assert.deepEqual(await store.log.checkpoint(scope), { size: 1, note: 'note' })
-  const facts = await store.facts.caller(scope, agentId)
+  const facts = await store.facts.caller({ ...scope, now }, agentId)
   assert.deepEqual([facts?.epoch, facts?.keys.length, facts?.grants.length], [3, 1, 1])
   const ctx = { ...scope, now, nowMs: now * 1000 }
   const entries = [{ type: 'test.done', outcome: 'allowed', requestId: 'req_2' }] as const

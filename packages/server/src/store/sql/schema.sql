@@ -70,6 +70,7 @@ create table keys (
   unique (tenant, owner, kid)
 ) strict;
 create index keys_by_end on keys (tenant, expires_at) where state = 'retiring';
+create index keys_alive on keys (tenant, owner, expires_at) where state in ('staged', 'active', 'retiring');
 
 -- Last use of a key, apart from the key: it changes often, the key rarely.
 create table key_uses (

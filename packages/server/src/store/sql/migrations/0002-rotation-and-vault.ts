@@ -12,7 +12,12 @@ const record = ({ text, int }: Words) => `tenant ${text} not null references ten
 const keyed = `primary key (tenant, id),
   unique (tenant, ordinal)`
 
-export const up = (w: Words): readonly string[] => [...rotation(w), ...vault(w), ...uses(w)]
+export const up = (w: Words): readonly string[] => [...keys, ...rotation(w), ...vault(w), ...uses(w)]
+
+// What a decision reads of an owner with thousands of former keys.
+const keys: readonly string[] = [
+  `create index keys_alive on keys (tenant, owner, expires_at) where state in ('staged', 'active', 'retiring')`,
+]
 
 const rotation = (w: Words): readonly string[] => [
   `create table rotations (

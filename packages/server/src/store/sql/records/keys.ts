@@ -69,6 +69,19 @@ export const keysOver = (db: Db): Keys => ({
         row.last_used_at === null ? null : { lastUsedAt: row.last_used_at, lastUsedFrom: row.last_used_from },
     }))
   },
+  async named(scope, owner, names) {
+    const known = names.filter(name => isStorable(name))
+    if (!isStorable(owner) || known.length === 0) return []
+    const rows = await db
+      .selectFrom('keys')
+      .select(['version', 'body'])
+      .where('tenant', '=', scope.tenant)
+      .where('owner', '=', owner)
+      .where(either => either.or([either('kid', 'in', known), either('thumbprint', 'in', known)]))
+      .orderBy('ordinal')
+      .execute()
+    return rows.map(row => parseRecord<'key'>(row))
+  },
   async list(scope, page, { owner }) {
     const { items, next } = await listRecords(db, keyCodec, scope, { page, where: { owner } })
     const uses = await usesOf(
