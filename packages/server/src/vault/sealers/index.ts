@@ -4,8 +4,9 @@ import { passphrase } from './passphrase.ts'
 import { pkcs11 } from './pkcs11.ts'
 import { misspelt } from './refusals.ts'
 import type { RootSealer, SealerKind, SealerSurroundings } from './sealer.ts'
+import { transit } from './transit.ts'
 
-export const sealers: readonly SealerKind[] = [file, passphrase, pkcs11]
+export const sealers: readonly SealerKind[] = [file, passphrase, pkcs11, transit]
 
 /**
  * The root that the `sealer` setting names, such as `file:` or `transit:https://…`. Throws `invalid_value` for a setting
