@@ -1,11 +1,9 @@
 // writ key: the keys of an agent; where no agent is named, those that this authority signs tokens with.
 import type { Answer } from '@writ/sdk/admin'
 import type { Command } from 'commander'
-import { CommandFailure, command, dataOf, exitCodes, family, type Terminal } from './command.ts'
+import { CommandFailure, command, exitCodes, family, type Terminal } from './command.ts'
 import { agentId } from './names.ts'
-import { rotatingAgent } from './operator/connect.ts'
-import { operatorKeystore } from './operator/keystore.ts'
-import { carefulFetch } from './operator/network.ts'
+import { ownInstance, replaceOperatorKey } from './operator/own-key.ts'
 import { acting, given, type Paging, paged, printPages, type Session } from './session.ts'
 import { confirm, destructive, type Sure } from './terminal/confirm.ts'
 import { ahead, never } from './terminal/instants.ts'
@@ -166,20 +164,10 @@ async function rotateIssuer({ admin, print }: Session<unknown>): Promise<void> {
   )
 }
 
-/** Self-service, like every instance: the old key vouches for the new one and stays good for the overlap. */
 async function rotateOperator(session: Session<unknown>): Promise<void> {
-  const { admin, agent, clientId, issuer, options, terminal, print } = session
-  const data = dataOf(options, terminal)
+  const { admin, agent, clientId, print } = session
   const { thumbprint } = agent.key()
-  const { instance } = await admin.call('keys.get', { params: { id: clientId, kid: thumbprint } })
-  if (!instance)
-    throw new CommandFailure('the key in the operator file belongs to no instance; it cannot rotate itself')
-  const rotating = await rotatingAgent(operatorKeystore(data, instance), issuer, {
-    fetch: carefulFetch({ data, issuer }),
-  })
-  await rotating.rotateKey()
-  const kid = rotating.key().thumbprint
-  rotating.close()
+  const kid = await replaceOperatorKey(session, await ownInstance(session))
   showKey(print, await admin.call('keys.get', { params: { id: clientId, kid } }))
-  print.hint(`the operator file holds the new key; the old one, ${thumbprint}, ends with its overlap`)
+  print.hint(`the operator file holds the new key; the old one, ${thumbprint}, ends once nobody uses it`)
 }

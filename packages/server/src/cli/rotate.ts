@@ -5,6 +5,7 @@ import { prefixOf } from '@writ/sdk/protocol/identifier'
 import type { Command } from 'commander'
 import { CommandFailure, command, exitCodes, type Terminal } from './command.ts'
 import { agentId } from './names.ts'
+import { ownInstance, replaceOperatorKey } from './operator/own-key.ts'
 import { columns, type RotationKind, show } from './rotation.ts'
 import { acting, given, type Session } from './session.ts'
 import { confirm, destructive, type Sure } from './terminal/confirm.ts'
@@ -95,7 +96,8 @@ async function bodiesOf({ admin, options }: Session<Options>, target: string) {
   return live.map(key => ({ kind: 'instance_key' as const, target: key.instance ?? '', ...common }))
 }
 
-async function rotateAll({ admin, options, print, terminal }: Session<Options>): Promise<void> {
+async function rotateAll(session: Session<Options>): Promise<void> {
+  const { admin, options, print, terminal } = session
   const skipped: Batch['skipped'][number][] = []
   const items: Rotation[] = []
   let batch: string | undefined
@@ -111,6 +113,9 @@ async function rotateAll({ admin, options, print, terminal }: Session<Options>):
       after = page.next
     }
   }
+  // Whoever asks others to rotate answers for the key in its own hand.
+  const own = await ownInstance(session)
+  if (items.some(({ target }) => target === own)) await replaceOperatorKey(session, own)
   if (options.json) return print.object({ batch, items, skipped }, {})
   const counts = Map.groupBy(items, ({ kind }) => kind)
   for (const [kind, begun] of counts) print.line(`${String(begun.length).padStart(6)}  ${kind}`)
