@@ -1,4 +1,6 @@
 // Every rotator: to add one, add its file and a line here.
+import { http } from './http.ts'
+import { redisAcl } from './redis-acl.ts'
 import type { AnyRotator } from './rotator.ts'
 
-export const rotators: readonly AnyRotator[] = []
+export const rotators: readonly AnyRotator[] = [http, redisAcl]

@@ -51,6 +51,11 @@ export interface Rotator<O = unknown> {
   verify(context: RotatorContext<O>): Promise<void>
   /** Makes it the one in use, where the upstream has such a notion. Both still work afterwards. */
   promote(context: RotatorContext<O>): Promise<void>
+  /**
+   * What consumers are given of a value, where that is not the whole: the rest is for the next rotation alone. Throws
+   * `conflict` where the value is none of its kind, so that nothing is given on doubt.
+   */
+  given?(value: Secret<string>): Secret<string>
   /** Who is connected with the version `next` now, as far as the upstream shows it. */
   sessions?(context: RotatorContext<O>): Promise<readonly DrainUser[]>
   /** Withdraws the version `next` for good: a drained predecessor, a successor that failed, or one that was cut. */
@@ -83,4 +88,9 @@ export interface LeaseContext<O> {
   readonly signal: AbortSignal
 }
 
-export type AnyRotator = Rotator<never> | LeaseRotator<never>
+/** One whose options are its own affair: they are `never` to whoever has not parsed them with its schema. */
+type Opaque<R extends { readonly options: unknown }> = Omit<R, 'options'> & {
+  readonly options: z.ZodType<unknown>
+}
+
+export type AnyRotator = Opaque<Rotator<never>> | Opaque<LeaseRotator<never>>
