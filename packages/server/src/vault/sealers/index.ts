@@ -1,4 +1,5 @@
 // Every root: to add one, add its file and a line here.
+import { awsKms } from './aws-kms.ts'
 import { file } from './file.ts'
 import { passphrase } from './passphrase.ts'
 import { pkcs11 } from './pkcs11.ts'
@@ -6,7 +7,7 @@ import { misspelt } from './refusals.ts'
 import type { RootSealer, SealerKind, SealerSurroundings } from './sealer.ts'
 import { transit } from './transit.ts'
 
-export const sealers: readonly SealerKind[] = [file, passphrase, pkcs11, transit]
+export const sealers: readonly SealerKind[] = [file, passphrase, pkcs11, transit, awsKms]
 
 /**
  * The root that the `sealer` setting names, such as `file:` or `transit:https://…`. Throws `invalid_value` for a setting

@@ -171,16 +171,19 @@ export function alone<T>(file: PrivateFile, run: () => T): T {
 
 function locked(file: PrivateFile, lock: string): boolean {
   if (takes(file, lock)) return true
-  const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs
-  if (since !== undefined && Date.now() - since < staleMs) return false
-  // Renamed before it is removed: of all that find it stale, one alone takes it away.
-  const grave = `${lock}.${randomBytes(8).toString('hex')}`
+  const aside = `${lock}.${randomBytes(8).toString('hex')}`
   try {
-    renameSync(lock, grave)
+    takes(file, aside)
+    const since = statSync(lock, { throwIfNoEntry: false })?.mtimeMs
+    // By the clock of the file system, which all who share the file share.
+    if (since !== undefined && statSync(aside).mtimeMs - since < staleMs) return false
+    // Renamed before it is removed: of all that find it stale, one alone takes it away.
+    if (since !== undefined) renameSync(lock, aside)
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+  } finally {
+    rmSync(aside, { force: true })
   }
-  rmSync(grave, { force: true })
   return takes(file, lock)
 }
 
