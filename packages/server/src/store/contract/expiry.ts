@@ -154,7 +154,15 @@ export function expiryContract(given: () => Given): void {
     const young = await scene.done({ signals: [{ subject: unique(), kind: 'changed' }] }, 2)
     // A clock that was set back leaves an old instant behind a younger one: only what is before both goes.
     const behind = await scene.done({ signals: [{ subject: unique(), kind: 'changed' }] }, 0)
-    await scene.store.sweeping.sweep(start, { signalsBeforeMs: (start + 1) * 1000 })
+    // Whoever comes while it sweeps is served before it is done.
+    const ended: string[] = []
+    await Promise.all([
+      scene.store.sweeping
+        .sweep(start, { signalsBeforeMs: (start + 1) * 1000 })
+        .then(() => ended.push('sweep')),
+      scene.done().then(() => ended.push('commit')),
+    ])
+    assert.deepEqual(ended, ['commit', 'sweep'])
     const left = async () => (await scene.store.signals.after(scene, 0, 10)).map(({ epoch }) => epoch)
     assert.deepEqual(await left(), [young.epoch, behind.epoch])
     await scene.store.sweeping.sweep(start, { signalsBeforeMs: (start + 3) * 1000 })
