@@ -1,5 +1,6 @@
 // Every kind of rotation: to add one, add its file and a line here.
 import type { Kind } from '../kind.ts'
+import { clientSecret } from './client-secret.ts'
 import { instanceKey } from './instance-key.ts'
 
-export const kinds: readonly Kind[] = [instanceKey]
+export const kinds: readonly Kind[] = [clientSecret, instanceKey]
