@@ -11,10 +11,15 @@ import {
   keyOf,
   personOf,
   resourceOf,
+  rotationOf,
   type Scene,
   sceneIn,
+  scheduleOf,
+  secretOf,
+  secretVersionOf,
   start,
   unique,
+  vaultKeyOf,
 } from './scene.ts'
 
 const callers = 20
@@ -122,6 +127,66 @@ const races: Record<string, { readonly fails: Committed['kind']; readonly prepar
     async prepare() {
       const { login } = personOf()
       return () => ({ puts: [{ put: 'person', value: personOf({ login }), ifVersion: 0 }] })
+    },
+  },
+  'begins to replace a version': {
+    fails: 'conflict',
+    async prepare(scene) {
+      const { kind, target, from } = rotationOf()
+      // One that has ended is not in the way.
+      const ended = rotationOf({ kind, target, from, state: 'failed', dueAt: null })
+      await scene.done({ puts: [{ put: 'rotation', value: ended, ifVersion: 0 }] })
+      return () => ({ puts: [{ put: 'rotation', value: rotationOf({ kind, target, from }), ifVersion: 0 }] })
+    },
+  },
+  'begins to rotate what has no version yet': {
+    fails: 'conflict',
+    async prepare() {
+      const { kind, target } = rotationOf()
+      return () => ({
+        puts: [{ put: 'rotation', value: rotationOf({ kind, target, from: null }), ifVersion: 0 }],
+      })
+    },
+  },
+  'schedules a target': {
+    fails: 'conflict',
+    async prepare() {
+      const { kind, target } = scheduleOf()
+      return () => ({ puts: [{ put: 'schedule', value: scheduleOf({ kind, target }), ifVersion: 0 }] })
+    },
+  },
+  'names a secret': {
+    fails: 'conflict',
+    async prepare() {
+      const { name } = secretOf()
+      return () => ({ puts: [{ put: 'secret', value: secretOf({ name }), ifVersion: 0 }] })
+    },
+  },
+  'numbers a version of a secret': {
+    fails: 'conflict',
+    async prepare() {
+      const { secret, number } = secretVersionOf()
+      return () => ({
+        puts: [{ put: 'secretVersion', value: secretVersionOf({ secret, number }), ifVersion: 0 }],
+      })
+    },
+  },
+  'makes the active key of the vault': {
+    fails: 'conflict',
+    async prepare() {
+      return () => ({ puts: [{ put: 'vaultKey', value: vaultKeyOf({ state: 'active' }), ifVersion: 0 }] })
+    },
+  },
+  'makes a staged key of the vault the active one': {
+    fails: 'conflict',
+    async prepare(scene) {
+      const all = Array.from({ length: callers }, () => vaultKeyOf())
+      await scene.done({ puts: all.map(value => ({ put: 'vaultKey', value, ifVersion: 0 }) as const) })
+      return caller => ({
+        puts: [
+          { put: 'vaultKey', value: { ...vaultKeyOf(), ...all[caller], state: 'active' }, ifVersion: 1 },
+        ],
+      })
     },
   },
 }

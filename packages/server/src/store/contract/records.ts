@@ -9,6 +9,8 @@ import { fresh, type Given, type Scene, sceneIn, start, unique } from './scene.t
 
 type Read = (scene: Scene, id: string) => Promise<unknown>
 
+const oneClient = fresh('cli')
+
 /** How a record of each kind is made, named and read back. */
 const kinds: {
   readonly [K in RecordKind]: { make(): Records[K]; id(value: Records[K]): string; read: Read }
@@ -28,6 +30,29 @@ const kinds: {
     make: scenes.issuerKeyOf,
     id: ({ kid }) => kid,
     read: async (s, id) => (await s.store.issuerKeys.list(s)).find(({ kid }) => kid === id),
+  },
+  rotation: { make: scenes.rotationOf, id: ({ id }) => id, read: (s, id) => s.store.rotations.get(s, id) },
+  schedule: { make: scenes.scheduleOf, id: ({ id }) => id, read: (s, id) => s.store.schedules.get(s, id) },
+  secret: { make: scenes.secretOf, id: ({ id }) => id, read: (s, id) => s.store.secrets.get(s, id) },
+  secretVersion: {
+    make: scenes.secretVersionOf,
+    id: ({ id }) => id,
+    read: (s, id) => s.store.secrets.version(s, id),
+  },
+  secretLease: {
+    make: scenes.secretLeaseOf,
+    id: ({ id }) => id,
+    read: (s, id) => s.store.secrets.lease(s, id),
+  },
+  vaultKey: {
+    make: scenes.vaultKeyOf,
+    id: ({ id }) => id,
+    read: async (s, id) => (await s.store.vaultKeys.list(s)).find(key => key.id === id),
+  },
+  clientSecret: {
+    make: () => scenes.clientSecretOf({ client: oneClient }),
+    id: ({ id }) => id,
+    read: async (s, id) => (await s.store.clientSecrets.ofClient(s, oneClient)).find(one => one.id === id),
   },
 }
 
@@ -86,15 +111,30 @@ export function recordContract(given: () => Given): void {
     await scene.done(insert('key', scenes.keyOf({ kid: key.kid })))
   })
 
-  test('a change cannot move a key, an instance or a grant to another holder', async () => {
+  test('a change cannot move a key, an instance, a grant or anything of the vault to another holder', async () => {
     const scene = await sceneIn(given().store)
     const [key, instance, grant] = [scenes.keyOf(), scenes.instanceOf(), scenes.grantOf()]
+    const [rotation, schedule, secret] = [scenes.rotationOf(), scenes.scheduleOf(), scenes.secretOf()]
+    const [lease, ofClient] = [scenes.secretLeaseOf(), scenes.clientSecretOf()]
+    const version = scenes.secretVersionOf()
     await scene.done({ puts: [put('key', key, 0), put('instance', instance, 0), put('grant', grant, 0)] })
+    await scene.done({ puts: [put('rotation', rotation, 0), put('schedule', schedule, 0)] })
+    await scene.done({ puts: [put('secret', secret, 0), put('secretVersion', version, 0)] })
+    await scene.done({ puts: [put('secretLease', lease, 0), put('clientSecret', ofClient, 0)] })
     const moved: readonly [RecordKind, unknown][] = [
       ['key', { ...key, owner: fresh('agt') }],
       ['instance', { ...instance, agent: fresh('agt') }],
       ['grant', { ...grant, agent: fresh('agt') }],
       ['grant', { ...grant, resource: 'https://elsewhere.example' }],
+      ['rotation', { ...rotation, kind: 'client_secret' }],
+      ['rotation', { ...rotation, target: fresh('sec') }],
+      ['schedule', { ...schedule, target: '*' }],
+      ['secret', { ...secret, name: 'other' }],
+      ['secretVersion', { ...version, secret: fresh('sec') }],
+      ['secretVersion', { ...version, number: 2 }],
+      ['secretLease', { ...lease, secret: fresh('sec') }],
+      ['secretLease', { ...lease, agent: fresh('agt') }],
+      ['clientSecret', { ...ofClient, client: fresh('cli') }],
     ]
     for (const [kind, value] of moved) {
       assert.equal((await scene.commit({ puts: [put(kind, value, 1)] })).kind, 'conflict', kind)
@@ -121,7 +161,7 @@ export function recordContract(given: () => Given): void {
 
   test('what was removed is gone, and its id is never given again', async () => {
     const scene = await sceneIn(given().store)
-    for (const kind of ['resource', 'person', 'client'] as const) {
+    for (const kind of ['resource', 'person', 'client', 'schedule'] as const) {
       const { make, read } = kinds[kind] as unknown as { make(): { id: string }; read: Read }
       const value = make()
       const remove = (ifVersion: number) =>
@@ -205,6 +245,13 @@ const lists: Record<
   grants: { kind: 'grant', page: store => (scene, page) => store.grants.list(scene, page, {}) },
   clients: { kind: 'client', page: store => (scene, page) => store.clients.list(scene, page) },
   people: { kind: 'person', page: store => (scene, page) => store.people.list(scene, page) },
+  rotations: { kind: 'rotation', page: store => (scene, page) => store.rotations.list(scene, page, {}) },
+  schedules: { kind: 'schedule', page: store => (scene, page) => store.schedules.list(scene, page, {}) },
+  secrets: { kind: 'secret', page: store => (scene, page) => store.secrets.list(scene, page, {}) },
+  'leases of secrets': {
+    kind: 'secretLease',
+    page: store => (scene, page) => store.secrets.leases(scene, page, {}),
+  },
 }
 
 function pageTests(given: () => Given): void {

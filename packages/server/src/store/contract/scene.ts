@@ -5,10 +5,15 @@ import type { Agent, Instance, Key } from '../../domain/agent.ts'
 import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Change, Committed } from '../../domain/change.ts'
 import { type Client, loginKey, type Person } from '../../domain/client.ts'
+import type { ClientSecret } from '../../domain/client-secret.ts'
 import type { Grant } from '../../domain/grant.ts'
 import type { IssuerKey } from '../../domain/issuer-key.ts'
 import type { Resource } from '../../domain/resource.ts'
+import type { Rotation } from '../../domain/rotation.ts'
+import type { Schedule } from '../../domain/schedule.ts'
+import type { SecretLease, SecretVersion, VaultSecret } from '../../domain/secret.ts'
 import type { TenantId } from '../../domain/tenant.ts'
+import type { VaultKey } from '../../domain/vault-key.ts'
 import type { Store } from '../store.ts'
 
 /** A store over data of its own. */
@@ -185,6 +190,115 @@ export const issuerKeyOf = (more: Partial<IssuerKey> = {}): IssuerKey => ({
   createdAt: start,
   activatesAt: start,
   retiresAt: null,
+  stateAt: start,
+  ...more,
+})
+
+export const rotationOf = (more: Partial<Rotation> = {}): Rotation => ({
+  id: fresh('rot'),
+  kind: 'secret',
+  target: fresh('sec'),
+  owner: null,
+  state: 'staged',
+  resumes: null,
+  emergency: false,
+  reason: 'due',
+  batch: null,
+  from: fresh('ver'),
+  to: null,
+  alg: null,
+  proof: 'last_use',
+  createdAt: start,
+  stateAt: start,
+  activeAt: null,
+  dueAt: start,
+  limitAt: start + 86_400,
+  attempts: 0,
+  wanted: null,
+  problem: null,
+  ...more,
+})
+
+export const scheduleOf = (more: Partial<Schedule> = {}): Schedule => ({
+  id: fresh('sch'),
+  kind: 'secret',
+  target: fresh('sec'),
+  cron: '0 3 * * 1',
+  maxAgeSeconds: null,
+  jitterSeconds: 600,
+  owner: null,
+  status: 'active',
+  nextAt: start,
+  lastAt: null,
+  lastRotation: null,
+  createdAt: start,
+  updatedAt: start,
+  ...more,
+})
+
+export const secretOf = (more: Partial<VaultSecret> = {}): VaultSecret => ({
+  id: fresh('sec'),
+  name: unique().toLowerCase(),
+  description: 'opens the depot',
+  owner: fresh('usr'),
+  labels: { team: 'post' },
+  consumers: [fresh('agt')],
+  leaseSeconds: 300,
+  rotator: { kind: 'http', options: { url: 'https://depot.example' } },
+  resource: fresh('res'),
+  status: 'active',
+  createdAt: start,
+  updatedAt: start,
+  ...more,
+})
+
+export const secretVersionOf = (more: Partial<SecretVersion> = {}): SecretVersion => ({
+  id: fresh('ver'),
+  secret: fresh('sec'),
+  number: 1,
+  state: 'active',
+  vaultKey: fresh('vky'),
+  sealed: unique(),
+  handle: null,
+  rotation: null,
+  createdAt: start,
+  stateAt: start,
+  ...more,
+})
+
+export const secretLeaseOf = (more: Partial<SecretLease> = {}): SecretLease => ({
+  id: fresh('lea'),
+  secret: fresh('sec'),
+  agent: fresh('agt'),
+  instance: fresh('ins'),
+  handle: 'writ_1',
+  state: 'live',
+  createdAt: start,
+  expiresAt: start + 60,
+  stateAt: start,
+  attempts: 0,
+  dueAt: start + 60,
+  ...more,
+})
+
+export const vaultKeyOf = (more: Partial<VaultKey> = {}): VaultKey => ({
+  id: fresh('vky'),
+  state: 'staged',
+  sealed: unique(),
+  root: 'root-1',
+  createdAt: start,
+  activatesAt: start,
+  stateAt: start,
+  ...more,
+})
+
+export const clientSecretOf = (more: Partial<ClientSecret> = {}): ClientSecret => ({
+  id: fresh('csc'),
+  client: fresh('cli'),
+  hash: unique(),
+  state: 'active',
+  createdAt: start,
+  expiresAt: null,
   stateAt: start,
   ...more,
 })

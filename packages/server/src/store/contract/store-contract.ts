@@ -8,10 +8,13 @@ import { logContract } from './log.ts'
 import { durabilityContract, nodesContract } from './nodes.ts'
 import { raceContract } from './races.ts'
 import { recordContract } from './records.ts'
+import { rotationContract } from './rotations.ts'
 import type { Given, Opened } from './scene.ts'
 import { signalContract } from './signals.ts'
 import { tenantContract } from './tenants.ts'
+import { usesContract } from './uses.ts'
 import { valueContract } from './values.ts'
+import { vaultContract } from './vault.ts'
 
 /** What a store may opt out of, by name, with the reason. */
 export type Category = 'durability' | 'nodes'
@@ -40,6 +43,9 @@ export function storeContract(
     raceContract(given)
     expiryContract(given)
     recordContract(given)
+    rotationContract(given)
+    vaultContract(given)
+    usesContract(given)
     tenantContract(given)
     valueContract(given)
     factsContract(given)

@@ -8,6 +8,7 @@ import {
   agentOf,
   bytes,
   clientOf,
+  clientSecretOf,
   entry,
   type Given,
   grantOf,
@@ -16,23 +17,37 @@ import {
   keyOf,
   personOf,
   resourceOf,
+  rotationOf,
   type Scene,
   sceneIn,
+  scheduleOf,
+  secretLeaseOf,
+  secretOf,
+  secretVersionOf,
   start,
   unique,
+  vaultKeyOf,
 } from './scene.ts'
 
 /** One of everything, in one tenant. */
 function seedsOf() {
   const agent = agentOf()
+  const [client, secret, vaultKey] = [clientOf(), secretOf(), vaultKeyOf({ state: 'active' })]
   return {
     agent,
+    rotation: rotationOf({ target: secret.id }),
+    schedule: scheduleOf({ target: secret.id }),
+    secret,
+    secretVersion: secretVersionOf({ secret: secret.id, vaultKey: vaultKey.id }),
+    secretLease: secretLeaseOf({ secret: secret.id, agent: agent.id, dueAt: start }),
+    vaultKey,
+    clientSecret: clientSecretOf({ client: client.id }),
     instance: instanceOf({ agent: agent.id }),
     key: keyOf({ owner: agent.id }),
     ended: keyOf({ owner: agent.id, state: 'retiring', expiresAt: start }),
     resource: resourceOf(),
     grant: grantOf({ agent: agent.id }),
-    client: clientOf(),
+    client,
     person: personOf(),
     issuerKey: issuerKeyOf(),
     take: { kind: 'enrollment', key: unique() } as const,
@@ -46,6 +61,7 @@ type Seeds = ReturnType<typeof seedsOf>
 
 async function plant(scene: Scene, seeds: Seeds): Promise<string> {
   const { agent, instance, key, ended, resource, grant, client, person, issuerKey } = seeds
+  const { rotation, schedule, secret, secretVersion, secretLease, vaultKey, clientSecret } = seeds
   const { first } = await scene.done({
     puts: [
       { put: 'agent', value: agent, ifVersion: 0 },
@@ -57,7 +73,15 @@ async function plant(scene: Scene, seeds: Seeds): Promise<string> {
       { put: 'client', value: client, ifVersion: 0 },
       { put: 'person', value: person, ifVersion: 0 },
       { put: 'issuerKey', value: issuerKey, ifVersion: 0 },
+      { put: 'rotation', value: rotation, ifVersion: 0 },
+      { put: 'schedule', value: schedule, ifVersion: 0 },
+      { put: 'secret', value: secret, ifVersion: 0 },
+      { put: 'secretVersion', value: secretVersion, ifVersion: 0 },
+      { put: 'secretLease', value: secretLease, ifVersion: 0 },
+      { put: 'vaultKey', value: vaultKey, ifVersion: 0 },
+      { put: 'clientSecret', value: clientSecret, ifVersion: 0 },
     ],
+    uses: [{ version: secretVersion.id, caller: agent.id, from: 'gate', until: null }],
     creates: [{ ...seeds.take, value: 'v', expiresAt: start + 60 }],
     claims: [seeds.claim],
     remembers: [seeds.answer],
@@ -156,6 +180,66 @@ const cases: Readonly<Record<string, Case>> = {
   'log.tile': { ask: (store, scope) => store.log.tile(scope, 0, 0), nothing: undefined },
   'log.checkpoint': { ask: (store, scope) => store.log.checkpoint(scope), nothing: undefined },
   'issuerKeys.list': { ask: (store, scope) => store.issuerKeys.list(scope), nothing: [] },
+  'rotations.get': {
+    ask: (store, scope, { rotation }) => store.rotations.get(scope, rotation.id),
+    nothing: undefined,
+  },
+  'rotations.list': { ask: (store, scope) => store.rotations.list(scope, page, {}), nothing: noItems },
+  'rotations.open': {
+    ask: (store, scope, { rotation }) => store.rotations.open(scope, rotation.kind, rotation.target),
+    nothing: [],
+  },
+  'rotations.due': { ask: (store, scope) => store.rotations.due(scope, start, 10), nothing: [] },
+  'schedules.get': {
+    ask: (store, scope, { schedule }) => store.schedules.get(scope, schedule.id),
+    nothing: undefined,
+  },
+  'schedules.list': { ask: (store, scope) => store.schedules.list(scope, page, {}), nothing: noItems },
+  'schedules.due': { ask: (store, scope) => store.schedules.due(scope, start, 10), nothing: [] },
+  'secrets.get': {
+    ask: (store, scope, { secret }) => store.secrets.get(scope, secret.id),
+    nothing: undefined,
+  },
+  'secrets.byName': {
+    ask: (store, scope, { secret }) => store.secrets.byName(scope, secret.name),
+    nothing: undefined,
+  },
+  'secrets.list': { ask: (store, scope) => store.secrets.list(scope, page, {}), nothing: noItems },
+  'secrets.version': {
+    ask: (store, scope, { secretVersion }) => store.secrets.version(scope, secretVersion.id),
+    nothing: undefined,
+  },
+  'secrets.versions': {
+    ask: (store, scope, { secret }) => store.secrets.versions(scope, secret.id),
+    nothing: [],
+  },
+  'secrets.under': {
+    ask: (store, scope, { vaultKey }) => store.secrets.under(scope, vaultKey.id, 10),
+    nothing: [],
+  },
+  'secrets.countUnder': {
+    ask: (store, scope, { vaultKey }) => store.secrets.countUnder(scope, vaultKey.id),
+    nothing: 0,
+  },
+  'secrets.lease': {
+    ask: (store, scope, { secretLease }) => store.secrets.lease(scope, secretLease.id),
+    nothing: undefined,
+  },
+  'secrets.leases': { ask: (store, scope) => store.secrets.leases(scope, page, {}), nothing: noItems },
+  'secrets.liveLeases': {
+    ask: (store, scope, { agent }) => store.secrets.liveLeases(scope, { agent: agent.id }, 10),
+    nothing: [],
+  },
+  'secrets.dueLeases': { ask: (store, scope) => store.secrets.dueLeases(scope, start, 10), nothing: [] },
+  'vaultKeys.list': { ask: (store, scope) => store.vaultKeys.list(scope), nothing: [] },
+  'clientSecrets.ofClient': {
+    ask: (store, scope, { client }) => store.clientSecrets.ofClient(scope, client.id),
+    nothing: [],
+  },
+  'uses.of': {
+    ask: (store, scope, { secretVersion }) => store.uses.of(scope, secretVersion.id, 10),
+    nothing: [],
+  },
   'remembering.recall': {
     ask: (store, scope, { answer }) => store.remembering.recall(scope, answer.key, start),
     nothing: undefined,
@@ -217,6 +301,8 @@ export function tenantContract(given: () => Given): void {
       [{ removals: [{ remove: 'resource', id: resource.id, ifVersion: 1 }] }, 'conflict'],
       [{ removals: [{ remove: 'person', id: person.id, ifVersion: 1 }] }, 'conflict'],
       [{ removals: [{ remove: 'client', id: client.id, ifVersion: 1 }] }, 'conflict'],
+      [{ removals: [{ remove: 'schedule', id: seeds.schedule.id, ifVersion: 1 }] }, 'conflict'],
+      [{ puts: [{ put: 'rotation', value: seeds.rotation, ifVersion: 1 }] }, 'conflict'],
     ]
     for (const [change, kind] of refused) assert.equal((await other.commit(change)).kind, kind)
     await other.done({
@@ -224,6 +310,7 @@ export function tenantContract(given: () => Given): void {
       remembers: [{ ...seeds.answer, body: 'other' }],
       bases: [{ epoch: 0, subjects: [agent.id] }],
       touches: [{ thumbprint: key.thumbprint, from: 'elsewhere' }],
+      uses: [{ version: seeds.secretVersion.id, caller: agent.id, from: 'elsewhere', until: start + 60 }],
     })
     await other.done({
       puts: [
@@ -231,6 +318,11 @@ export function tenantContract(given: () => Given): void {
         { put: 'key', value: key, ifVersion: 0 },
         { put: 'resource', value: resource, ifVersion: 0 },
         { put: 'person', value: person, ifVersion: 0 },
+        { put: 'rotation', value: seeds.rotation, ifVersion: 0 },
+        { put: 'schedule', value: seeds.schedule, ifVersion: 0 },
+        { put: 'secret', value: seeds.secret, ifVersion: 0 },
+        { put: 'secretVersion', value: seeds.secretVersion, ifVersion: 0 },
+        { put: 'vaultKey', value: seeds.vaultKey, ifVersion: 0 },
       ],
       creates: [{ ...seeds.take, value: 'other', expiresAt: start + 60 }],
     })
@@ -241,6 +333,11 @@ export function tenantContract(given: () => Given): void {
       (await store.keys.ofOwner(own, agent.id)).every(({ use }) => use === null),
       true,
     )
+    assert.deepEqual(
+      (await store.uses.of(own, seeds.secretVersion.id, 10)).map(({ from, until }) => [from, until]),
+      [['gate', null]],
+    )
+    assert.equal(await store.secrets.countUnder(own, seeds.vaultKey.id), 1)
     assert.equal(await store.log.size(own), 1)
   })
 

@@ -11,7 +11,9 @@ import {
   keyOf,
   personOf,
   resourceOf,
+  rotationOf,
   sceneIn,
+  secretOf,
   start,
   unique,
 } from './scene.ts'
@@ -43,6 +45,15 @@ const places: Readonly<Record<string, (text: string) => Partial<Change>>> = {
   'a basis': text => ({ bases: [{ epoch: 0, subjects: [text] }] }),
   'a touch': text => ({ touches: [{ thumbprint: text, from: null }] }),
   'the origin of a touch': text => ({ touches: [{ thumbprint: unique(), from: text }] }),
+  'the version of a use': text => ({ uses: [{ version: text, caller: 'a', from: null, until: null }] }),
+  'the caller of a use': text => ({ uses: [{ version: 'v', caller: text, from: null, until: null }] }),
+  'the origin of a use': text => ({ uses: [{ version: 'v', caller: 'a', from: text, until: null }] }),
+  'the target of a rotation': text => ({
+    puts: [{ put: 'rotation', value: rotationOf({ target: text }), ifVersion: 0 }],
+  }),
+  'the name of a secret': text => ({
+    puts: [{ put: 'secret', value: secretOf({ name: text }), ifVersion: 0 }],
+  }),
   'a kid': text => ({ puts: [{ put: 'key', value: keyOf({ kid: text }), ifVersion: 0 }] }),
   'a login': text => ({ puts: [{ put: 'person', value: personOf({ login: text }), ifVersion: 0 }] }),
   'an identifier': text => ({
@@ -154,6 +165,17 @@ export function valueContract(given: () => Given): void {
         [await store.facts.resource(scene, text), undefined],
         [await store.signals.isNarrowed(scene, [text], 0), false],
         [await store.log.entry(scene, text), undefined],
+        [(await store.rotations.list(scene, { limit: 5 }, { target: text })).items.length, 0],
+        [(await store.rotations.open(scene, 'secret', text)).length, 0],
+        [(await store.schedules.list(scene, { limit: 5 }, { target: text })).items.length, 0],
+        [await store.secrets.byName(scene, text), undefined],
+        [(await store.secrets.versions(scene, text)).length, 0],
+        [(await store.secrets.under(scene, text, 5)).length, 0],
+        [await store.secrets.countUnder(scene, text), 0],
+        [(await store.secrets.liveLeases(scene, { agent: text }, 5)).length, 0],
+        [(await store.secrets.liveLeases(scene, { secret: text }, 5)).length, 0],
+        [(await store.clientSecrets.ofClient(scene, text)).length, 0],
+        [(await store.uses.of(scene, text, 5)).length, 0],
         [(await store.log.find(scene, { agent: text }, -1, 5)).length, 0],
       ]
       for (const [at, [got, expected]] of asked.entries()) assert.equal(got, expected, `question ${at}`)

@@ -16,7 +16,7 @@ const groupLimit = 256
 const queueLimit = 20_000
 /** A change that waited longer is turned away: its caller has gone, and others wait behind it. */
 const waitMs = 5000
-/** Keys whose last use is remembered, so that it is written at most once a second. */
+/** Keys, and versions by caller, whose last use is remembered, so that it is written at most once a second. */
 const touchLimit = 10_000
 
 export interface Committer {
@@ -163,20 +163,20 @@ const hasHappened = (
   })
 
 interface TouchMemory {
-  isDue(tenant: string, thumbprint: string, at: number): boolean
+  isDue(tenant: string, name: string, at: number): boolean
   written(touched: GroupResult['touched']): void
 }
 
-/** When each key's last use was last written, the newest uses only. */
+/** When each last use was last written, the newest uses only. */
 function touchMemory(): TouchMemory {
   const last = new Map<string, number>()
   return {
-    isDue: (tenant, thumbprint, at) => (last.get(`${tenant}\0${thumbprint}`) ?? -1) < at,
+    isDue: (tenant, name, at) => (last.get(`${tenant}\0${name}`) ?? -1) < at,
     written(touched) {
-      for (const { tenant, thumbprint, at } of touched) {
-        const name = `${tenant}\0${thumbprint}`
-        last.delete(name)
-        last.set(name, at)
+      for (const { tenant, name, at } of touched) {
+        const whole = `${tenant}\0${name}`
+        last.delete(whole)
+        last.set(whole, at)
         if (last.size > touchLimit) last.delete(last.keys().next().value as string)
       }
     },

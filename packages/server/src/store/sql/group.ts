@@ -10,6 +10,7 @@ import { entryLimit, type Member } from './admission.ts'
 import { type Row, type Scalar, type Step, type Steps, step, Violation } from './engine/engine.ts'
 import { operationsOf } from './operations.ts'
 import type { Mark, ReplayMemory } from './replay.ts'
+import { mergeUse, type UseRow } from './uses.ts'
 import type { GroupWriter } from './writer.ts'
 
 /** What a group needs besides its members. */
@@ -18,8 +19,8 @@ export interface GroupTools {
   eventId(index: number): EventId
   /** Decides on replay marks where the process owns the store; otherwise the database does. */
   readonly replays: ReplayMemory | undefined
-  /** Whether the last use of this key should be written again. */
-  isTouchDue(tenant: string, thumbprint: string, at: number): boolean
+  /** Whether this last use, of a key or of a version by somebody, should be written again. */
+  isTouchDue(tenant: string, name: string, at: number): boolean
 }
 
 export interface GroupResult {
@@ -28,7 +29,8 @@ export interface GroupResult {
   /** The tenant of each member, in order. */
   readonly tenants: readonly string[]
   readonly signals: ReadonlyMap<string, readonly SignalAt[]>
-  readonly touched: readonly { readonly tenant: string; readonly thumbprint: string; readonly at: number }[]
+  /** Keys by their thumbprints, and uses by version and caller. */
+  readonly touched: readonly { readonly tenant: string; readonly name: string; readonly at: number }[]
   /** How many entries each tenant's log has now. */
   readonly sizes: ReadonlyMap<string, number>
   /** The replay marks of those that are in. */
@@ -57,7 +59,7 @@ interface Run {
     readonly [tenant: string, thumbprint: string, at: number, origin: string | null]
   >
   /** By tenant, version and caller: one row each, since a statement may not touch a row twice. */
-  readonly uses: Map<string, Scalar[]>
+  readonly uses: Map<string, UseRow>
   readonly rows: { readonly entries: Scalar[][]; readonly signals: Scalar[][] }
 }
 
@@ -274,11 +276,11 @@ function accept(
     }
   }
   for (const { version, caller, from, until } of change.uses ?? []) {
-    const name = named(tenant, `${version}\0${caller}`)
-    const known = run.uses.get(name)
-    const longest = Math.max((known?.[5] as number | null) ?? -1, until ?? -1)
-    const latest = Math.max((known?.[3] as number) ?? now, now)
-    run.uses.set(name, [tenant, version, caller, latest, from, longest < 0 ? null : longest])
+    const use = useOf(version, caller)
+    const name = named(tenant, use)
+    // What is over at once is written like the last use of a key; what lasts has an end that must not be missed.
+    if (until === null && !run.uses.has(name) && !run.tools.isTouchDue(tenant, use, now)) continue
+    run.uses.set(name, mergeUse(run.uses.get(name), [tenant, version, caller, now, now, from, until]))
   }
   for (const { key } of change.claims ?? []) {
     const state = run.marks.get(named(tenant, key))
@@ -303,8 +305,17 @@ function signalsOf({ tools }: Run, change: Change): readonly Signal[] {
   return [...signals, ...[...subjects].map(subject => ({ subject, kind: 'changed' as const }))]
 }
 
-const touchedOf = (run: Run): GroupResult['touched'] =>
-  [...run.touches.values()].map(([tenant, thumbprint, at]) => ({ tenant, thumbprint, at }))
+/** What the memory of last uses calls a use; no key has such a name. */
+const useOf = (version: string, caller: string): string => `${version}\0${caller}`
+
+const touchedOf = (run: Run): GroupResult['touched'] => [
+  ...[...run.touches.values()].map(([tenant, name, at]) => ({ tenant, name, at })),
+  ...[...run.uses.values()].map(([tenant, version, caller, , at]) => ({
+    tenant,
+    name: useOf(version, caller),
+    at,
+  })),
+]
 
 const ownedOf = (run: Run): readonly Mark[] =>
   [...run.marks.values()].flatMap(({ mark, owned }) => (owned ? [mark] : []))

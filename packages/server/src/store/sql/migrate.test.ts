@@ -45,7 +45,7 @@ async function fill(engine: Engine): Promise<void> {
     )
     assert.ok(rows, `migration ${at + 1} comes with rows`)
     for (const line of readFileSync(join(folder, rows), 'utf8').split('\n')) {
-      if (!line.startsWith('insert')) continue
+      if (!/^(?:insert|update) /.test(line)) continue
       await engine.query(engine.kind === 'sqlite' ? line : line.replaceAll(/x'([0-9a-f]*)'/g, "'\\x$1'"), [])
     }
   }
@@ -191,6 +191,7 @@ async function readAll(store: Store): Promise<void> {
   assert.equal((await store.log.hashes(scope, 0, 1)).at(-1), 0xff)
   assert.deepEqual(await store.log.tile(scope, 0, 0), Uint8Array.of(1, 2))
   assert.deepEqual(await store.log.checkpoint(scope), { size: 1, note: 'note' })
+  await readVault(store)
   const facts = await store.facts.caller({ ...scope, now }, agentId)
   assert.deepEqual([facts?.epoch, facts?.keys.length, facts?.grants.length], [3, 1, 1])
   const ctx = { ...scope, now, nowMs: now * 1000 }
@@ -198,4 +199,19 @@ async function readAll(store: Store): Promise<void> {
   assert.equal((await store.commit(ctx, { entries, claims: [{ key: 'mark', until: now }] })).kind, 'replayed')
   const next = await store.commit(ctx, { entries, bases: [{ epoch: 2, subjects: [agentId] }] })
   assert.deepEqual(next.kind === 'done' && [next.first.index, next.epoch], [1, 3])
+}
+
+async function readVault(store: Store): Promise<void> {
+  const id = (prefix: string): string => `${prefix}_00000000000000000000000001`
+  const { rotations, schedules, secrets } = store
+  assert.equal((await rotations.open(scope, 'secret', id('sec')))[0]?.from, id('ver'))
+  assert.equal((await rotations.due(scope, now + 60, 5))[0]?.state, 'active')
+  assert.equal((await schedules.due(scope, now, 5))[0]?.cron, '0 3 * * 1')
+  assert.deepEqual((await secrets.byName(scope, 'depot'))?.consumers, [id('agt')])
+  assert.equal((await secrets.versions(scope, id('sec')))[0]?.sealed, 'sealed')
+  assert.equal(await secrets.countUnder(scope, id('vky')), 1)
+  assert.equal((await secrets.liveLeases(scope, { agent: id('agt') }, 5))[0]?.handle, 'writ_1')
+  assert.equal((await store.vaultKeys.list(scope))[0]?.root, 'root-1')
+  assert.equal((await store.clientSecrets.ofClient(scope, id('cli')))[0]?.hash, 'hash')
+  assert.equal((await store.uses.of(scope, id('ver'), 5))[0]?.until, now + 60)
 }

@@ -253,3 +253,127 @@ create table checkpoints (
   size integer not null,
   note text not null
 ) strict;
+
+-- Rotations of every kind of key, and when they begin by themselves. One version has one open rotation.
+
+create table rotations (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  kind text not null,
+  target text not null,
+  replaces text not null,
+  state text not null,
+  batch text,
+  due_at integer,
+  ended integer not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+create unique index rotations_open on rotations (tenant, kind, target, replaces) where ended = 0;
+create index rotations_by_due on rotations (tenant, due_at) where ended = 0;
+create index rotations_by_target on rotations (tenant, target, ordinal);
+create index rotations_by_batch on rotations (tenant, batch, ordinal) where batch is not null;
+
+create table schedules (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  kind text not null,
+  target text not null,
+  status text not null,
+  next_at integer not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal),
+  unique (tenant, kind, target)
+) strict;
+create index schedules_by_due on schedules (tenant, next_at) where status = 'active';
+
+-- The vault: secrets, their versions sealed under a key of the vault, what was handed out, and those keys.
+create table secrets (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  name text not null,
+  owner text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal),
+  unique (tenant, name)
+) strict;
+create index secrets_by_owner on secrets (tenant, owner, ordinal);
+
+create table secret_versions (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  secret text not null,
+  number integer not null,
+  state text not null,
+  vault_key text,
+  primary key (tenant, id),
+  unique (tenant, secret, number)
+) strict;
+create index secret_versions_by_key on secret_versions (tenant, vault_key) where vault_key is not null;
+
+create table secret_leases (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  secret text not null,
+  agent text not null,
+  state text not null,
+  due_at integer,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+create index secret_leases_by_due on secret_leases (tenant, due_at) where due_at is not null;
+create index secret_leases_by_agent on secret_leases (tenant, agent) where state <> 'ended';
+create index secret_leases_by_secret on secret_leases (tenant, secret) where state <> 'ended';
+
+create table vault_keys (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  state text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+create unique index vault_keys_active on vault_keys (tenant) where state = 'active';
+
+-- Hashed secrets of OAuth clients.
+create table client_secrets (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  client text not null,
+  state text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+create index client_secrets_by_client on client_secrets (tenant, client, ordinal);
+
+-- Who used a version of something that rotates: what its drain is judged by.
+create table uses (
+  tenant text not null,
+  subject text not null,
+  caller text not null,
+  first_used_at integer not null,
+  last_used_at integer not null,
+  last_used_from text,
+  until integer,
+  primary key (tenant, subject, caller)
+) strict, without rowid;

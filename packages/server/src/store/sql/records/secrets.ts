@@ -104,7 +104,7 @@ export const secretsOver = (db: Db): Secrets => ({
   list: (scope, page, filter) => listRecords(db, secretCodec, scope, { page, where: { ...filter } }),
   version: (scope, id) => findRecord(db, secretVersionCodec, scope, { is: id }),
   async versions(scope, secret, filter = {}) {
-    if (!isStorable(secret)) return []
+    if (!isStorable(secret) || filter.states?.length === 0) return []
     let query = db
       .selectFrom('secret_versions')
       .select(['version', 'body'])
@@ -138,6 +138,7 @@ export const secretsOver = (db: Db): Secrets => ({
   lease: (scope, id) => findRecord(db, secretLeaseCodec, scope, { is: id }),
   leases: (scope, page, filter) => listRecords(db, secretLeaseCodec, scope, { page, where: { ...filter } }),
   async liveLeases(scope, { agent, secret }, limit) {
+    if (!isStorable(agent ?? '') || !isStorable(secret ?? '')) return []
     let query = db
       .selectFrom('secret_leases')
       .select(['version', 'body'])
