@@ -23,9 +23,15 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   audit: { at: `${server}audit/`, may: `${uses} domain store keys` },
   approvals: { at: `${server}approvals/`, may: `${uses} domain store audit` },
   protocol: { at: `${server}protocol/`, may: `${uses} domain store keys audit approvals` },
-  vault: { at: `${server}vault/`, may: `${uses} domain store keys audit approvals` },
+  vault: {
+    at: `${server}vault/`,
+    may: `${uses} domain store keys audit approvals vault/sealer vault/rotator`,
+  },
   governance: { at: `${server}governance/`, may: `${uses} domain store audit` },
-  rotation: { at: `${server}rotation/`, may: `${uses} domain store keys vault audit` },
+  rotation: {
+    at: `${server}rotation/`,
+    may: `${uses} domain store keys vault vault/sealer vault/rotator audit`,
+  },
   admin: {
     at: `${server}admin/`,
     may: `${uses} domain store keys vault rotation approvals governance audit`,
@@ -39,8 +45,10 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   cli: { at: `${server}cli/`, may: 'sdk/protocol sdk/admin sdk/agent compose config' },
   'store/sql': { at: `${server}store/sql/`, may: `${uses} domain store` },
   'keys/providers': { at: `${server}keys/providers/`, may: `${uses} domain keys` },
-  'vault/sealers': { at: `${server}vault/sealers/`, may: `${uses} domain keys vault` },
-  'vault/rotators': { at: `${server}vault/rotators/`, may: `${uses} domain vault` },
+  'vault/sealer': { at: `${server}vault/sealers/sealer.ts`, may: uses },
+  'vault/sealers': { at: `${server}vault/sealers/`, may: `${uses} domain keys vault vault/sealer` },
+  'vault/rotator': { at: `${server}vault/rotators/rotator.ts`, may: `${uses} domain` },
+  'vault/rotators': { at: `${server}vault/rotators/`, may: `${uses} domain vault vault/rotator` },
   'approvals/channels': { at: `${server}approvals/channels/`, may: `${uses} domain approvals` },
   observe: {
     at: `${server}observe`,
