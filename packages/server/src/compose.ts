@@ -25,6 +25,7 @@ import { instanceRoutes } from './http/instances.ts'
 import { listen } from './http/listen.ts'
 import { oauthRoutes } from './http/oauth.ts'
 import { rateLimiter, unlimited } from './http/rate.ts'
+import { registrationRoutes } from './http/registration.ts'
 import { revocationsRoute } from './http/revocations.ts'
 import { rotationEventsRoute } from './http/rotation-events.ts'
 import type { FaceDeps, Route } from './http/route.ts'
@@ -212,6 +213,7 @@ function routesOf(
   const routes = [
     ...oauthRoutes,
     ...instanceRoutes,
+    ...registrationRoutes,
     revocationsRoute(createAudience(closing)),
     // Before the routes of single rotations, which would take its path.
     rotationEventsRoute({ verifiedTokens }),

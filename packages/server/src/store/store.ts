@@ -113,6 +113,8 @@ export interface CallerFacts {
    * of them. Who has to know of a dead one finds it by its name.
    */
   readonly keys: readonly Key[]
+  /** Those of a client that are in use or drain; none of an agent, which never has one. */
+  readonly clientSecrets: readonly ClientSecret[]
   /** Live at the time of reading or later: expiry still has to be judged. */
   readonly grants: readonly Grant[]
 }
