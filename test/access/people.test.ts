@@ -128,7 +128,11 @@ test('a client has the members of RFC 7591 that mean something here, and no othe
     { client_secret: 'x' },
     { scope: 'writ:*' },
     { grant_types: ['client_credentials'] },
-    { token_endpoint_auth_method: 'client_secret_basic' },
+    { token_endpoint_auth_method: 'client_secret_jwt' },
+    {
+      token_endpoint_auth_method: 'client_secret_basic',
+      jwks: { keys: [generateKeyPair('ES256').verify.jwk] },
+    },
     { token_endpoint_auth_method: 'private_key_jwt' },
     { token_endpoint_auth_method: 'none', jwks: { keys: [generateKeyPair('ES256').verify.jwk] } },
     { jwks_uri: 'https://app.example/jwks' },

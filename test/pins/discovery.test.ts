@@ -8,6 +8,7 @@ import { createServer } from '@writ/server'
 
 const issuer = 'https://writ.example'
 const algorithms = ['ES256', 'Ed25519', 'EdDSA']
+const methods = ['private_key_jwt', 'client_secret_basic', 'client_secret_post']
 
 const oauth = {
   issuer,
@@ -18,11 +19,11 @@ const oauth = {
   response_types_supported: [],
   grant_types_supported: ['client_credentials'],
   code_challenge_methods_supported: ['S256'],
-  token_endpoint_auth_methods_supported: ['private_key_jwt'],
+  token_endpoint_auth_methods_supported: methods,
   token_endpoint_auth_signing_alg_values_supported: algorithms,
-  introspection_endpoint_auth_methods_supported: ['private_key_jwt'],
+  introspection_endpoint_auth_methods_supported: methods,
   introspection_endpoint_auth_signing_alg_values_supported: algorithms,
-  revocation_endpoint_auth_methods_supported: ['private_key_jwt'],
+  revocation_endpoint_auth_methods_supported: methods,
   revocation_endpoint_auth_signing_alg_values_supported: algorithms,
   dpop_signing_alg_values_supported: algorithms,
   agent_claims_supported: [

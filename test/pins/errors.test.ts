@@ -15,6 +15,8 @@ const pinned = {
   invalid_dpop_proof: 400,
   use_dpop_nonce: 400,
   unsupported_token_type: 400,
+  invalid_client_metadata: 400,
+  invalid_redirect_uri: 400,
   temporarily_unavailable: 503,
   server_error: 500,
   invalid_token: 401,

@@ -63,7 +63,11 @@ test('the lists of the metadata are those of the tables', async t => {
     unknown
   >
   assert.deepEqual(document['grant_types_supported'], ['client_credentials'])
-  assert.deepEqual(document['token_endpoint_auth_methods_supported'], ['private_key_jwt'])
+  assert.deepEqual(document['token_endpoint_auth_methods_supported'], [
+    'private_key_jwt',
+    'client_secret_basic',
+    'client_secret_post',
+  ])
   assert.deepEqual(document['code_challenge_methods_supported'], ['S256'])
   assert.deepEqual(document['dpop_signing_alg_values_supported'], ['ES256', 'Ed25519', 'EdDSA'])
   for (const absent of ['authorization_endpoint', 'registration_endpoint'])

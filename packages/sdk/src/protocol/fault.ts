@@ -24,6 +24,16 @@ export const codes = {
   invalid_dpop_proof: { status: 400, title: 'The DPoP proof is not valid', spec: 'RFC 9449 §12.2' },
   use_dpop_nonce: { status: 400, title: 'The DPoP proof needs a nonce of this server', spec: 'RFC 9449 §8' },
   unsupported_token_type: { status: 400, title: 'The token type is not supported', spec: 'RFC 7009 §2.2.1' },
+  invalid_client_metadata: {
+    status: 400,
+    title: 'The metadata of the client are not acceptable',
+    spec: 'RFC 7591 §3.2.2',
+  },
+  invalid_redirect_uri: {
+    status: 400,
+    title: 'A redirect URI of the client is not acceptable',
+    spec: 'RFC 7591 §3.2.2',
+  },
   temporarily_unavailable: {
     status: 503,
     title: 'The server cannot decide now; try again',

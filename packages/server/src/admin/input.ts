@@ -63,7 +63,8 @@ function versionOf(ifMatch: string | undefined): number | null {
   return Number(version)
 }
 
-function check(schema: z.ZodType, value: unknown, what: string): unknown {
+/** The value as the schema has it. Throws a Fault that names the member. */
+export function check(schema: z.ZodType, value: unknown, what: string): unknown {
   if (value === undefined && !schema.safeParse(undefined).success)
     throw refused('The body is missing.', 'no_body')
   const result = schema.safeParse(value)

@@ -5,7 +5,8 @@ import { parsePublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
 import { type Instance, isNameFree, type Key } from '../domain/agent.ts'
 import type { Put } from '../domain/change.ts'
-import type { Reads } from './operation.ts'
+import type { Store } from '../store/store.ts'
+import type { AdminSettings } from './operation.ts'
 
 export interface NewKeys {
   readonly owner: AgentId | ClientId
@@ -14,6 +15,13 @@ export interface NewKeys {
   readonly jwks: readonly unknown[]
   /** Epoch seconds, or null for no end; the configured life of a key unless told. */
   readonly expiresAt?: number | null
+}
+
+/** What registering keys reads and needs. */
+export interface KeyReads {
+  readonly store: Pick<Store, 'keys'>
+  readonly settings: Pick<AdminSettings, 'agentKeySeconds'>
+  readonly randomBytes: (length: number) => Uint8Array
 }
 
 export interface Registered {
@@ -26,7 +34,7 @@ export interface Registered {
  * Throws `invalid_key` for a weak, private, symmetric or foreign one, `conflict` for a key that somebody holds or held:
  * a key names one holder for ever, so taking one over, even a dead one, would make two histories one.
  */
-export async function newKeys(ctx: Ctx, deps: Reads, wanted: NewKeys): Promise<Registered> {
+export async function newKeys(ctx: Ctx, deps: KeyReads, wanted: NewKeys): Promise<Registered> {
   const keys: Key[] = []
   const puts: Put[] = []
   for (const given of wanted.jwks) {
@@ -60,7 +68,7 @@ type Named = Pick<Key, 'kid' | 'thumbprint'>
 
 async function mustBeNew(
   ctx: Ctx,
-  deps: Reads,
+  deps: KeyReads,
   { jkt, kid }: { jkt: string; kid: string },
   others: readonly Named[],
 ): Promise<void> {
@@ -75,7 +83,7 @@ async function mustBeNew(
   }
 }
 
-function instanceOf(ctx: Ctx, deps: Reads, owner: AgentId | ClientId): Instance | null {
+function instanceOf(ctx: Ctx, deps: KeyReads, owner: AgentId | ClientId): Instance | null {
   if (!owner.startsWith('agt_')) return null
   return { id: newId('ins', deps.randomBytes), agent: owner as AgentId, createdAt: ctx.now, enrollment: null }
 }

@@ -2,7 +2,8 @@
 import { agentMoveOperations } from './agent-moves.ts'
 import { agentOperations } from './agents.ts'
 import { blastRadiusOperations } from './blast-radius.ts'
-import { clientOperations } from './clients.ts'
+import { clientOperations } from './clients/clients.ts'
+import { clientSecretOperations } from './clients/secrets.ts'
 import { enrollmentOperations } from './enrollments.ts'
 import { eventOperations } from './events.ts'
 import { grantOperations } from './grants.ts'
@@ -23,6 +24,7 @@ export const operations: readonly AnyOperation[] = [
   ...resourceOperations,
   ...grantOperations,
   ...clientOperations,
+  ...clientSecretOperations,
   ...peopleOperations,
   ...issuerKeyOperations,
   ...rotationOperations,

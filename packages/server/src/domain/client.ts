@@ -3,16 +3,42 @@ import type { ClientId, PersonId } from '@writ/sdk/protocol/identifier'
 
 export type Status = 'active' | 'suspended'
 
+/** As registered in the metadata of RFC 7591 §2; what a client proves itself with, and nothing else. */
+export type TokenEndpointAuthMethod =
+  | 'private_key_jwt'
+  | 'client_secret_basic'
+  | 'client_secret_post'
+  | 'none'
+
+export function hasSecrets(method: TokenEndpointAuthMethod): boolean {
+  return method === 'client_secret_basic' || method === 'client_secret_post'
+}
+
 /** A client that is not an agent. Members as in RFC 7591 §2, kept as given in `metadata` once validated. */
 export interface Client {
   readonly id: ClientId
   readonly name: string
-  readonly tokenEndpointAuthMethod: 'private_key_jwt' | 'none'
+  readonly tokenEndpointAuthMethod: TokenEndpointAuthMethod
   readonly metadata: Readonly<Record<string, unknown>>
   readonly status: Status
   readonly statusReason: string | null
+  /** SHA-256 of its registration access token (RFC 7592), base64url; absent or null where it has none. */
+  readonly registrationHash?: string | null
   readonly createdAt: number
   readonly updatedAt: number
+}
+
+/** The prefix lets secret scanners find a registration access token that leaked. */
+export const registrationTokenPrefix = 'writ_rat_'
+
+/** Where a client reads and changes its own registration (RFC 7592 §2), below the issuer. */
+export function registrationPath(id: string): string {
+  return `/register/${id}`
+}
+
+/** The subject of the signal that the client's registration access token has ended. */
+export function registrationSubject({ id }: Pick<Client, 'id'>): string {
+  return `registration:${id}`
 }
 
 export interface Person {

@@ -138,7 +138,7 @@ async function serve(
     const fault = isFault(error) ? error : bugAsFault(door, error, ctx)
     code = fault.code
     Object.assign(notes, fault.why === undefined ? {} : { why: fault.why.kind })
-    answer = answerOf(door, ctx, route.face, fault)
+    answer = answerOf(door, ctx, { face: route.face, tried: triedScheme(request) }, fault)
     // Of somebody known there is an entry, except where there are too many of them: then they are counted.
     if (!ctx.isKnown() || fault.code === 'rate_limited')
       door.deps.noise.count(ctx, { endpoint: route.name, code: fault.code })
@@ -166,9 +166,21 @@ function bugAsFault(door: Door, error: unknown, ctx: Ctx): Fault {
   )
 }
 
-function answerOf(door: Door, ctx: Ctx, face: Face, fault: Fault): Response {
+interface Facing {
+  readonly face: Face
+  /** The scheme of its Authorization header. */
+  readonly tried: string | undefined
+}
+
+// RFC 9110 §5.6.2 for what a scheme is.
+function triedScheme(request: Request): string | undefined {
+  const scheme = request.headers.get('authorization')?.split(' ', 1)[0]
+  return scheme !== undefined && /^[\w!#$%&'*+.^`|~-]{1,32}$/.test(scheme) ? scheme : undefined
+}
+
+function answerOf(door: Door, ctx: Ctx, { face, tried }: Facing, fault: Fault): Response {
   const nonce = fault.code === 'use_dpop_nonce' ? currentNonce(ctx, door.deps) : undefined
-  const answer = answerFault(ctx, face, fault, nonce)
+  const answer = answerFault(ctx, face, fault, { nonce, tried })
   const allow = fault.why?.['allow']
   if (typeof allow === 'string') answer.headers.set('allow', allow)
   return answer

@@ -4,8 +4,15 @@ import type { Ctx } from '../context.ts'
 
 export type Face = 'oauth' | 'problem'
 
-/** The answer to a Fault. `nonce` goes along where the caller has to repeat its DPoP proof with it. */
-export function answerFault(ctx: Ctx, face: Face, fault: Fault, nonce?: string): Response {
+export interface Told {
+  /** Goes along where the caller has to repeat its DPoP proof with it. */
+  readonly nonce?: string | undefined
+  /** The scheme of the Authorization header that it sent. */
+  readonly tried?: string | undefined
+}
+
+/** The answer to a Fault. */
+export function answerFault(ctx: Ctx, face: Face, fault: Fault, { nonce, tried }: Told = {}): Response {
   const row = codes[fault.code]
   const status = face === 'oauth' ? row.status : statusAtResource(fault.code, row.status)
   const headers = new Headers({ 'cache-control': 'no-store' })
@@ -14,8 +21,10 @@ export function answerFault(ctx: Ctx, face: Face, fault: Fault, nonce?: string):
   if (face === 'oauth') {
     // RFC 6749 §5.2. The description stays within the characters that the RFC allows.
     headers.set('content-type', 'application/json')
-    const tried = fault.code === 'invalid_client' ? fault.why?.['scheme'] : undefined
-    if (typeof tried === 'string') headers.set('www-authenticate', `${tried} realm="${ctx.issuer}"`)
+    // Whoever tried the header hears of its scheme, whatever was wrong.
+    if (fault.code === 'invalid_client' && tried !== undefined)
+      headers.set('www-authenticate', `${tried} realm="${ctx.issuer}"`)
+    if (fault.code === 'invalid_token') headers.set('www-authenticate', bearerChallenge(ctx, fault))
     return new Response(JSON.stringify({ error: fault.code, error_description: printable(fault.message) }), {
       status,
       headers,
@@ -51,6 +60,13 @@ function challenge(fault: Fault): string {
   if (fault.code === 'insufficient_scope' && typeof scope === 'string')
     parts.push(`scope="${printable(scope)}"`)
   return `DPoP ${parts.join(', ')}`
+}
+
+/** RFC 6750 §3, where the token is one of the registration of a client (RFC 7592 §3). */
+function bearerChallenge(ctx: Ctx, fault: Fault): string {
+  const realm = `Bearer realm="${ctx.issuer}"`
+  if (fault.why?.kind === 'no_credentials') return realm
+  return `${realm}, error="${fault.code}", error_description="${printable(fault.message)}"`
 }
 
 // RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E; anything else could end the quoted string or the line.

@@ -15,7 +15,7 @@ export interface FaceDeps extends Deps {
 
 export interface Route {
   readonly name: string
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Below the issuer's path, unless it begins with `/.well-known/`, which is below the host's root. */
   readonly path: string
   /** Below the host's root, whatever the issuer's path: for who runs the process, not for who uses the issuer. */

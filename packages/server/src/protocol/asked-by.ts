@@ -6,14 +6,20 @@ import type { Proven } from './client-auth/method.ts'
 type AskedBy = Pick<EntryDraft, 'agent' | 'instance' | 'key' | 'chain' | 'requestId' | 'traceId' | 'peer'>
 
 /** For an entry about what a proven client asked for. */
-export function askedBy(ctx: Ctx, { id, agent, key }: Pick<Proven, 'id' | 'agent' | 'key'>): AskedBy {
+export function askedBy(ctx: Ctx, { id, agent, by }: Pick<Proven, 'id' | 'agent' | 'by'>): AskedBy {
+  const instance = by.key?.instance ?? null
   return {
-    agent: agent?.id ?? null,
-    instance: key.instance,
-    key: key.thumbprint,
-    chain: chainOf(id, agent === undefined ? 'client' : 'agent', key.instance),
+    agent: id,
+    instance,
+    key: by.key?.thumbprint ?? null,
+    chain: chainOf(id, agent === undefined ? 'client' : 'agent', instance),
     ...request(ctx),
   }
+}
+
+/** Which of its secrets the client showed; where a key proved it, the entry has a member for that. */
+export function shownFacts({ by }: Pick<Proven, 'by'>): EntryDraft['facts'] & object {
+  return by.key === null ? { client_secret: by.secret.id } : {}
 }
 
 /** The actor chain of somebody who acts for itself: the agent, and the instance that spoke. */

@@ -10,9 +10,9 @@ import { isGrantLive } from '../domain/grant.ts'
 import { introspectionScope, managementIdentifier } from '../domain/management.ts'
 import { leavesOf } from '../domain/resource.ts'
 import type { CallerFacts } from '../store/store.ts'
-import { askedBy } from './asked-by.ts'
+import { askedBy, shownFacts } from './asked-by.ts'
 import { admit, standingOf } from './client-auth/admit.ts'
-import type { Proven } from './client-auth/method.ts'
+import { type Proven, useOf } from './client-auth/method.ts'
 import { authenticateClient } from './client-auth/methods.ts'
 import type { Deps } from './deps.ts'
 import { type Evidence, one } from './evidence.ts'
@@ -124,13 +124,13 @@ async function record(ctx: Ctx, deps: Deps, { proven, claims, right, live }: See
     resource: claims?.aud ?? null,
     action: 'introspect',
     decision: { rule: visible ? 'introspection_client' : 'not_visible', grants: right ?? [], epoch },
-    facts: { active: live, jti: visible ? (claims?.jti ?? null) : null },
+    facts: { ...shownFacts(proven), active: live, jti: visible ? (claims?.jti ?? null) : null },
   }
   const committed = await deps.store.commit(ctx, {
     // The grant was read with the client, possibly from memory: where it has ended since, nothing is told.
     bases: [{ epoch, subjects: [...standingOf(proven), ...(right ?? [])] }],
     claims: proven.claims,
-    touches: [{ thumbprint: proven.key.thumbprint, from: ctx.peer ?? null }],
+    ...useOf(ctx, proven),
     entries: [entry],
   })
   if (committed.kind === 'done') return

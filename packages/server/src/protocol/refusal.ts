@@ -3,8 +3,8 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import type { Claim } from '../domain/change.ts'
-import { askedBy } from './asked-by.ts'
-import type { Proven } from './client-auth/method.ts'
+import { askedBy, shownFacts } from './asked-by.ts'
+import { type Proven, useOf } from './client-auth/method.ts'
 import type { Deps } from './deps.ts'
 
 export interface Refused {
@@ -33,8 +33,11 @@ export async function recordRefusal(ctx: Ctx, deps: Pick<Deps, 'store'>, refused
   const { fault, proven } = refused
   // Our own inability is not a decision about the caller.
   if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return
+  const { uses } = useOf(ctx, proven)
   const committed = await deps.store.commit(ctx, {
     claims: refused.claims,
+    // Whoever shows a secret has it still, whatever was refused: to end it now would end somebody's only one.
+    ...(uses !== undefined && { uses }),
     entries: [entryOf(ctx, refused, fault)],
   })
   if (committed.kind === 'done') return
@@ -64,5 +67,6 @@ function entryOf(ctx: Ctx, { type, proven, resource, action }: Refused, fault: F
     resource: kept(resource),
     action: kept(action),
     decision: { rule: fault.why?.kind ?? fault.code, code: fault.code, epoch: proven.facts.epoch },
+    facts: shownFacts(proven),
   }
 }

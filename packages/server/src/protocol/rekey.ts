@@ -62,7 +62,8 @@ interface Succession {
 }
 
 async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succession): Promise<Rekeyed> {
-  const old = await deps.store.keys.byThumbprint(ctx, proven.key.thumbprint)
+  const { key } = proven.by
+  const old = key === null ? undefined : await deps.store.keys.byThumbprint(ctx, key.thumbprint)
   if (old === undefined || old.instance === null || proven.agent === undefined) {
     throw new Fault('access_denied', 'Only the key of an instance rotates itself.', {
       kind: 'not_an_instance',

@@ -3,9 +3,9 @@ import type { AccessTokenClaims } from '@writ/sdk/protocol/access-token'
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import type { Change } from '../domain/change.ts'
-import { askedBy } from './asked-by.ts'
+import { askedBy, shownFacts } from './asked-by.ts'
 import { admit, standingOf } from './client-auth/admit.ts'
-import type { Proven } from './client-auth/method.ts'
+import { type Proven, useOf } from './client-auth/method.ts'
 import { authenticateClient } from './client-auth/methods.ts'
 import type { Deps } from './deps.ts'
 import { type Evidence, one } from './evidence.ts'
@@ -45,7 +45,7 @@ function changeOf(ctx: Ctx, proven: Proven, claims: AccessTokenClaims | undefine
     bases: [{ epoch: proven.facts.epoch, subjects: standingOf(proven) }],
     claims: proven.claims,
     signals: isOwn ? [{ subject: `token:${claims.jti}`, kind: 'narrowed' }] : [],
-    touches: [{ thumbprint: proven.key.thumbprint, from: ctx.peer ?? null }],
+    ...useOf(ctx, proven),
     entries: [
       {
         type: 'token.revoked',
@@ -54,7 +54,7 @@ function changeOf(ctx: Ctx, proven: Proven, claims: AccessTokenClaims | undefine
         resource: isOwn ? claims.aud : null,
         action: 'revoke',
         decision: { rule: isOwn ? 'own_token' : claims === undefined ? 'not_a_live_token' : 'foreign_token' },
-        facts: { jti: isOwn ? claims.jti : null },
+        facts: { ...shownFacts(proven), jti: isOwn ? claims.jti : null },
       },
     ],
   }

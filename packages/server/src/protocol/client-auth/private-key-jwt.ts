@@ -55,9 +55,10 @@ export async function proveAssertion(
   if (found === undefined) throw refuse('no_such_key', { client: claims.sub, kid: jws.header['kid'] })
   return {
     id: claims.sub,
+    method: privateKeyJwt.name,
     agent: found.facts.agent,
     client: found.facts.client,
-    key: found.key,
+    by: { key: found.key, secret: null },
     facts: found.facts,
     claims: [
       {

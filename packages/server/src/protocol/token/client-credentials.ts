@@ -3,7 +3,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { parseScope } from '@writ/sdk/protocol/scope'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import type { Ctx } from '../../context.ts'
-import type { Agent } from '../../domain/agent.ts'
+import type { Agent, Key } from '../../domain/agent.ts'
 import { excerpt } from '../../domain/audit-entry.ts'
 import { isGrantLive, mostGrants, narrow } from '../../domain/grant.ts'
 import { type Issuance, lifetime } from '../../domain/issuance.ts'
@@ -20,8 +20,8 @@ export const clientCredentials: GrantType = {
   repeatable: ['resource'],
 
   async decide(ctx, deps, request) {
-    const { facts, agent } = request.proven
-    if (agent === undefined) {
+    const { facts, agent, by } = request.proven
+    if (agent === undefined || by.key === null) {
       throw new Fault('unauthorized_client', 'Only agents obtain tokens for themselves.', {
         kind: 'not_an_agent',
       })
@@ -50,7 +50,7 @@ export const clientCredentials: GrantType = {
     const grants = narrowed.grants.map(grant => grant.id)
     return {
       grantType: 'client_credentials',
-      holder: holderOf(agent, request),
+      holder: holderOf(agent, by.key),
       audience: resource.identifier,
       scopes: narrowed.scopes,
       grants,
@@ -66,7 +66,7 @@ export const clientCredentials: GrantType = {
         { epoch: resource.epoch, subjects: [resource.identifier] },
       ],
       rule: 'client_credentials',
-      isKeyRotationAsked: request.proven.key.askedAt != null,
+      isKeyRotationAsked: by.key.askedAt != null,
     }
   },
 }
@@ -119,8 +119,7 @@ function askedScopes(text: string | undefined): readonly string[] | undefined {
   return scopes
 }
 
-function holderOf(agent: Agent, request: GrantRequest): Issuance['holder'] {
-  const { key } = request.proven
+function holderOf(agent: Agent, key: Key): Issuance['holder'] {
   const claims: Record<string, string> = {}
   // OIDC-A §2.1. No delegator is ever made up: an agent that acts for itself has none.
   if (agent.kind !== null) claims['agent_type'] = agent.kind

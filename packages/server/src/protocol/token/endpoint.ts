@@ -4,7 +4,7 @@ import type { Ctx } from '../../context.ts'
 import type { Issuance } from '../../domain/issuance.ts'
 import { type Binding, bind } from '../binding/dpop.ts'
 import { admit } from '../client-auth/admit.ts'
-import type { Proven } from '../client-auth/method.ts'
+import { type Proof, type Proven, proofIn } from '../client-auth/method.ts'
 import { authenticateClient } from '../client-auth/methods.ts'
 import type { Deps } from '../deps.ts'
 import { type Evidence, one } from '../evidence.ts'
@@ -89,21 +89,23 @@ async function decide(
   }
 }
 
-/** The same client with today's facts. Its signature was verified and stays so; its key is looked up by thumbprint. */
+/** The same client with today's facts. Its evidence was verified and stays so; what proved it is looked up by name. */
 async function readAgain(ctx: Ctx, deps: Deps, proven: Proven): Promise<Proven> {
   const facts = await deps.store.facts.caller(ctx, proven.id, { fresh: true })
-  const { thumbprint } = proven.key
-  const key =
-    facts?.keys.find(candidate => candidate.thumbprint === thumbprint) ??
-    // One that died meanwhile is refused by its name, like one that was dead before.
-    (await deps.store.keys.byThumbprint(ctx, thumbprint))
-  if (facts === undefined || key === undefined) {
+  const by = facts && (proofIn(facts, proven.by) ?? (await deadKey(ctx, deps, proven.by)))
+  if (facts === undefined || by === undefined) {
     throw new Fault('invalid_client', 'The client could not be authenticated.', {
       kind: 'gone',
       client: proven.id,
     })
   }
-  return { ...proven, facts, key, agent: facts.agent, client: facts.client }
+  return { ...proven, facts, by, agent: facts.agent, client: facts.client }
+}
+
+/** A key that died meanwhile is none of the facts any more; it is refused by its name, like one that was dead before. */
+async function deadKey(ctx: Ctx, deps: Deps, { key }: Proof): Promise<Proof | undefined> {
+  const dead = key === null ? undefined : await deps.store.keys.byThumbprint(ctx, key.thumbprint)
+  return dead && { key: dead, secret: null }
 }
 
 function grantNamed(name: string | undefined): GrantType {

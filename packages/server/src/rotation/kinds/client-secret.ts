@@ -5,12 +5,8 @@ import type { Ctx } from '../../context.ts'
 import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Versioned } from '../../domain/change.ts'
 import { type Client, hasSecrets } from '../../domain/client.ts'
-import {
-  type ClientSecret,
-  clientSecretRotation,
-  endSecrets,
-  isClientSecretLive,
-} from '../../domain/client-secret.ts'
+import { type ClientSecret, isClientSecretLive } from '../../domain/client-secret.ts'
+import { clientSecretRotation, endSecrets } from '../../domain/client-secret-succession.ts'
 import { type DrainFacts, drainOf, moveRotation, type Rotation } from '../../domain/rotation.ts'
 import type { Begun, Kind, KindDeps, Reach } from '../kind.ts'
 

@@ -69,6 +69,7 @@ export function factsContract(given: () => Given): void {
       agent,
       client: undefined,
       keys: [key],
+      clientSecrets: [],
       grants: [grant],
     })
   })

@@ -2,6 +2,7 @@
 import { sql } from 'kysely'
 import type { Agent, Key } from '../../domain/agent.ts'
 import type { Client } from '../../domain/client.ts'
+import { type ClientSecret, secretSubject } from '../../domain/client-secret.ts'
 import type { Grant } from '../../domain/grant.ts'
 import type { Resource } from '../../domain/resource.ts'
 import type { CallerFacts, Facts } from '../store.ts'
@@ -36,6 +37,11 @@ function callerQuery(db: Db): { readonly sql: string } {
       part('key', sql`${keysOf} and expires_at is null`),
       part('key', sql`${keysOf} and expires_at > ${0}`),
       part(
+        'secret',
+        sql`body, ordinal as at from client_secrets
+          where tenant = ${0} and client = ${0} and state in ('active', 'retiring')`,
+      ),
+      part(
         'grant',
         sql`body, ordinal as at from grants where tenant = ${0} and agent = ${0} and revoked_at is null`,
       ),
@@ -68,7 +74,7 @@ async function readCaller(
   id: string,
 ): Promise<CallerFacts | undefined> {
   const key = [tenant, id]
-  const given = [tenant, ...key, ...key, ...key, ...key, now, ...key]
+  const given = [tenant, ...key, ...key, ...key, ...key, now, ...key, ...key]
   const { rows } = await tools.engine.query(text, given, 'caller-facts')
   const bodies = (what: string): string[] =>
     rows.flatMap(row => (row['what'] === what ? [row['body'] as string] : []))
@@ -82,6 +88,7 @@ async function readCaller(
     agent: agent === undefined ? undefined : parse<Agent>(agent),
     client: client === undefined ? undefined : parse<Client>(client),
     keys: Object.freeze(bodies('key').map(parse<Key>)),
+    clientSecrets: Object.freeze(bodies('secret').map(parse<ClientSecret>)),
     grants: Object.freeze(bodies('grant').map(parse<Grant>)),
   })
 }
@@ -101,6 +108,7 @@ async function readResource(
 const callerSubjects = (facts: CallerFacts, id: string): readonly string[] => [
   id,
   ...facts.keys.flatMap(key => [`key:${key.thumbprint}`, ...(key.instance === null ? [] : [key.instance])]),
+  ...facts.clientSecrets.map(secretSubject),
   ...facts.grants.map(grant => grant.id),
 ]
 

@@ -14,6 +14,7 @@ export const clientCodec: Codec<'client'> = {
     metadata: true,
     status: true,
     statusReason: true,
+    registrationHash: true,
     createdAt: true,
     updatedAt: true,
   },

@@ -1,26 +1,23 @@
 // Other OAuth clients: members as in RFC 7591 §2, the ones that have a meaning here and no others.
 import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
-import { parsePublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
 import { z } from 'zod'
-import type { Ctx } from '../context.ts'
-import type { Key } from '../domain/agent.ts'
-import { revokeKey } from '../domain/agent.ts'
-import type { Put, Signal, Versioned } from '../domain/change.ts'
-import type { Client } from '../domain/client.ts'
-import { moveStanding, type StandingMove } from '../domain/standing.ts'
-import { reasonBody } from './agent-moves.ts'
-import { mustHaveVersion } from './agents.ts'
-import { type ClientMetadata, clientMembers, clientShown, mustFit } from './client-metadata.ts'
-import { newKeys } from './instance-keys.ts'
-import { operation, type Reads, readEvent } from './operation.ts'
-import * as wire from './wire.ts'
+import type { Ctx } from '../../context.ts'
+import type { Key } from '../../domain/agent.ts'
+import type { Put, Versioned } from '../../domain/change.ts'
+import { type Client, hasSecrets } from '../../domain/client.ts'
+import { moveStanding, type StandingMove } from '../../domain/standing.ts'
+import { reasonBody } from '../agent-moves.ts'
+import { mustHaveVersion } from '../agents.ts'
+import { newKeys } from '../instance-keys.ts'
+import { operation, type Reads, readEvent } from '../operation.ts'
+import * as wire from '../wire.ts'
+import { changeOf, endOf } from './change.ts'
+import { newRegistration, newSecret } from './issue-secret.ts'
+import { usableKeys } from './keys.ts'
+import { type ClientMetadata, clientCreated, clientMembers, clientShown, mustFit } from './metadata.ts'
 
 const params = z.strictObject({ id: wire.id('cli') })
-
-function isUsable(key: Key): boolean {
-  return key.state === 'active' || key.state === 'retiring'
-}
 
 function showClient(client: Client, keys?: readonly Key[]): z.input<typeof clientShown> {
   return {
@@ -38,7 +35,7 @@ function showClient(client: Client, keys?: readonly Key[]): z.input<typeof clien
   }
 }
 
-async function findClient(ctx: Ctx, deps: Reads, id: string): Promise<Versioned<Client>> {
+export async function findClient(ctx: Ctx, deps: Reads, id: string): Promise<Versioned<Client>> {
   const client = await deps.store.clients.get(ctx, id)
   if (client === undefined) throw new Fault('not_found', 'There is no such client.', { kind: 'no_client' })
   return client
@@ -54,18 +51,22 @@ const create = operation({
   query: wire.noQuery,
   body: z.strictObject({ ...clientMembers, client_name: wire.name }).meta({ id: 'ClientCreate' }),
   status: 201,
-  answer: clientShown,
+  answer: clientCreated,
+  secret: true,
   async decide(ctx, deps, { body }) {
     const { client_name: name, token_endpoint_auth_method: asked, jwks, jwks_uri: _, ...metadata } = body
     const method = asked ?? (jwks === undefined ? 'none' : 'private_key_jwt')
     mustFit(method, jwks !== undefined, metadata)
+    const id = newId('cli', deps.randomBytes)
+    const registration = newRegistration(ctx, deps.randomBytes, { id })
     const client: Client = {
-      id: newId('cli', deps.randomBytes),
+      id,
       name,
       tokenEndpointAuthMethod: method,
       metadata: wire.given(metadata),
       status: 'active',
       statusReason: null,
+      registrationHash: registration.hash,
       createdAt: ctx.now,
       updatedAt: ctx.now,
     }
@@ -75,13 +76,31 @@ const create = operation({
       jwks: jwks?.keys ?? [],
       expiresAt: null,
     })
+    const secret = hasSecrets(method) ? newSecret(ctx, deps.randomBytes, client) : undefined
+    const secretPuts: Put[] =
+      secret === undefined ? [] : [{ put: 'clientSecret', value: secret.record, ifVersion: 0 }]
     return {
       change: {
-        puts: [{ put: 'client', value: client, ifVersion: 0 }, ...made.puts],
+        puts: [{ put: 'client', value: client, ifVersion: 0 }, ...made.puts, ...secretPuts],
         signals: [{ subject: client.id, kind: 'changed' }],
       },
-      about: { facts: { client: client.id, name, keys: made.thumbprints } },
-      answer: showClient(client, made.keys),
+      about: {
+        facts: {
+          client: client.id,
+          name,
+          method,
+          keys: made.thumbprints,
+          ...(secret === undefined ? {} : { client_secret: secret.record.id }),
+        },
+      },
+      answer: {
+        ...showClient(client, made.keys),
+        ...(secret === undefined
+          ? {}
+          : { client_secret: secret.text.reveal(), client_secret_expires_at: 0 as const }),
+        registration_client_uri: registration.uri,
+        registration_access_token: registration.token.reveal(),
+      },
       location: `/clients/${client.id}`,
       version: 1,
     }
@@ -118,65 +137,18 @@ const get = operation({
   answer: clientShown,
   async decide(ctx, deps, input) {
     const client = await findClient(ctx, deps, input.params.id)
-    const keys = await deps.store.keys.ofOwner(ctx, client.id)
-    return { about: {}, answer: showClient(client, keys.filter(isUsable)), version: client.version }
+    const keys = await usableKeys(ctx, deps, client.id)
+    return { about: {}, answer: showClient(client, keys), version: client.version }
   },
 })
-
-interface KeyChange {
-  readonly puts: readonly Put[]
-  readonly signals: readonly Signal[]
-  readonly keys: readonly Key[]
-}
-
-/** Revokes the keys; what they proved is dead at once. */
-function revoked(
-  ctx: Ctx,
-  keys: readonly Versioned<Key>[],
-  reason: string,
-): Pick<KeyChange, 'puts' | 'signals'> {
-  const puts: Put[] = []
-  const signals: Signal[] = []
-  for (const { version, ...key } of keys) {
-    const next = revokeKey(key, reason, ctx.now)
-    if (next === undefined) continue
-    puts.push({ put: 'key', value: next, ifVersion: version })
-    signals.push({ subject: `key:${key.thumbprint}`, kind: 'narrowed' })
-  }
-  return { puts, signals }
-}
-
-/** The set of keys replaced by another one: those in both stay, new ones come, the others are revoked. */
-async function replaceKeys(
-  ctx: Ctx,
-  deps: Reads,
-  client: Client,
-  jwks: readonly unknown[],
-): Promise<KeyChange> {
-  const known = (await deps.store.keys.ofOwner(ctx, client.id)).map(({ use: _, ...key }) => key)
-  const usable = known.filter(isUsable)
-  // Each as strictly as at its registration: a key that stays may come with its private half this time.
-  const given = new Set(jwks.map(jwk => thumbprint(parsePublicJwk(jwk))))
-  if (given.size < jwks.length) {
-    throw new Fault('invalid_value', 'The member jwks names a key twice.', { kind: 'key_twice' })
-  }
-  const kept = usable.filter(key => given.has(key.thumbprint))
-  const fresh = jwks.filter(jwk => !kept.some(key => key.thumbprint === thumbprint(parsePublicJwk(jwk))))
-  const made = await newKeys(ctx, deps, { owner: client.id, known, jwks: fresh, expiresAt: null })
-  const gone = revoked(
-    ctx,
-    usable.filter(key => !kept.includes(key)),
-    'replaced',
-  )
-  return { puts: [...made.puts, ...gone.puts], signals: gone.signals, keys: [...kept, ...made.keys] }
-}
 
 const update = operation({
   id: 'clients.update',
   event: 'client.updated',
   method: 'PATCH',
   path: '/clients/{id}',
-  summary: 'Change another OAuth client; a new jwks replaces its keys',
+  summary:
+    'Change another OAuth client; a new jwks replaces its keys, and another way of authenticating ends its secrets',
   params,
   query: wire.noQuery,
   body: z.strictObject({ ...clientMembers, client_name: wire.name.optional() }).meta({ id: 'ClientUpdate' }),
@@ -192,29 +164,20 @@ const update = operation({
     } = input.body
     const { version, ...client } = await findClient(ctx, deps, input.params.id)
     mustHaveVersion({ version }, input.ifVersion)
-    const method = asked ?? client.tokenEndpointAuthMethod
-    const merged = { ...client.metadata, ...wire.given(metadata) }
-    const wanted = jwks?.keys ?? (method === 'none' ? [] : undefined)
-    const change: KeyChange =
-      wanted === undefined
-        ? { puts: [], signals: [], keys: (await deps.store.keys.ofOwner(ctx, client.id)).filter(isUsable) }
-        : await replaceKeys(ctx, deps, client, wanted)
     // The rules of registration hold for every change of it (threat C37).
-    mustFit(method, change.keys.length > 0, merged as ClientMetadata)
-    const next: Client = {
-      ...client,
+    const changed = await changeOf(ctx, deps, client, {
       name: name ?? client.name,
-      tokenEndpointAuthMethod: method,
-      metadata: merged,
-      updatedAt: ctx.now,
-    }
+      method: asked ?? client.tokenEndpointAuthMethod,
+      metadata: { ...client.metadata, ...wire.given(metadata) },
+      jwks: jwks?.keys,
+    })
     return {
       change: {
-        puts: [{ put: 'client', value: next, ifVersion: version }, ...change.puts],
-        signals: [...change.signals, { subject: client.id, kind: 'changed' }],
+        puts: [{ put: 'client', value: changed.client, ifVersion: version }, ...changed.puts],
+        signals: changed.signals,
       },
       about: { facts: { client: client.id, members: Object.keys(input.body).sort() } },
-      answer: showClient(next, change.keys),
+      answer: showClient(changed.client, changed.keys),
       version: version + 1,
     }
   },
@@ -265,7 +228,7 @@ const remove = operation({
   event: 'client.deleted',
   method: 'DELETE',
   path: '/clients/{id}',
-  summary: 'Delete another OAuth client; its keys are revoked and its id is never used again',
+  summary: 'Delete another OAuth client; its keys and secrets are revoked and its id is never used again',
   params,
   query: wire.noQuery,
   body: null,
@@ -274,14 +237,8 @@ const remove = operation({
   async decide(ctx, deps, input) {
     const client = await findClient(ctx, deps, input.params.id)
     mustHaveVersion(client, input.ifVersion)
-    const keys = (await deps.store.keys.ofOwner(ctx, client.id)).map(({ use: _, ...key }) => key)
-    const gone = revoked(ctx, keys, 'client deleted')
     return {
-      change: {
-        puts: gone.puts,
-        removals: [{ remove: 'client', id: client.id, ifVersion: client.version }],
-        signals: [...gone.signals, { subject: client.id, kind: 'narrowed' }],
-      },
+      change: await endOf(ctx, deps, client),
       about: { facts: { client: client.id, name: client.name } },
       answer: undefined,
     }

@@ -2,8 +2,8 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import { isSecureUrl } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
-import { withoutForce } from './grants.ts'
-import * as wire from './wire.ts'
+import { withoutForce } from '../grants.ts'
+import * as wire from '../wire.ts'
 
 /** RFC 9700 §2.1 and §4.1: absolute, no fragment, https or this machine, or a private scheme of a reversed name (RFC 8252 §7.1). */
 function isRedirectUri(text: string): boolean {
@@ -39,12 +39,13 @@ const metadata = {
 
 export type ClientMetadata = z.output<z.ZodObject<typeof metadata>>
 
-const authMethod = z.enum(['private_key_jwt', 'none'])
+const authMethod = z.enum(['private_key_jwt', 'client_secret_basic', 'client_secret_post', 'none'])
 
 export const clientMembers = {
   ...metadata,
   token_endpoint_auth_method: authMethod.optional().meta({
-    description: 'private_key_jwt where a jwks is given, none otherwise; there are no shared secrets',
+    description:
+      'private_key_jwt where a jwks is given, none otherwise; a shared secret only where it is asked for',
   }),
   jwks: z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())).min(1).max(16) }).optional(),
   jwks_uri: withoutForce('Keys behind a URL'),
@@ -66,6 +67,16 @@ export const clientShown = z
   })
   .meta({ id: 'Client' })
 
+/** RFC 7591 §3.2.1: what only its creation shows, and never again. */
+export const clientCreated = clientShown
+  .extend({
+    client_secret: z.string().optional().meta({ description: 'Shown once; only its hash is kept' }),
+    client_secret_expires_at: z.literal(0).optional().meta({ description: '0: it has no end of its own' }),
+    registration_client_uri: z.url().meta({ description: 'RFC 7592: where the client manages itself' }),
+    registration_access_token: z.string().meta({ description: 'RFC 7592; shown once' }),
+  })
+  .meta({ id: 'ClientCreated' })
+
 /** What single members cannot say: a method has its keys, a grant type its response type (RFC 7591 §2.1). */
 export function mustFit(
   method: z.output<typeof authMethod>,
@@ -75,8 +86,8 @@ export function mustFit(
   const refuse = (member: string, say: string) =>
     new Fault('invalid_value', `The member ${member} ${say}.`, { kind: 'client_metadata', member })
   if (method === 'private_key_jwt' && !hasKeys) throw refuse('jwks', 'is needed for private_key_jwt')
-  if (method === 'none' && hasKeys)
-    throw refuse('token_endpoint_auth_method', 'is none, so a jwks has no use')
+  if (method !== 'private_key_jwt' && hasKeys)
+    throw refuse('token_endpoint_auth_method', `is ${method}, so a jwks has no use`)
   const usesCode = members.grant_types?.includes('authorization_code') ?? members.redirect_uris !== undefined
   if (usesCode && members.redirect_uris === undefined) {
     throw refuse('redirect_uris', 'is needed for the grant type authorization_code')
