@@ -137,26 +137,44 @@ class Kms {
 
   async opened(text: string, identity: string): Promise<Secret<Uint8Array> | undefined> {
     const [root = '', cipher = '', ...more] = text.length < 16_384 ? text.split('.') : []
-    const CiphertextBlob = canonical(cipher)
-    if (!arnShape.test(root) || !CiphertextBlob?.length || more.length > 0) return undefined
+    const blob = canonical(cipher)
+    if (!arnShape.test(root) || !blob?.length || more.length > 0) return undefined
     if (!(await this.#isOurs(root))) return undefined
-    const command = new this.#library.DecryptCommand({
-      KeyId: root,
-      CiphertextBlob,
-      EncryptionContext: contextOf(root, identity),
-    })
+    const plain = await this.#decrypt(root, blob, contextOf(root, identity))
+    if (plain === 'unclear') await this.#prove(root)
+    if (typeof plain === 'string' || plain[0] !== 'v'.charCodeAt(0)) return undefined
+    return new Secret<Uint8Array>(Buffer.from(plain.subarray(1)))
+  }
+
+  async #decrypt(root: string, blob: Buffer, context: Record<string, string>) {
+    const asked = { KeyId: root, CiphertextBlob: blob, EncryptionContext: context }
+    const command = new this.#library.DecryptCommand(asked)
     const answer = await this.#asked('Decrypt', async () => {
       try {
         return await this.#client.send(command)
       } catch (error) {
-        if (isNamed(error, 'InvalidCiphertextException', 'IncorrectKeyException')) return undefined
+        if (isNamed(error, 'InvalidCiphertextException', 'IncorrectKeyException')) return 'refused'
+        if (isNamed(error, 'AccessDeniedException')) return 'unclear'
         throw error
       }
     })
-    const plain = answer?.Plaintext
-    return plain?.[0] === 'v'.charCodeAt(0)
-      ? new Secret<Uint8Array>(Buffer.from(plain.subarray(1)))
-      : undefined
+    return typeof answer === 'string' ? answer : (answer.Plaintext ?? 'refused')
+  }
+
+  /**
+   * KMS says AccessDeniedException both of a role that may not decrypt and of a text whose own note of its key was
+   * altered: it is the text that was wrong only if the same key still seals and opens.
+   */
+  async #prove(root: string): Promise<void> {
+    const context = contextOf(root, 'probe')
+    const probe = { KeyId: root, Plaintext: Buffer.from('probe'), EncryptionContext: context }
+    const command = new this.#library.EncryptCommand(probe)
+    const { CiphertextBlob } = await this.#asked('Encrypt', () => this.#client.send(command))
+    const plain = await this.#decrypt(root, Buffer.from(CiphertextBlob ?? []), context)
+    if (typeof plain === 'string') {
+      const say = `${this.place} does not allow Decrypt: widen its policy, or the role of this server.`
+      throw away(say, { call: 'Decrypt', error: 'AccessDeniedException' })
+    }
   }
 
   async stage(): Promise<string> {

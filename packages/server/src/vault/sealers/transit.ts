@@ -14,7 +14,7 @@ const loopback = new Set(['127.0.0.1', '[::1]', 'localhost'])
 const rootShape = /^transit:[A-Za-z0-9_-]{16}:([1-9][0-9]{0,8})$/
 const cipherShape = /^vault:v([1-9][0-9]{0,8}):([A-Za-z0-9+/]+={0,2})$/
 /** What Transit says of a text that it did not make, or that it may not open any more. */
-const notOurs = /message authentication failed|invalid ciphertext|disallowed by policy|too new/
+const notOurs = /message authentication failed|invalid ciphertext|disallowed by policy|no such key version/
 
 export const transit: SealerKind = {
   scheme: 'transit',

@@ -68,7 +68,7 @@ export class KmsEndpoint {
         'content-type': 'application/x-amz-json-1.1',
         'x-amzn-requestid': randomUUID(),
       })
-      response.end(JSON.stringify(body))
+      response.end(body === undefined ? '' : JSON.stringify(body))
     }
     try {
       const call = /^TrentService\.(\w+)$/.exec(String(request.headers['x-amz-target']))?.[1] ?? ''
@@ -101,7 +101,8 @@ export class KmsEndpoint {
       if (call === 'DeleteAlias') this.aliases.delete(alias)
       else this.aliases.set(alias, this.#key(body['TargetKeyId']).arn)
     } else throw new Refusal('UnknownOperationException', call)
-    return {}
+    // As the service does: no body at all.
+    return undefined
   }
 
   #key(id: unknown): Key {
@@ -158,12 +159,12 @@ export class KmsEndpoint {
     const whole = Buffer.from(String(body['CiphertextBlob']), 'base64')
     const [named, rest] = [whole.subarray(0, arn.length).toString('latin1'), whole.subarray(arn.length)]
     if (named !== arn && this.keys.has(named)) {
-      throw new Refusal(
-        'IncorrectKeyException',
-        'The key ID in the request does not identify a CMK that can perform this operation.',
-      )
+      throw new Refusal('IncorrectKeyException', 'The key ID in the request does not identify this key.')
     }
-    if (named !== arn || rest.length < 28) throw new Refusal('InvalidCiphertextException', '')
+    // What the service says of a ciphertext whose note of its key was altered.
+    if (named !== arn)
+      throw new Refusal('AccessDeniedException', 'The ciphertext refers to a key that does not exist.')
+    if (rest.length < 28) throw new Refusal('InvalidCiphertextException', '')
     const decipher = createDecipheriv('aes-256-gcm', bytes, rest.subarray(0, 12))
     decipher.setAAD(contextBytes(arn, body)).setAuthTag(rest.subarray(-16))
     try {
