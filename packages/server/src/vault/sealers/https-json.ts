@@ -26,6 +26,7 @@ export interface Answer {
 export function openHttps(
   origin: URL,
   ca: string | undefined,
+  waitMs = patienceMs,
 ): { ask(asking: Asking): Promise<Answer>; close(): void } {
   const secure = origin.protocol === 'https:'
   const options = { keepAlive: true, maxSockets: 4 }
@@ -35,9 +36,11 @@ export function openHttps(
   const request = secure ? requestHttps : requestHttp
   const ask = ({ method = 'POST', path, headers, body }: Asking): Promise<Answer> =>
     new Promise((resolve, reject) => {
+      const signal = AbortSignal.timeout(waitMs)
       const unreached = (cause: Error): void => {
         const { code, name } = cause as NodeJS.ErrnoException
-        const facts = { host: origin.host, error: code ?? name }
+        const reason = signal.aborted ? 'no answer in time' : (code ?? name)
+        const facts = { host: origin.host, error: reason }
         reject(away(`${origin.host} cannot be reached (${facts.error}).`, facts, cause))
       }
       const text = body === undefined ? undefined : JSON.stringify(body)
@@ -45,7 +48,6 @@ export function openHttps(
         text === undefined
           ? {}
           : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
-      const signal = AbortSignal.timeout(patienceMs)
       const sent = request(new URL(path, origin), {
         method,
         agent,
