@@ -255,6 +255,17 @@ test('a lock is respected while it is fresh, and taken over once its holder was 
   assert.deepEqual(readdirSync(dirname(path)), ['seal.key'])
 })
 
+test('what a killed process left of its draft goes with the next change', async () => {
+  const path = fresh()
+  const sealer = await open(path)
+  const before = await sealer.current()
+  await sealer.activate(await sealer.stage('rot_1'))
+  copyFileSync(path, `${path}.next`)
+  await sealer.retire(before)
+  assert.deepEqual(readdirSync(dirname(path)), ['seal.key'])
+  assert.equal(linesOf(path).length, 1)
+})
+
 test('no message shows the key', async () => {
   const path = fresh()
   await open(path)

@@ -119,7 +119,7 @@ test('where the file cannot be written, a person is told which line to remove', 
   put(path, [next, old])
   await sealer.activate(await sealer.stage('rot_1'))
   // A name so long that no draft fits beside it: not even root can replace this file.
-  const deep = join(dirname(path), 'n'.repeat(250))
+  const deep = join(dirname(path), 'n'.repeat(251))
   put(deep, [next, old])
   const cramped = await open(deep, true)
   await assert.rejects(cramped.retire(former), refusal('sealer_waits', /Remove line 2 of/))

@@ -100,7 +100,7 @@ class Passphrases {
   async activate(version: string): Promise<void> {
     if ((await this.all()).every(({ id }) => id !== version)) throw unknownVersion(version, this.#at.path)
     const { salt, active } = this.#remembered()
-    if (active !== version) replacePrivate(this.#salt, saltText(salt, version))
+    if (active !== version) alone(this.#salt, () => replacePrivate(this.#salt, saltText(salt, version)))
   }
 
   async retire(version: string): Promise<void> {

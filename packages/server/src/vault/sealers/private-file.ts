@@ -100,7 +100,8 @@ function refuseUntrusted(file: PrivateFile, stats: Stats): void {
  * file of another process that came first stays.
  */
 export function createPrivate(file: PrivateFile, text: string): void {
-  written(file, text, draft => {
+  const draft = `${file.path}.${randomBytes(8).toString('hex')}`
+  written(file, text, draft, () => {
     try {
       linkSync(draft, file.path)
     } catch (cause) {
@@ -109,17 +110,21 @@ export function createPrivate(file: PrivateFile, text: string): void {
   })
 }
 
-/** Puts the text in the place of what the file holds; a reader, or a power cut, sees the one or the other. */
+/**
+ * Puts the text in the place of what the file holds; a reader, or a power cut, sees the one or the other. Within `alone`
+ * only: the draft has one name, so that what a killed process left of it, keys included, goes with the next attempt.
+ */
 export function replacePrivate(file: PrivateFile, text: string): void {
-  written(file, text, draft => renameSync(draft, file.path))
+  const draft = `${file.path}.next`
+  if (existsSync(draft)) rmSync(draft, { force: true })
+  written(file, text, draft, () => renameSync(draft, file.path))
 }
 
-function written(file: PrivateFile, text: string, place: (draft: string) => void): void {
-  const draft = `${file.path}.${randomBytes(8).toString('hex')}`
+function written(file: PrivateFile, text: string, draft: string, place: () => void): void {
   try {
     mkdirSync(dirname(file.path), { recursive: true, mode: 0o700 })
     writeDraft(draft, text)
-    place(draft)
+    place()
     syncFolder(dirname(file.path))
   } catch (cause) {
     const defect = `cannot be written (${(cause as NodeJS.ErrnoException).code ?? 'unknown'})`
