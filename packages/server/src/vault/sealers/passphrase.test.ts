@@ -72,6 +72,10 @@ test('a missing salt leaves the root away, and none is made, once something was 
   const path = fresh(words())
   await assert.rejects(open(path, true), refusal('sealer_away', /seal\.salt is missing.*copy this file/))
   assert.deepEqual(readdirSync(dirname(path)), ['passphrase'])
+  const sealer = await open(path)
+  rmSync(join(dirname(path), 'seal.salt'))
+  await assert.rejects(sealer.seal(secret, 'a'), refusal('sealer_away', /seal\.salt is missing/))
+  assert.deepEqual(readdirSync(dirname(path)), ['passphrase'], 'nor while the server runs')
 })
 
 test('another passphrase opens nothing', async () => {

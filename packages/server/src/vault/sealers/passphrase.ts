@@ -36,6 +36,7 @@ export const passphrase: SealerKind = {
     if (rest === '' || rest.includes('\0')) throw misspelt('Name the file: `passphrase:/run/secrets/writ`.')
     const at: PrivateFile = { path: resolve(rest), what: 'passphrase file', kind: 'passphrase' }
     const root = new Passphrases(at, around)
+    root.begin()
     await root.current()
     return {
       kind: 'passphrase',
@@ -73,6 +74,14 @@ class Passphrases {
     this.#at = at
     this.#around = around
     this.#salt = { path: join(around.data, 'seal.salt'), what: 'salt of the passphrase', kind: 'seal_salt' }
+  }
+
+  /** Makes the salt where nothing was sealed yet; only at the start, for afterwards something may have been. */
+  begin(): void {
+    this.#lines()
+    if (this.#around.hasSealed || readPrivate(this.#salt, longestFile) !== undefined) return
+    const salt = Buffer.from(this.#around.randomBytes(saltBytes)).toString('base64url')
+    createPrivate(this.#salt, saltText(salt, undefined))
   }
 
   /** One per line, in the order of the file. */
@@ -161,12 +170,7 @@ class Passphrases {
   }
 
   #remembered(): { readonly salt: string; readonly active: string | undefined } {
-    let text = readPrivate(this.#salt, longestFile)
-    if (text === undefined && !this.#around.hasSealed) {
-      const salt = Buffer.from(this.#around.randomBytes(saltBytes)).toString('base64url')
-      createPrivate(this.#salt, saltText(salt, undefined))
-      text = readPrivate(this.#salt, longestFile)
-    }
+    const text = readPrivate(this.#salt, longestFile)
     if (text === undefined) {
       const say = `The salt ${this.#salt.path} is missing, but the database holds keys that were sealed with it: copy this file from another node, or from a backup.`
       throw away(say, { path: this.#salt.path })
