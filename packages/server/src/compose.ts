@@ -10,7 +10,7 @@ import { keepAuditKey } from './compose/audit-key-file.ts'
 import { rotationOf, startBackground } from './compose/background.ts'
 import { engineOf } from './compose/engine.ts'
 import { founderOf } from './compose/operator-file.ts'
-import { databaseFile, sealKeyFile, trialCertificateFile } from './compose/places.ts'
+import { databaseFile, trialCertificateFile } from './compose/places.ts'
 import type { Surroundings } from './compose/surroundings.ts'
 import { type Config, ConfigProblem, proxiesOf } from './config.ts'
 import type { Ctx } from './context.ts'
@@ -31,15 +31,17 @@ import { rotationEventsRoute } from './http/rotation-events.ts'
 import type { FaceDeps, Route } from './http/route.ts'
 import { followKeys } from './keys/follow.ts'
 import type { Keys } from './keys/keys.ts'
-import { openKeyFile } from './keys/providers/key-file.ts'
 import { openKeys } from './keys/providers/local.ts'
 import { decideRotation, ensureKeys } from './keys/rotation.ts'
-import type { Sealer } from './keys/sealer.ts'
 import { createMetrics, type Metrics } from './observe/metrics.ts'
 import type { VerifiedTokens } from './protocol/access.ts'
 import type { EngineDeps } from './rotation/engine.ts'
 import { openStore } from './store/sql/open.ts'
 import type { Store } from './store/store.ts'
+import { deferredRoot } from './vault/deferred-root.ts'
+import { createKeyring, type Keyring } from './vault/keyring.ts'
+import { openSealer } from './vault/sealers/index.ts'
+import type { RootSealer } from './vault/sealers/sealer.ts'
 
 /** A server that is joined together and answers, without a socket of its own. */
 export interface Composed {
@@ -63,13 +65,16 @@ export async function compose(config: Config, issuer: string, around: Surroundin
   try {
     const tenant = await standingTenant(store, issuer, around)
     const ctx = startingContext(tenant, around)
-    const sealer = await openSealer(store, config, tenant)
-    const keys = openKeys({ store, sealer, now: () => Math.floor(around.clockMs() / 1000) })
+    const root = rootOf(config, store, tenant, around)
+    const keyring = createKeyring({ store, root, randomBytes: around.randomBytes })
+    await keyring.ensure(ctx)
+    const now = (): number => Math.floor(around.clockMs() / 1000)
+    const keys = openKeys({ store, sealer: keyring.sealerOf, now })
     await ensureKeys(ctx, { store, keys })
     keepAuditKey(config.data, auditVerifierKey(issuer, keys, ctx))
     const { randomBytes } = around
     await bootstrap(ctx, { store, randomBytes }, () => founderOf(config.data, issuer, randomBytes))
-    return joined(config, { tenant, store, keys, metrics }, around)
+    return joined(config, { tenant, store, keys, keyring, root, metrics }, around)
   } catch (error) {
     await store.close()
     throw error
@@ -112,28 +117,36 @@ function startingContext(tenant: Tenant, around: Surroundings): Ctx {
   }
 }
 
-async function openSealer(store: Store, config: Config, tenant: Tenant): Promise<Sealer> {
-  const sealed = (await store.issuerKeys.list({ tenant: tenant.id })).map(key => key.sealed)
-  return openKeyFile({ path: sealKeyFile(config.data), sealed })
+/** The root that the configuration names. It is opened when it is first needed. */
+function rootOf(config: Config, store: Store, { id: tenant }: Tenant, around: Surroundings): RootSealer {
+  const described = { kind: config.sealer.split(':', 1)[0] ?? '', place: `the sealer ${config.sealer}` }
+  return deferredRoot(described, async () => {
+    const stored = await store.vaultKeys.list({ tenant })
+    return openSealer(config.sealer, {
+      data: config.data,
+      hasSealed: stored.length > 0,
+      randomBytes: around.randomBytes,
+    })
+  })
 }
 
 interface Parts {
   readonly tenant: Tenant
   readonly store: Store
   readonly keys: Keys
+  readonly keyring: Keyring
+  readonly root: RootSealer
   readonly metrics: Metrics
 }
 
 function joined(config: Config, parts: Parts, around: Surroundings): Composed {
-  const { tenant, store, keys, metrics } = parts
+  const { tenant, store, keys, keyring, root, metrics } = parts
   const closing = new AbortController()
   const limited = config.rateLimits === 'on'
   const callers = limited ? rateLimiter(config.ratePerSecond) : unlimited
   const noise = createNoise({ store })
   const checkpoints = createCheckpoints({ store, keys })
-  // The vault is joined here by its own part.
-  const parted = { vault: undefined as never, root: undefined as never }
-  const engine = engineOf(config, { store, keys, around, signal: closing.signal, ...parted })
+  const engine = engineOf(config, { store, keys, vault: keyring, root, around, signal: closing.signal })
   const deps: FaceDeps = {
     config,
     store,
@@ -159,7 +172,9 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
     routesOf(config, parts, { checkpoints, engine, closing: closing.signal }),
   )
   metrics.watch({ store, checkpoints, keys, tenants: () => store.tenants.list(), clockMs: around.clockMs })
-  const unfollow = followKeys(store.signals, keys, error => around.log('error', { part: 'keys' }, error))
+  const unfollow = followKeys(store.signals, { keys, keyring }, error =>
+    around.log('error', { part: 'keys' }, error),
+  )
   const { checkpointSeconds, noiseSeconds } = config
   const auditing = auditLoops({ checkpoints, noise, checkpointSeconds, noiseSeconds })
   const runner = startBackground(config, { ...parts, around, auditing, engine })
@@ -179,6 +194,7 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
       await runner.stop(withinSeconds)
       await flushNoise()
       await store.close()
+      await root.close()
     },
   }
 }

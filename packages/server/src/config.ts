@@ -42,6 +42,11 @@ export const configRows = {
     'The issuer identifier that clients see.',
     'Behind a reverse proxy or under a name.',
   ),
+  sealer: row(
+    z.string().min(1).max(2048).default('file:'),
+    'What holds the root key of the vault: file:, passphrase:, pkcs11:, transit: or aws-kms:, each followed by its own place.',
+    'To keep the root in a hardware module or a key service.',
+  ),
   databaseUrl: row(
     z.string().max(2048).optional(),
     'A PostgreSQL URL; without it the embedded database is used.',

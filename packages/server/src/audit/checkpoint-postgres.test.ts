@@ -26,7 +26,7 @@ test('nodes that race on PostgreSQL publish one growing tree', async t => {
     const store = await openStore({ kind: 'postgres', url }, { randomBytes })
     t.after(() => store.close())
     await store.tenants.ensure({ id: defaultTenant, issuer, createdAt: ctx.now })
-    const keys = openKeys({ store, sealer, now: () => ctx.now })
+    const keys = openKeys({ store, sealer: () => sealer, now: () => ctx.now })
     await ensureKeys(
       { ...ctx, requestId: 'start', traceId: undefined, peer: undefined, note: () => {} },
       { store, keys },

@@ -52,7 +52,7 @@ interface Node {
 async function node(file: string, sealer: Sealer): Promise<Node> {
   const store = await openStore({ kind: 'sqlite', file }, { randomBytes })
   await store.tenants.ensure({ id: defaultTenant, issuer, createdAt: ctx.now })
-  const keys = openKeys({ store, sealer, now: () => ctx.now })
+  const keys = openKeys({ store, sealer: () => sealer, now: () => ctx.now })
   await ensureKeys(ctx, { store, keys })
   return { store, keys, checkpoints: createCheckpoints({ store, keys }) }
 }

@@ -31,7 +31,7 @@ async function logIn(t: TestContext) {
   t.after(() => store.close())
   await store.tenants.ensure({ id: defaultTenant, issuer, createdAt: ctx.now })
   const sealer = aesGcmSealer(new Secret<Uint8Array>(randomBytes(keyBytes)))
-  const keys = openKeys({ store, sealer, now: () => ctx.now })
+  const keys = openKeys({ store, sealer: () => sealer, now: () => ctx.now })
   await ensureKeys(ctx, { store, keys })
   const checkpoints = createCheckpoints({ store, keys })
   const deps: TileDeps = { store, audit: checkpoints }

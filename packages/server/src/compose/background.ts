@@ -8,6 +8,7 @@ import { maxTokenSeconds } from '../limits.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { EngineDeps } from '../rotation/engine.ts'
 import type { Store } from '../store/store.ts'
+import type { Keyring } from '../vault/keyring.ts'
 import { type LoopDeps, loopMemory, loops } from '../work/loops.ts'
 import { type Runner, startRunner } from '../work/runner.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -28,14 +29,16 @@ export interface BackgroundParts {
   readonly around: Surroundings
   readonly auditing: readonly AuditLoop[]
   readonly engine: EngineDeps
+  readonly keyring: Keyring
 }
 
 export function startBackground(config: Config, parts: BackgroundParts): Runner {
-  const { store, keys, metrics, around, auditing, engine } = parts
+  const { store, keys, metrics, around, auditing, engine, keyring } = parts
   const rememberSeconds = maxTokenSeconds + config.assertionSeconds + config.clockSkewSeconds
   const deps: LoopDeps = {
     store,
     keys,
+    keyring,
     rotation: rotationOf(config),
     engine,
     memory: loopMemory(rememberSeconds, () => performance.now() / 1000),

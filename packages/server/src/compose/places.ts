@@ -10,8 +10,5 @@ export const waitingOperatorFile = (data: string): string => join(data, 'operato
 /** The certificate of `--tls-self-signed`, for whoever shall trust it. */
 export const trialCertificateFile = (data: string): string => join(data, 'tls-cert.pem')
 
-/** The key that seals the private keys in the database; mode 0600. */
-export const sealKeyFile = (data: string): string => join(data, 'seal.key')
-
 /** The embedded database. */
 export const databaseFile = (data: string): string => join(data, 'writ.db')

@@ -1,4 +1,4 @@
-// Reads the issuer keys again as soon as a signal names one; the loop `reload-keys` is the poll behind it.
+// Reads the keys again as soon as a signal names one; the loop `reload-keys` is the poll behind it.
 import type { Ctx } from '../context.ts'
 import type { Signal } from '../domain/change.ts'
 import type { Keys } from './keys.ts'
@@ -10,14 +10,21 @@ export interface KeySignals {
   subscribe(listener: (tenant: Tenant, signals: readonly Signal[]) => void): () => void
 }
 
+export interface Followers {
+  readonly keys: Pick<Keys, 'reload'>
+  /** The keys of the vault, under which those of the issuer are sealed. */
+  readonly keyring: Pick<Keys, 'reload'>
+}
+
 /** Follows until the answered function is called. `failed` hears of a reading that failed; the poll tries again. */
 export function followKeys(
   signals: KeySignals,
-  keys: Pick<Keys, 'reload'>,
+  { keys, keyring }: Followers,
   failed: (error: unknown) => void,
 ): () => void {
   return signals.subscribe((tenant, batch) => {
-    if (!batch.some(({ subject }) => subject.startsWith('issuer-key:'))) return
-    keys.reload({ tenant }).catch(failed)
+    const names = (prefix: string): boolean => batch.some(({ subject }) => subject.startsWith(prefix))
+    if (names('vault-key:')) keyring.reload({ tenant }).catch(failed)
+    if (names('issuer-key:')) keys.reload({ tenant }).catch(failed)
   })
 }

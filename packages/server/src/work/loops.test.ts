@@ -167,13 +167,14 @@ const engineOver = (store: Store): LoopDeps['engine'] => ({
 
 const depsOver = async (store: Store, steady: () => number): Promise<LoopDeps> => {
   const sealer = aesGcmSealer(new Secret(new Uint8Array(randomBytes(keyBytes))))
-  const keys = openKeys({ store, sealer, now: () => start })
+  const keys = openKeys({ store, sealer: () => sealer, now: () => start })
   await ensureKeys(ctxAt(start), { store, keys })
   return {
     store,
     keys,
     rotation: { tokenSeconds: 300, skewSeconds: 5, publishSeconds: 120, rotateSeconds: null },
     engine: engineOver(store),
+    keyring: { reload: async () => {} },
     memory: loopMemory(1800, steady),
     signalSeconds: 1800,
   }

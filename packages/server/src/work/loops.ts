@@ -6,6 +6,7 @@ import { type Watch, watchKeys } from '../keys/watch.ts'
 import { advanceRotations, type EngineDeps } from '../rotation/engine.ts'
 import { serveSchedules } from '../rotation/schedules.ts'
 import type { Store } from '../store/store.ts'
+import type { Keyring } from '../vault/keyring.ts'
 import { retireAgentKeys } from './agent-keys.ts'
 import type { Loop } from './runner.ts'
 import { settledClock } from './settled-clock.ts'
@@ -13,6 +14,7 @@ import { settledClock } from './settled-clock.ts'
 export interface LoopDeps {
   readonly store: Store
   readonly keys: Keys
+  readonly keyring: Pick<Keyring, 'reload'>
   readonly rotation: RotationSettings
   readonly engine: EngineDeps
   readonly memory: Memory
@@ -55,7 +57,9 @@ export const loops: readonly Loop<LoopDeps>[] = [
     everySeconds: 2,
     leased: false,
     per: 'tenant',
-    run: async (ctx, { keys }) => {
+    run: async (ctx, { keys, keyring }) => {
+      // The vault's first: what seals the issuer's may be new.
+      await keyring.reload(ctx)
       await keys.reload(ctx)
       return 0
     },

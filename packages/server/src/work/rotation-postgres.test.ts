@@ -50,7 +50,7 @@ before(async () => {
   const opened: Node[] = []
   for (let each = 0; each < 2; each += 1) {
     const store = await openStore({ kind: 'postgres', url }, { randomBytes })
-    const keys = openKeys({ store, sealer, now: () => now })
+    const keys = openKeys({ store, sealer: () => sealer, now: () => now })
     opened.push({ store, keys, watch: watchKeys(() => now) })
   }
   nodes = opened

@@ -22,7 +22,7 @@ const newSealer = (): Sealer => aesGcmSealer(new Secret(new Uint8Array(randomByt
 const nodeWith = (sealer: Sealer, rows: () => Rows): Keys =>
   openKeys({
     store: { issuerKeys: { list: async () => rows() }, signals: { head: async () => 1 } },
-    sealer,
+    sealer: () => sealer,
     now: () => at.now,
   })
 

@@ -18,9 +18,9 @@ const at = { now: 1_700_000_000, activatesAt: 1_700_000_000 }
 const newSealer = (): Sealer => aesGcmSealer(new Secret(new Uint8Array(randomBytes(keyBytes))))
 
 const sealer = newSealer()
-keysContract('local keys, ES256', given => openKeys({ ...given, sealer, freshSeconds: 30 }))
+keysContract('local keys, ES256', given => openKeys({ ...given, sealer: () => sealer, freshSeconds: 30 }))
 keysContract('local keys, Ed25519', given =>
-  openKeys({ ...given, sealer, freshSeconds: 30, tokenAlg: 'Ed25519' }),
+  openKeys({ ...given, sealer: () => sealer, freshSeconds: 30, tokenAlg: 'Ed25519' }),
 )
 
 interface Filled {
@@ -42,20 +42,20 @@ const filled = async (options: Pick<OpenKeysOptions, 'sealer' | 'tokenAlg'>): Pr
 
 test('new token keys have the configured algorithm', async () => {
   for (const tokenAlg of ['ES256', 'Ed25519'] as const) {
-    const { keys } = await filled({ sealer, tokenAlg })
+    const { keys } = await filled({ sealer: () => sealer, tokenAlg })
     assert.equal(keys.signer(scope, 'token').alg, tokenAlg)
   }
-  const { keys } = await filled({ sealer })
+  const { keys } = await filled({ sealer: () => sealer })
   assert.equal(keys.signer(scope, 'token').alg, 'ES256')
 })
 
 test('signing is synchronous, so that no promise stands in the hot path', async () => {
-  const { keys } = await filled({ sealer })
+  const { keys } = await filled({ sealer: () => sealer })
   assert.ok(keys.signer(scope, 'token').sign('input') instanceof Uint8Array)
 })
 
 test('no private half is in any row, any answer or any printed form', async () => {
-  const { keys, rows } = await filled({ sealer })
+  const { keys, rows } = await filled({ sealer: () => sealer })
   const secrets = rows.map(({ sealed, purpose, kid }) => {
     const opened = sealer.open(sealed, JSON.stringify(['issuer-key', 'default', purpose, kid]))
     const text = Buffer.from(opened?.reveal() ?? []).toString(purpose === 'nonce' ? 'base64url' : 'utf8')
@@ -83,7 +83,7 @@ test('each key is unsealed once, however often the store is read', async () => {
       return inner.open(sealed, identity)
     },
   }
-  const { keys, rows } = await filled({ sealer: counting })
+  const { keys, rows } = await filled({ sealer: () => counting })
   assert.equal(opened, 3)
   await keys.reload(scope)
   const first = rows[0] as Versioned<IssuerKey>

@@ -22,7 +22,8 @@ type PublishedKey = Readonly<Record<string, unknown>>
 
 export interface OpenKeysOptions {
   readonly store: KeyReader
-  readonly sealer: Sealer
+  /** What seals the keys of a tenant. */
+  readonly sealer: (scope: Scope) => Sealer
   /** The clock, epoch seconds. */
   readonly now: () => number
   /** The algorithm of new token keys; older keys keep theirs. */
@@ -89,7 +90,10 @@ export function openKeys(options: OpenKeysOptions): Keys {
     // The head first: what the list shows is then at least as new as the epoch that is claimed for it.
     const epoch = await store.signals.head({ tenant })
     const rows = await store.issuerKeys.list({ tenant })
-    holdings.set(tenant, hold({ tenant, epoch, readAt, rows, now: now() }, sealer, holdings.get(tenant)))
+    holdings.set(
+      tenant,
+      hold({ tenant, epoch, readAt, rows, now: now() }, sealer({ tenant }), holdings.get(tenant)),
+    )
   }
 
   return {
@@ -130,12 +134,12 @@ export function openKeys(options: OpenKeysOptions): Keys {
       const life = { state: 'staged', createdAt, activatesAt, retiresAt: null, stateAt: createdAt } as const
       if (purpose === 'nonce') {
         const secret = new Secret<Uint8Array>(randomBytes(nonceBytes))
-        const sealed = sealer.seal(secret, identityOf(tenant, purpose, firstNonceKid))
+        const sealed = sealer({ tenant }).seal(secret, identityOf(tenant, purpose, firstNonceKid))
         return { kid: firstNonceKid, purpose, alg: 'HS256', jwk: null, sealed, ...life }
       }
       const { sign, secret } = generateKeyPair(purpose === 'token' ? tokenAlg : 'Ed25519')
       const text = new Secret<Uint8Array>(Buffer.from(JSON.stringify(secret.reveal())))
-      const sealed = sealer.seal(text, identityOf(tenant, purpose, sign.jkt))
+      const sealed = sealer({ tenant }).seal(text, identityOf(tenant, purpose, sign.jkt))
       return { kid: sign.jkt, purpose, alg: sign.alg.name, jwk: sign.jwk, sealed, ...life }
     },
     reload: inTurn(scope => scope.tenant, read),
