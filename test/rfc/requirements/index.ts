@@ -3,6 +3,8 @@ import { rfc6749 } from './rfc6749.ts'
 import { rfc6750 } from './rfc6750.ts'
 import { rfc7009 } from './rfc7009.ts'
 import { rfc7523 } from './rfc7523.ts'
+import { rfc7591 } from './rfc7591.ts'
+import { rfc7592 } from './rfc7592.ts'
 import { rfc7662 } from './rfc7662.ts'
 import { rfc8414 } from './rfc8414.ts'
 import { rfc8707 } from './rfc8707.ts'
@@ -14,6 +16,8 @@ export const specifications = [
   rfc6750,
   rfc7009,
   rfc7523,
+  rfc7591,
+  rfc7592,
   rfc7662,
   rfc8414,
   rfc8707,

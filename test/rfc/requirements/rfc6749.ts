@@ -13,6 +13,27 @@ export const rfc6749 = {
       url: 'https://www.rfc-editor.org/rfc/rfc6749#section-2.3',
     },
     {
+      id: 'RFC6749-2.3.1-1',
+      section: '2.3.1',
+      level: 'MUST',
+      text: 'A client with a password authenticates by HTTP Basic; id and password are form-encoded first.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1',
+    },
+    {
+      id: 'RFC6749-2.3.1-2',
+      section: '2.3.1',
+      level: 'MUST',
+      text: 'Credentials in the address of a request are no credentials.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1',
+    },
+    {
+      id: 'RFC6749-2.3.1-3',
+      section: '2.3.1',
+      level: 'MUST',
+      text: 'Guessing is bounded: secrets are random and long, and refusals are counted against their sender.',
+      url: 'https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1',
+    },
+    {
       id: 'RFC6749-3.2-1',
       section: '3.2',
       level: 'MUST',
