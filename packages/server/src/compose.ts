@@ -146,7 +146,7 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
   const callers = limited ? rateLimiter(config.ratePerSecond) : unlimited
   const noise = createNoise({ store })
   const checkpoints = createCheckpoints({ store, keys })
-  const engine = engineOf(config, { store, keys, vault: keyring, root, around, signal: closing.signal })
+  const engine = engineOf(config, { store, keys, keyring, root, around, signal: closing.signal })
   const deps: FaceDeps = {
     config,
     store,

@@ -4,15 +4,15 @@ import type { Keys } from '../keys/keys.ts'
 import type { EngineDeps } from '../rotation/engine.ts'
 import { kinds } from '../rotation/kinds/index.ts'
 import type { Store } from '../store/store.ts'
+import type { Keyring } from '../vault/keyring.ts'
 import type { RootSealer } from '../vault/sealers/sealer.ts'
-import type { Vault } from '../vault/vault.ts'
 import { rotationOf } from './background.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export interface EngineParts {
   readonly store: Store
   readonly keys: Keys
-  readonly vault: Vault
+  readonly keyring: Keyring
   readonly root: RootSealer
   readonly around: Pick<Surroundings, 'randomBytes' | 'log'>
   /** Aborts when the server stops. */
@@ -21,7 +21,7 @@ export interface EngineParts {
 
 export function engineOf(
   config: Config,
-  { store, keys, vault, root, around, signal }: EngineParts,
+  { store, keys, keyring, root, around, signal }: EngineParts,
 ): EngineDeps {
   return {
     kinds,
@@ -31,7 +31,8 @@ export function engineOf(
     kindDeps: {
       store,
       keys,
-      vault,
+      vault: keyring,
+      keyring,
       root,
       rules: {
         drainSeconds: config.drainSeconds,

@@ -62,6 +62,10 @@ export interface Keys {
     at: { readonly now: number; readonly activatesAt: number },
   ): IssuerKey
   /**
+   * The same key under what seals now; undefined where it is already. Throws `server_error` where the row does not open.
+   */
+  reseal(scope: Pick<Ctx, 'tenant'>, key: IssuerKey): IssuerKey | undefined
+  /**
    * Takes over what the store holds now, all or nothing. Called at start, after a signal about a key, and by a poll
    * behind it. When it throws, what was read before keeps being served.
    */

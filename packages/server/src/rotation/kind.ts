@@ -6,6 +6,7 @@ import type { DrainFacts, DrainProof, Rotation, RotationKind } from '../domain/r
 import type { Keys } from '../keys/keys.ts'
 import type { RotationSettings } from '../keys/rotation.ts'
 import type { Store } from '../store/store.ts'
+import type { Keyring } from '../vault/keyring.ts'
 import type { RootSealer } from '../vault/sealers/sealer.ts'
 import type { Vault } from '../vault/vault.ts'
 
@@ -23,6 +24,7 @@ export interface KindDeps {
   readonly store: Omit<Store, 'commit' | 'sweeping' | 'close'>
   readonly keys: Keys
   readonly vault: Vault
+  readonly keyring: Pick<Keyring, 'stage' | 'reseal' | 'reload' | 'keyOf'>
   readonly root: RootSealer
   readonly rules: RotationRules
   readonly issuerKeys: RotationSettings

@@ -46,8 +46,8 @@ export interface KeyringOptions {
  * How long after a tenant key was superseded something may still arrive that was sealed under it: a node that had not
  * heard of that, and the wait of a commit, with room to spare.
  */
-export const supersededSeconds = 20
-const usualFreshSeconds = 10
+export const supersededSeconds = 12
+const usualFreshSeconds = 6
 
 interface Opened {
   readonly row: Omit<VaultKey, 'sealed'>

@@ -13,6 +13,7 @@ import { Secret } from '@writ/sdk/protocol/secret'
 import type { Ctx } from '../../context.ts'
 import type { Versioned } from '../../domain/change.ts'
 import { activeOf, type IssuerKey, isPublished, type KeyPurpose } from '../../domain/issuer-key.ts'
+import { sealerOf } from '../aes-gcm.ts'
 import { firstNonceKid, type KeyReader, type Keys, type Signer, type SigningPurpose } from '../keys.ts'
 import type { Sealer } from '../sealer.ts'
 import { inTurn } from './in-turn.ts'
@@ -141,6 +142,14 @@ export function openKeys(options: OpenKeysOptions): Keys {
       const text = new Secret<Uint8Array>(Buffer.from(JSON.stringify(secret.reveal())))
       const sealed = sealer({ tenant }).seal(text, identityOf(tenant, purpose, sign.jkt))
       return { kid: sign.jkt, purpose, alg: sign.alg.name, jwk: sign.jwk, sealed, ...life }
+    },
+    reseal({ tenant }, key) {
+      const current = sealer({ tenant })
+      if (sealerOf(key.sealed) === current.id) return undefined
+      const identity = identityOf(tenant, key.purpose, key.kid)
+      const opened = current.open(key.sealed, identity)
+      if (opened === undefined) throw unopened(key.kid, current)
+      return { ...key, sealed: current.seal(opened, identity) }
     },
     reload: inTurn(scope => scope.tenant, read),
   }

@@ -2,5 +2,7 @@
 import type { Kind } from '../kind.ts'
 import { clientSecret } from './client-secret.ts'
 import { instanceKey } from './instance-key.ts'
+import { rootKey } from './root-key.ts'
+import { tenantKey } from './tenant-key.ts'
 
-export const kinds: readonly Kind[] = [clientSecret, instanceKey]
+export const kinds: readonly Kind[] = [clientSecret, instanceKey, tenantKey, rootKey]

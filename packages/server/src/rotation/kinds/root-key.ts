@@ -1,0 +1,97 @@
+// The root of the vault: its next version seals the tenant keys anew, and the former one is forgotten.
+import { newId } from '@writ/sdk/protocol/identifier'
+import type { Ctx } from '../../context.ts'
+import type { Put, Versioned } from '../../domain/change.ts'
+import { type DrainFacts, moveRotation, newRotation, type Rotation } from '../../domain/rotation.ts'
+import { type VaultKey, vaultKeySubject } from '../../domain/vault-key.ts'
+import type { Kind, KindDeps, Look } from '../kind.ts'
+import { mustBeOwn, told } from './tenant-key.ts'
+
+export const rootKey: Kind = {
+  kind: 'root_key',
+  proof: 'no_records',
+  targets: async ctx => ({ items: [ctx.tenant], next: null }),
+
+  async begin(ctx, deps, ask) {
+    mustBeOwn(ctx, ask.target)
+    const from = await deps.root.current()
+    const rotation = newRotation(
+      {
+        id: newId('rot', deps.randomBytes),
+        kind: 'root_key',
+        target: ctx.tenant,
+        owner: null,
+        reason: ask.reason,
+        batch: ask.batch,
+        emergency: ask.emergency,
+        from,
+        proof: 'no_records',
+        limitAt: ctx.now + deps.rules.drainLimitSeconds,
+      },
+      ctx.now,
+    )
+    return { rotation, parts: {} }
+  },
+
+  async look(ctx, deps, { version: _, ...rotation }) {
+    if (rotation.state === 'staged') return stage(ctx, deps, rotation)
+    const to = rotation.to ?? ''
+    // Repeated by whichever node goes on: a root may have to be told on each.
+    await deps.root.activate(to)
+    if (rotation.state === 'active') {
+      return (
+        (await reseal(ctx, deps, rotation)) ?? {
+          rotation: { ...moveRotation(rotation, 'drain', ctx.now), dueAt: ctx.now },
+        }
+      )
+    }
+    await deps.root.retire(rotation.from ?? '')
+    return { rotation: moveRotation(rotation, 'retire', ctx.now) }
+  },
+
+  async drain(ctx, deps, rotation): Promise<DrainFacts> {
+    return { proof: 'no_records', remaining: (await left(ctx, deps, rotation)).length }
+  },
+
+  reach: async (ctx, deps) => {
+    const keys = await deps.store.vaultKeys.list(ctx)
+    return keys.map(({ id, state }) => ({ kind: 'secret', name: id, detail: `a tenant key, ${state}` }))
+  },
+  holders: async () => [],
+}
+
+/** A successor that waits at the root is known by the rotation, so that staging again makes no second one. */
+async function stage(ctx: Ctx, deps: KindDeps, rotation: Rotation): Promise<Look> {
+  if (rotation.wanted === 'cancel') {
+    if (rotation.to !== null) await deps.root.retire(rotation.to)
+    return { rotation: moveRotation({ ...rotation, problem: 'Cancelled.' }, 'fail', ctx.now) }
+  }
+  const to = rotation.to ?? (await deps.root.stage(rotation.id))
+  // First that it is known, then that it is used: a crash between the two loses no version.
+  if (rotation.to === null) return { rotation: { ...rotation, to, dueAt: ctx.now } }
+  await deps.root.activate(to)
+  return { rotation: { ...moveRotation(rotation, 'promote', ctx.now), dueAt: ctx.now } }
+}
+
+/** Tenant keys that another version of the root sealed: a root may end older ones together with the former one. */
+async function left(ctx: Ctx, deps: KindDeps, { to }: Rotation): Promise<readonly Versioned<VaultKey>[]> {
+  const keys = await deps.store.vaultKeys.list(ctx)
+  return keys.filter(key => key.state !== 'retired' && key.root !== to)
+}
+
+async function reseal(ctx: Ctx, deps: KindDeps, rotation: Rotation): Promise<Look | undefined> {
+  const puts: Put[] = []
+  const entries = []
+  for (const { version, ...key } of await left(ctx, deps, rotation)) {
+    const value = await deps.keyring.reseal(ctx, key)
+    if (value === undefined) continue
+    puts.push({ put: 'vaultKey', value, ifVersion: version })
+    entries.push(told(ctx, 'vault_key.resealed', value))
+  }
+  if (puts.length === 0) return undefined
+  const signals = puts.map(({ value }) => ({
+    subject: vaultKeySubject((value as VaultKey).id),
+    kind: 'changed' as const,
+  }))
+  return { rotation: { ...rotation, dueAt: ctx.now }, parts: { puts, signals }, entries }
+}
