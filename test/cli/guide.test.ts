@@ -1,18 +1,25 @@
-// The guide for operators, from top to bottom: every command on it, in its order, against one authority.
+// The guides for operators, from top to bottom: every command on a page, in its order, against one authority.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { newFolder, root, runProgram, serve } from './process.ts'
 
-const guide = readFileSync(join(root, 'docs/guide/operators.md'), 'utf8')
-const commands = [...guide.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(([, block = '']) =>
-  block.trim().split('\n'),
-)
+const commandsOf = (page: string): readonly string[] =>
+  [...readFileSync(join(root, 'docs/guide', page), 'utf8').matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(
+    ([, block = '']) => block.trim().split('\n'),
+  )
 
-test('every command of the guide for operators works, in the order of the page', async t => {
-  assert.ok(commands.length > 20)
-  const cwd = newFolder(work => t.after(work))
+for (const [page, least] of [
+  ['operators.md', 20],
+  ['clients.md', 4],
+] as const) {
+  test(`every command of ${page} works, in the order of the page`, t => work(t, commandsOf(page), least))
+}
+
+async function work(t: TestContext, commands: readonly string[], least: number): Promise<void> {
+  assert.ok(commands.length >= least)
+  const cwd = newFolder(end => t.after(end))
   const served = await serve(['--port', '0'], { cwd })
   t.after(() => served.end('SIGKILL'))
   for (const command of commands) {
@@ -20,4 +27,4 @@ test('every command of the guide for operators works, in the order of the page',
     assert.equal(code, 0, `${command}\n${stderr}`)
     assert.ok(!command.startsWith('writ ') || stdout !== '' || stderr !== '', command)
   }
-})
+}

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { protect, require } from '@writ/sdk/resource/fetch'
 import * as oauth from 'oauth4webapi'
 import type { Authority } from '../harness/authority.ts'
+import { secretClient } from '../harness/client.ts'
 import { cryptoKeyOf, type Holder, holder, register, resourceAt, site } from './site.ts'
 
 // Loopback without TLS; nothing else of the library's checks is relaxed.
@@ -199,4 +200,34 @@ test('a client that knows only the address of an API finds the issuer and gets i
   const issued = await token({ resource: about.resource, scope: about.scopes_supported?.join(' ') ?? '' })
   const answer = await call(issued.access_token, `${resource}/a`)
   assert.deepEqual(await answer.json(), { agent: agent.clientId })
+})
+
+test('a client with a secret introspects and revokes by it, and is told of its scheme where it is wrong', async t => {
+  const writ = await site(t)
+  const as = await discover(writ.issuer)
+  for (const [method, authOf] of [
+    ['client_secret_basic', oauth.ClientSecretBasic],
+    ['client_secret_post', oauth.ClientSecretPost],
+  ] as const) {
+    assert.ok(as.introspection_endpoint_auth_methods_supported?.includes(method))
+    const { id, secret } = await secretClient(writ, { token_endpoint_auth_method: method })
+    const identifier = `https://api.example/${method}`
+    await register(writ, identifier, { introspection_clients: [id] })
+    const { token } = await clientOf(writ, await holder(writ, { grants: { [identifier]: ['read'] } }))
+    const { access_token } = await token({ resource: identifier })
+    const client: oauth.Client = { client_id: id }
+    const ask = (auth: oauth.ClientAuth) =>
+      oauth.introspectionRequest(as, client, auth, access_token, insecure)
+    // This library encodes what stands in a secret of ours, such as its underscores.
+    const seen = await oauth.processIntrospectionResponse(as, client, await ask(authOf(secret)))
+    assert.deepEqual([seen.active, seen.aud], [true, identifier])
+    const revoked = await oauth.revocationRequest(as, client, authOf(secret), access_token, insecure)
+    await oauth.processRevocationResponse(revoked)
+    await assert.rejects(
+      async () => {
+        await oauth.processIntrospectionResponse(as, client, await ask(authOf(`${secret}é +%`)))
+      },
+      method === 'client_secret_basic' ? oauth.WWWAuthenticateChallengeError : oauth.ResponseBodyError,
+    )
+  }
 })

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { protect, require } from '@writ/sdk/resource/fetch'
 import * as client from 'openid-client'
-import { cryptoKeyOf, type Holder, holder, resourceAt, site } from './site.ts'
+import { secretClient } from '../harness/client.ts'
+import { cryptoKeyOf, type Holder, holder, register, resourceAt, site } from './site.ts'
 
 // Loopback without TLS; nothing else of the library's checks is relaxed.
 const options = { execute: [client.allowInsecureRequests] }
@@ -82,4 +83,16 @@ test('is told what was wrong in the terms that it passes on', async t => {
     status: 400,
     error: 'invalid_dpop_proof',
   })
+})
+
+test('a client with a secret introspects by it', async t => {
+  const writ = await site(t)
+  const { id, secret } = await secretClient(writ)
+  await register(writ, 'https://api.example/v1', { introspection_clients: [id] })
+  const found = (auth: client.ClientAuth) =>
+    client.discovery(new URL(writ.issuer), id, undefined, auth, options)
+  const config = await found(client.ClientSecretBasic(secret))
+  assert.deepEqual(await client.tokenIntrospection(config, 'unknown'), { active: false })
+  const stranger = await found(client.ClientSecretBasic(`${secret}!`))
+  await assert.rejects(client.tokenIntrospection(stranger, 'unknown'), { status: 401 })
 })

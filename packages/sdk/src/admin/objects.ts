@@ -77,7 +77,11 @@ export interface Client {
   /** Epoch seconds, RFC 7591 §3.2.1 */
   readonly client_id_issued_at: number
   readonly client_name: string
-  readonly token_endpoint_auth_method: 'private_key_jwt' | 'none'
+  readonly token_endpoint_auth_method:
+    | 'private_key_jwt'
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'none'
   readonly jwks?: {
     readonly keys: readonly Readonly<Record<string, unknown>>[]
   }
@@ -99,14 +103,90 @@ export interface ClientCreate {
   readonly policy_uri?: string
   readonly software_id?: string
   readonly software_version?: string
-  /** private_key_jwt where a jwks is given, none otherwise; there are no shared secrets */
-  readonly token_endpoint_auth_method?: 'private_key_jwt' | 'none'
+  /** private_key_jwt where a jwks is given, none otherwise; a shared secret only where it is asked for */
+  readonly token_endpoint_auth_method?:
+    | 'private_key_jwt'
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'none'
   readonly jwks?: {
     readonly keys: readonly Readonly<Record<string, unknown>>[]
   }
   /** Keys behind a URL; refused until it is enforced */
   readonly jwks_uri?: unknown
   readonly client_name: string
+}
+
+export interface ClientCreated {
+  readonly redirect_uris?: readonly string[]
+  readonly grant_types?: readonly ('authorization_code' | 'refresh_token')[]
+  readonly response_types?: readonly 'code'[]
+  readonly application_type?: 'web' | 'native'
+  readonly contacts?: readonly string[]
+  readonly client_uri?: string
+  readonly logo_uri?: string
+  readonly tos_uri?: string
+  readonly policy_uri?: string
+  readonly software_id?: string
+  readonly software_version?: string
+  readonly id: string
+  readonly client_id: string
+  /** Epoch seconds, RFC 7591 §3.2.1 */
+  readonly client_id_issued_at: number
+  readonly client_name: string
+  readonly token_endpoint_auth_method:
+    | 'private_key_jwt'
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'none'
+  readonly jwks?: {
+    readonly keys: readonly Readonly<Record<string, unknown>>[]
+  }
+  readonly status: 'active' | 'suspended'
+  readonly status_reason: string | null
+  readonly created_at: string
+  readonly updated_at: string
+  /** Shown once; only its hash is kept */
+  readonly client_secret?: string
+  /** 0: it has no end of its own */
+  readonly client_secret_expires_at?: 0
+  /** RFC 7592: where the client manages itself */
+  readonly registration_client_uri: string
+  /** RFC 7592; shown once */
+  readonly registration_access_token: string
+}
+
+export interface ClientRegistrationToken {
+  readonly registration_client_uri: string
+  readonly registration_access_token: string
+}
+
+export interface ClientSecret {
+  readonly id: string
+  readonly client: string
+  readonly state: 'active' | 'retiring' | 'retired' | 'revoked'
+  readonly state_at: string
+  readonly created_at: string
+  readonly expires_at: string | null
+  readonly last_used_at: string | null
+  /** The client, and the network it came from */
+  readonly last_used_by: string | null
+  readonly last_used_from: string | null
+}
+
+export interface ClientSecretCreate {
+  /** Why; kept in the audit log */
+  readonly reason?: string
+}
+
+export interface ClientSecretCreated {
+  readonly id: string
+  readonly client_id: string
+  /** Shown once; only its hash is kept */
+  readonly client_secret: string
+  readonly client_secret_expires_at: 0
+  /** Null where it is the first secret */
+  readonly rotation: string | null
 }
 
 export interface ClientUpdate {
@@ -121,8 +201,12 @@ export interface ClientUpdate {
   readonly policy_uri?: string
   readonly software_id?: string
   readonly software_version?: string
-  /** private_key_jwt where a jwks is given, none otherwise; there are no shared secrets */
-  readonly token_endpoint_auth_method?: 'private_key_jwt' | 'none'
+  /** private_key_jwt where a jwks is given, none otherwise; a shared secret only where it is asked for */
+  readonly token_endpoint_auth_method?:
+    | 'private_key_jwt'
+    | 'client_secret_basic'
+    | 'client_secret_post'
+    | 'none'
   readonly jwks?: {
     readonly keys: readonly Readonly<Record<string, unknown>>[]
   }

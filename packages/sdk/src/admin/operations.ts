@@ -7,6 +7,11 @@ import type {
   BlastRadius,
   Client,
   ClientCreate,
+  ClientCreated,
+  ClientRegistrationToken,
+  ClientSecret,
+  ClientSecretCreate,
+  ClientSecretCreated,
   ClientUpdate,
   Enrollment,
   Event,
@@ -74,9 +79,30 @@ export interface Operations {
     readonly input: { readonly params: { readonly id: string }; readonly body: AgentUpdate }
     readonly answer: Agent
   }
+  /** Make the next secret of a client; the former works until nobody has used it for the drain window. One that was never used is replaced. */
+  'client-secrets.create': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: ClientSecretCreate }
+    readonly answer: ClientSecretCreated
+  }
+  /** List the secrets of a client with their states and last use, the oldest first. */
+  'client-secrets.list': {
+    readonly input: {
+      readonly params: { readonly id: string }
+      readonly query?: { readonly limit?: string | number; readonly after?: string | number }
+    }
+    readonly answer: {
+      readonly items: readonly ClientSecret[]
+      readonly next: string | null
+    }
+  }
+  /** Revoke a secret at once; where its predecessor still drains, that one stays in use. */
+  'client-secrets.revoke': {
+    readonly input: { readonly params: { readonly id: string; readonly sid: string }; readonly body: Reason }
+    readonly answer: ClientSecret
+  }
   /** Register another OAuth client. */
-  'clients.create': { readonly input: { readonly body: ClientCreate }; readonly answer: Client }
-  /** Delete another OAuth client; its keys are revoked and its id is never used again. */
+  'clients.create': { readonly input: { readonly body: ClientCreate }; readonly answer: ClientCreated }
+  /** Delete another OAuth client; its keys and secrets are revoked and its id is never used again. */
   'clients.delete': {
     readonly input: { readonly params: { readonly id: string } }
     readonly answer: undefined
@@ -93,6 +119,11 @@ export interface Operations {
       readonly next: string | null
     }
   }
+  /** Replace the token by which a client manages its registration; the former is dead at once. */
+  'clients.registration-token': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: Reason }
+    readonly answer: ClientRegistrationToken
+  }
   /** Let a suspended client act again. */
   'clients.resume': {
     readonly input: { readonly params: { readonly id: string }; readonly body: Reason }
@@ -103,7 +134,7 @@ export interface Operations {
     readonly input: { readonly params: { readonly id: string }; readonly body: Reason }
     readonly answer: Client
   }
-  /** Change another OAuth client; a new jwks replaces its keys. */
+  /** Change another OAuth client; a new jwks replaces its keys, and another way of authenticating ends its secrets. */
   'clients.update': {
     readonly input: { readonly params: { readonly id: string }; readonly body: ClientUpdate }
     readonly answer: Client
@@ -380,10 +411,14 @@ export const operations = {
   'agents.retire': { method: 'POST', path: '/agents/{id}/retire' },
   'agents.suspend': { method: 'POST', path: '/agents/{id}/suspend' },
   'agents.update': { method: 'PATCH', path: '/agents/{id}' },
+  'client-secrets.create': { method: 'POST', path: '/clients/{id}/secrets' },
+  'client-secrets.list': { method: 'GET', path: '/clients/{id}/secrets' },
+  'client-secrets.revoke': { method: 'POST', path: '/clients/{id}/secrets/{sid}/revoke' },
   'clients.create': { method: 'POST', path: '/clients' },
   'clients.delete': { method: 'DELETE', path: '/clients/{id}' },
   'clients.get': { method: 'GET', path: '/clients/{id}' },
   'clients.list': { method: 'GET', path: '/clients' },
+  'clients.registration-token': { method: 'POST', path: '/clients/{id}/registration-token' },
   'clients.resume': { method: 'POST', path: '/clients/{id}/resume' },
   'clients.suspend': { method: 'POST', path: '/clients/{id}/suspend' },
   'clients.update': { method: 'PATCH', path: '/clients/{id}' },

@@ -85,7 +85,7 @@ const create = operation({
     'Make the next secret of a client; the former works until nobody has used it for the drain window. One that was never used is replaced',
   params,
   query: wire.noQuery,
-  body: z.strictObject({ reason: wire.reason.optional() }).optional().meta({ id: 'ClientSecretCreate' }),
+  body: z.strictObject({ reason: wire.reason.optional() }).meta({ id: 'ClientSecretCreate' }),
   status: 201,
   answer: z
     .strictObject({
@@ -100,7 +100,7 @@ const create = operation({
   async decide(ctx, deps, { params: { id }, body, ifVersion }) {
     const { version, ...client } = await findClient(ctx, deps, id)
     mustHaveVersion({ version }, ifVersion)
-    const reason = body?.reason ?? 'asked'
+    const reason = body.reason ?? 'asked'
     const asked = { reason, shown: undefined }
     const issued = await issueSecret(ctx, { ...deps, rules: deps.engine.kindDeps.rules }, client, asked)
     const rotation = issued.rotation?.id ?? null

@@ -41,7 +41,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
     return utf8.decode(bytes)
-  } catch {
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
     return undefined
   }
 }
@@ -50,7 +51,8 @@ function decodeUtf8(bytes: Uint8Array): string | undefined {
 function decodeForm(text: string): string | undefined {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
-  } catch {
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error
     return undefined
   }
 }
