@@ -21,7 +21,7 @@ const kind = z
     /^(?:assistant|retrieval|coding|domain_specific|autonomous|supervised|[a-z0-9-]{1,63}:[A-Za-z0-9_.-]{1,64})$/,
     'is neither an OIDC-A agent type nor of the form vendor:type',
   )
-const labels = z
+export const labels = z
   .record(
     z.string().regex(/^[a-z0-9](?:[a-z0-9._/-]{0,61}[a-z0-9])?$/, 'is not a label name'),
     z
@@ -105,7 +105,7 @@ export function mustHaveVersion(record: { readonly version: number }, ifVersion:
 }
 
 /** A live person by id or login, or the operator's agent: somebody who answers for what the agent does. */
-async function findOwner(ctx: Ctx, deps: Reads, owner: string): Promise<PersonId | AgentId> {
+export async function findOwner(ctx: Ctx, deps: Reads, owner: string): Promise<PersonId | AgentId> {
   const { agents, people } = deps.store
   if (owner.startsWith('agt_')) {
     const agent = await agents.get(ctx, owner)
@@ -125,7 +125,7 @@ function noOwner(): Fault {
   })
 }
 
-const owner = z
+export const owner = z
   .string()
   .min(1)
   .max(128)

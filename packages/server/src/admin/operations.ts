@@ -14,6 +14,10 @@ import { peopleOperations } from './people.ts'
 import { resourceOperations } from './resources.ts'
 import { rotationOperations } from './rotations.ts'
 import { scheduleOperations } from './schedules.ts'
+import { secretLeaseOperations } from './secrets/leases.ts'
+import { secretRetirementOperations } from './secrets/retirement.ts'
+import { secretOperations } from './secrets/secrets.ts'
+import { secretVersionOperations } from './secrets/versions.ts'
 import { whyOperations } from './why.ts'
 
 export const operations: readonly AnyOperation[] = [
@@ -30,6 +34,10 @@ export const operations: readonly AnyOperation[] = [
   ...rotationOperations,
   ...blastRadiusOperations,
   ...scheduleOperations,
+  ...secretOperations,
+  ...secretVersionOperations,
+  ...secretRetirementOperations,
+  ...secretLeaseOperations,
   ...eventOperations,
   ...whyOperations,
 ]

@@ -113,6 +113,16 @@ function mustBeForeign(ctx: Ctx, resource: Resource): void {
       kind: 'own_resource',
     })
   }
+  mustNotBeSecret(ctx, resource.identifier)
+}
+
+/** The right to a secret comes and goes with the secret: changed here, it could outlive it, or lose its binding. */
+function mustNotBeSecret(ctx: Ctx, identifier: string): void {
+  if (identifier === `${ctx.issuer}/vault` || identifier.startsWith(`${ctx.issuer}/vault/`)) {
+    throw new Fault('access_denied', 'This names a secret of the vault: use /secrets.', {
+      kind: 'resource_of_secret',
+    })
+  }
 }
 
 /** More would not fit one change. */
@@ -126,7 +136,7 @@ interface Ended {
 }
 
 /** What becomes of the live grants of a resource: each as it is to be from now on, or undefined where it stays. */
-async function endGrants(
+export async function endGrants(
   ctx: Ctx,
   deps: Reads,
   identifier: string,
@@ -160,7 +170,7 @@ async function endGrants(
  * All of them: rights given for a resource that is gone would come back to life with the next one of that name. The
  * tokens that rest on them end with the resource itself.
  */
-const endedWhole =
+export const endedWhole =
   (ctx: Ctx) =>
   (grant: Grant): Grant => ({ ...grant, revokedAt: ctx.now })
 
@@ -206,6 +216,7 @@ const create = operation({
         },
       )
     }
+    mustNotBeSecret(ctx, identifier)
     if ((await deps.store.resources.byIdentifier(ctx, identifier)) !== undefined) {
       throw new Fault('conflict', `A resource with the identifier ${identifier} exists already.`, {
         kind: 'identifier_taken',

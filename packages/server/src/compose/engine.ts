@@ -5,6 +5,7 @@ import type { EngineDeps } from '../rotation/engine.ts'
 import { kinds } from '../rotation/kinds/index.ts'
 import type { Store } from '../store/store.ts'
 import type { Keyring } from '../vault/keyring.ts'
+import { rotators } from '../vault/rotators/index.ts'
 import type { RootSealer } from '../vault/sealers/sealer.ts'
 import { rotationOf } from './background.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -33,6 +34,7 @@ export function engineOf(
       keys,
       vault: keyring,
       keyring,
+      rotators,
       root,
       rules: {
         drainSeconds: config.drainSeconds,

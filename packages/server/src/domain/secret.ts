@@ -10,6 +10,7 @@ import type {
   SecretVersionId,
   VaultKeyId,
 } from '@writ/sdk/protocol/identifier'
+import { prefixOf } from '@writ/sdk/protocol/identifier'
 
 export interface VaultSecret {
   readonly id: SecretId
@@ -18,8 +19,8 @@ export interface VaultSecret {
   readonly description: string
   readonly owner: PersonId | AgentId
   readonly labels: Readonly<Record<string, string>>
-  /** The only agents that may have it, and the secrets whose rotators may use it. */
-  readonly consumers: readonly (AgentId | SecretId)[]
+  /** The only agents that may have it, by their ids, and the secrets whose rotators may use it, by their names. */
+  readonly consumers: readonly string[]
   /** How long whoever is given it may rely on it before asking again. */
   readonly leaseSeconds: number
   /** How it is rotated upstream; null where a person gives each version. */
@@ -86,12 +87,40 @@ export function secretIdentifier(issuer: string, name: string): string {
 
 const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/
 
-/** Whether the text may name a secret: it stands in a URI in its one canonical form. */
+/**
+ * Whether the text may name a secret: it stands in a URI in its one canonical form. No identifier is a name, for both
+ * stand in the same places.
+ */
 export function isSecretName(name: string): boolean {
-  return namePattern.test(name) && !name.includes('..')
+  return namePattern.test(name) && !name.includes('..') && prefixOf(name) === undefined
 }
 
 /** Whether this agent may have the secret at all; a grant on its resource has to come on top. */
 export function isConsumer(secret: VaultSecret, agent: string): boolean {
   return secret.status === 'active' && secret.consumers.some(consumer => consumer === agent)
+}
+
+export type VersionMove = 'activate' | 'supersede' | 'retire' | 'fail'
+
+const versionMoves: Readonly<
+  Record<VersionMove, { readonly from: readonly SecretVersionState[]; readonly to: SecretVersionState }>
+> = {
+  activate: { from: ['staged'], to: 'active' },
+  supersede: { from: ['active'], to: 'retiring' },
+  // With its secret a version ends from wherever it is.
+  retire: { from: ['staged', 'active', 'retiring'], to: 'retired' },
+  fail: { from: ['staged'], to: 'failed' },
+}
+
+/** The version after the move. Throws where its state does not have it. One that has ended keeps nothing to open. */
+export function moveVersion(version: SecretVersion, move: VersionMove, at: number): SecretVersion {
+  const { from, to } = versionMoves[move]
+  if (!from.includes(version.state)) throw new Error(`a version that is ${version.state} cannot ${move}`)
+  const moved: SecretVersion = { ...version, state: to, stateAt: at }
+  return to === 'retired' || to === 'failed' ? { ...moved, sealed: '', vaultKey: null } : moved
+}
+
+/** The lease on its way to its end: withdrawn upstream as soon as the loop comes by. */
+export function endLease(lease: SecretLease, at: number): SecretLease {
+  return { ...lease, state: 'ending', stateAt: at, attempts: 0, dueAt: at }
 }

@@ -7,6 +7,7 @@ import type { Keys } from '../keys/keys.ts'
 import type { RotationSettings } from '../keys/rotation.ts'
 import type { Store } from '../store/store.ts'
 import type { Keyring } from '../vault/keyring.ts'
+import type { AnyRotator } from '../vault/rotators/rotator.ts'
 import type { RootSealer } from '../vault/sealers/sealer.ts'
 import type { Vault } from '../vault/vault.ts'
 
@@ -24,6 +25,7 @@ export interface KindDeps {
   readonly store: Omit<Store, 'commit' | 'sweeping' | 'close'>
   readonly keys: Keys
   readonly vault: Vault
+  readonly rotators: readonly AnyRotator[]
   readonly keyring: Pick<Keyring, 'stage' | 'reseal' | 'reload' | 'keyOf'>
   readonly root: RootSealer
   readonly rules: RotationRules
