@@ -52,7 +52,7 @@ export async function statusOf(writ: Authority, id: string, secret: string): Pro
 
 /** A call of the client configuration endpoint. */
 export async function configure(
-  writ: Authority,
+  writ: Pick<Authority, 'fetch'>,
   method: 'GET' | 'PUT' | 'DELETE',
   { uri, token }: SecretClient['registration'],
   body?: unknown,

@@ -80,7 +80,7 @@ class World {
     const rotation = this.open().find(({ to }) => to === newest.id)
     const former = this.live().find(({ id, state }) => id === rotation?.from && state === 'retiring')
     this.commit(endSecrets([newest], 'revoked', 1).puts)
-    if (rotation && former) this.commit(reviveFormer(former, rotation, 1).puts)
+    if (rotation && former) this.commit(reviveFormer(former, rotation, 1))
   }
 }
 

@@ -105,7 +105,7 @@ export function reviveFormer(
   { version, ...former }: Versioned<ClientSecret>,
   { version: ofRotation, ...rotation }: Versioned<Rotation>,
   at: number,
-): { readonly puts: readonly Put[]; readonly rotation: Rotation } {
+): readonly Put[] {
   // Past `staged` the state machine only goes forward; but what it would go forward to is gone.
   const ended: Rotation = {
     ...rotation,
@@ -115,13 +115,10 @@ export function reviveFormer(
     dueAt: null,
     problem: 'The new secret was revoked.',
   }
-  return {
-    puts: [
-      { put: 'clientSecret', value: { ...former, state: 'active', stateAt: at }, ifVersion: version },
-      { put: 'rotation', value: ended, ifVersion: ofRotation },
-    ],
-    rotation: ended,
-  }
+  return [
+    { put: 'clientSecret', value: { ...former, state: 'active', stateAt: at }, ifVersion: version },
+    { put: 'rotation', value: ended, ifVersion: ofRotation },
+  ]
 }
 
 function begin({ client, rotationId, reason }: Succession, from: ClientSecret, at: number): Rotation {

@@ -35,7 +35,6 @@ interface Caller {
 /** What was decided about it; the entry of the change itself is added. */
 interface Decided<A> {
   readonly change: Pick<Change, 'puts' | 'removals' | 'signals'>
-  readonly alsoTold?: readonly EntryDraft[]
   readonly facts?: EntryDraft['facts']
   readonly answer: A
 }
@@ -81,10 +80,9 @@ export function replaceRegistration(
           ],
           signals: [...changed.signals, ...(issued?.signals ?? [])],
         },
-        ...(issued && { alsoTold: issued.entries }),
         facts: {
           members: Object.keys(body).sort().slice(0, 32),
-          ...(issued && { client_secret: issued.record.id }),
+          ...(issued && { client_secret: issued.record.id, rotation: issued.rotation?.id ?? null }),
         },
         answer: clientRegistration(ctx, changed.client, given),
       }
@@ -115,12 +113,12 @@ async function managed<A>(ctx: Ctx, deps: ConfigurationDeps, asked: Asked, deed:
     try {
       if (caller.client.status !== 'active')
         throw new Fault('access_denied', 'This client is suspended.', { kind: 'client_suspended' })
-      const { change, alsoTold = [], facts = {}, answer } = await deed.decide(caller)
+      const { change, facts = {}, answer } = await deed.decide(caller)
       const subjects = [caller.client.id, registrationSubject(caller.client)]
       const committed = await deps.store.commit(ctx, {
         ...change,
         bases: [{ epoch: caller.epoch, subjects }],
-        entries: [entryOf(ctx, deed, caller, { outcome: 'allowed', facts }), ...alsoTold],
+        entries: [entryOf(ctx, deed, caller, { outcome: 'allowed', facts })],
       })
       if (committed.kind === 'done') return answer
       last = committed.kind

@@ -3,7 +3,6 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
 import { Secret } from '@writ/sdk/protocol/secret'
 import type { Ctx } from '../../context.ts'
-import type { EntryDraft } from '../../domain/audit-entry.ts'
 import { type Client, hasSecrets, registrationPath, registrationTokenPrefix } from '../../domain/client.ts'
 import {
   type ClientSecret,
@@ -12,7 +11,6 @@ import {
   isClientSecretLive,
 } from '../../domain/client-secret.ts'
 import { type Succeeded, succeedSecret } from '../../domain/client-secret-succession.ts'
-import { entryOf } from '../../rotation/engine.ts'
 import type { Store } from '../../store/store.ts'
 
 type Random = (length: number) => Uint8Array
@@ -65,10 +63,7 @@ export interface IssueReads {
   }
 }
 
-export interface Issued extends NewSecret, Succeeded {
-  /** What the log has to tell of the rotation. */
-  readonly entries: readonly EntryDraft[]
-}
+export interface Issued extends NewSecret, Succeeded {}
 
 /**
  * The next secret of the client; the former drains. Whoever commits it puts the client's record too, so that two who
@@ -108,7 +103,5 @@ export async function issueSecret(
       { kind: 'two_in_use', rotation: rotation?.id },
     )
   }
-  const next = succeeded.rotation
-  const type = rotation === undefined ? 'rotation.begun' : 'rotation.active'
-  return { ...made, ...succeeded, entries: next === null ? [] : [entryOf(ctx, type, next)] }
+  return { ...made, ...succeeded }
 }

@@ -7,7 +7,6 @@ import { registrationSubject } from '../../domain/client.ts'
 import type { ClientSecret } from '../../domain/client-secret.ts'
 import { endSecrets, reviveFormer } from '../../domain/client-secret-succession.ts'
 import type { DrainUser } from '../../domain/rotation.ts'
-import { entryOf } from '../../rotation/engine.ts'
 import { reasonBody } from '../agent-moves.ts'
 import { mustHaveVersion } from '../agents.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
@@ -112,7 +111,6 @@ const create = operation({
         ],
         signals: [...issued.signals, { subject: client.id, kind: 'changed' }],
       },
-      alsoTold: issued.entries,
       about: { reason, facts: { client: client.id, client_secret: issued.record.id, rotation } },
       answer: {
         id: issued.record.id,
@@ -157,8 +155,10 @@ const revoke = operation({
         puts: [...ended.puts, ...former.puts],
         signals: [...ended.signals, { subject: client.id, kind: 'changed' }],
       },
-      alsoTold: former.entries,
-      about: { reason: body.reason, facts: { client: client.id, client_secret: secret.id } },
+      about: {
+        reason: body.reason,
+        facts: { client: client.id, client_secret: secret.id, failed_rotation: former.rotation },
+      },
       answer: await shownWithUse(ctx, deps, { ...secret, state: 'revoked', stateAt: ctx.now }),
       version: secret.version + 1,
     }
@@ -170,9 +170,8 @@ async function revived(ctx: Ctx, deps: Reads, all: readonly Versioned<ClientSecr
   const open = await deps.store.rotations.open(ctx, 'client_secret', secret.client)
   const rotation = open.find(({ to }) => to === secret.id)
   const former = all.find(({ id, state }) => id === rotation?.from && state === 'retiring')
-  if (rotation === undefined || former === undefined) return { puts: [], entries: [] }
-  const { puts, rotation: ended } = reviveFormer(former, rotation, ctx.now)
-  return { puts, entries: [entryOf(ctx, 'rotation.failed', ended)] }
+  if (rotation === undefined || former === undefined) return { puts: [], rotation: null }
+  return { puts: reviveFormer(former, rotation, ctx.now), rotation: rotation.id }
 }
 
 const registrationToken = operation({
