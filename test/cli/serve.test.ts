@@ -184,16 +184,6 @@ describe('the sealing key', { concurrency: 2 }, () => {
     return { cwd, port, again: await writ(['serve', '--port', port], { cwd }) }
   }
 
-  test('is not made anew where it is missing: what it sealed would be lost', async t => {
-    const { cwd, again } = await restart(t, key => renameSync(key, `${key}.away`))
-    assert.equal(again.code, 1)
-    assert.match(
-      again.stderr,
-      /^writ: The sealing key \.writ\/seal\.key is missing, but .*: copy this file from .*\n$/,
-    )
-    assert.throws(() => statSync(join(cwd, '.writ/seal.key')), { code: 'ENOENT' })
-  })
-
   test('is not used where others may read it, and is where that is mended', async t => {
     const { cwd, port, again } = await restart(t, key => chmodSync(key, 0o640))
     assert.deepEqual(again, {

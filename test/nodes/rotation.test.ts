@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { type Cluster, startPostgres } from '@writ/server/testing'
 import pg from 'pg'
-import { until } from '../harness/deadline.ts'
 import { headerOf, payloadOf } from '../harness/agent.ts'
+import { until } from '../harness/deadline.ts'
 import type { Party } from '../harness/party.ts'
 import {
   api,

@@ -6,9 +6,11 @@ import { keyCache } from '@writ/sdk/protocol/jwk'
 import { bootstrap } from './admin/bootstrap.ts'
 import { auditLoops, auditVerifierKey, type Checkpoints, createCheckpoints } from './audit/checkpoint.ts'
 import { createNoise } from './audit/noise.ts'
-import { keepAuditKey } from './compose/audit-key-file.ts'
+import { keepAuditKey, keptAuditKey } from './compose/audit-key-file.ts'
 import { rotationOf, startBackground } from './compose/background.ts'
 import { engineOf } from './compose/engine.ts'
+import { keepingPublished } from './compose/kept-keys.ts'
+import { type Opening, openOrStaySealed } from './compose/opening.ts'
 import { founderOf } from './compose/operator-file.ts'
 import { databaseFile, trialCertificateFile } from './compose/places.ts'
 import type { Surroundings } from './compose/surroundings.ts'
@@ -29,6 +31,7 @@ import { registrationRoutes } from './http/registration.ts'
 import { revocationsRoute } from './http/revocations.ts'
 import { rotationEventsRoute } from './http/rotation-events.ts'
 import type { FaceDeps, Route } from './http/route.ts'
+import { vaultRoutes } from './http/vault.ts'
 import { followKeys } from './keys/follow.ts'
 import type { Keys } from './keys/keys.ts'
 import { openKeys } from './keys/providers/local.ts'
@@ -42,12 +45,15 @@ import { deferredRoot } from './vault/deferred-root.ts'
 import { createKeyring, type Keyring } from './vault/keyring.ts'
 import { openSealer } from './vault/sealers/index.ts'
 import type { RootSealer } from './vault/sealers/sealer.ts'
+import type { Runner } from './work/runner.ts'
 
 /** A server that is joined together and answers, without a socket of its own. */
 export interface Composed {
   readonly issuer: string
   readonly store: Store
   fetch(request: Request, connection?: Connection): Promise<Response>
+  /** Whether it is sealed, and when it opens. */
+  readonly opening: Pick<Opening, 'sealedBecause' | 'opened'>
   /** Streams end here, so that draining the sockets does not wait for them. */
   endLongAnswers(): void
   /** Ends the long answers, then the loops, which may take so long (default `shutdownSeconds`), then the store. */
@@ -64,17 +70,19 @@ export async function compose(config: Config, issuer: string, around: Surroundin
   const store = metrics.counted(around.wrapStore?.(opened) ?? opened)
   try {
     const tenant = await standingTenant(store, issuer, around)
-    const ctx = startingContext(tenant, around)
     const root = rootOf(config, store, tenant, around)
     const keyring = createKeyring({ store, root, randomBytes: around.randomBytes })
-    await keyring.ensure(ctx)
     const now = (): number => Math.floor(around.clockMs() / 1000)
-    const keys = openKeys({ store, sealer: keyring.sealerOf, now })
-    await ensureKeys(ctx, { store, keys })
-    keepAuditKey(config.data, auditVerifierKey(issuer, keys, ctx))
+    const keys = keepingPublished(openKeys({ store, sealer: keyring.sealerOf, now }), config.data)
     const { randomBytes } = around
-    await bootstrap(ctx, { store, randomBytes }, () => founderOf(config.data, issuer, randomBytes))
-    return joined(config, { tenant, store, keys, keyring, root, metrics }, around)
+    const opening = await openOrStaySealed(async () => {
+      const opened = startingContext(tenant, around)
+      await keyring.ensure(opened)
+      await ensureKeys(opened, { store, keys })
+      keepAuditKey(config.data, auditVerifierKey(issuer, keys, opened))
+      await bootstrap(opened, { store, randomBytes }, () => founderOf(config.data, issuer, randomBytes))
+    }, around)
+    return joined(config, { tenant, store, keys, keyring, root, opening, metrics }, around)
   } catch (error) {
     await store.close()
     throw error
@@ -136,11 +144,12 @@ interface Parts {
   readonly keys: Keys
   readonly keyring: Keyring
   readonly root: RootSealer
+  readonly opening: Opening
   readonly metrics: Metrics
 }
 
 function joined(config: Config, parts: Parts, around: Surroundings): Composed {
-  const { tenant, store, keys, keyring, root, metrics } = parts
+  const { tenant, store, keys, keyring, root, opening, metrics } = parts
   const closing = new AbortController()
   const limited = config.rateLimits === 'on'
   const callers = limited ? rateLimiter(config.ratePerSecond) : unlimited
@@ -156,7 +165,11 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
     importedKeys: keyCache(importedKeysKept),
     noise,
     mayProceed: (id, nowMs) => callers.take(id, nowMs),
-    auditKey: scope => auditVerifierKey(tenant.issuer, keys, scope),
+    auditKey: scope =>
+      opening.sealedBecause() === undefined
+        ? auditVerifierKey(tenant.issuer, keys, scope)
+        : (keptAuditKey(config.data) ?? ''),
+    sealedBecause: opening.sealedBecause,
     closing: closing.signal,
   }
   const app = createApp(
@@ -177,7 +190,11 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
   )
   const { checkpointSeconds, noiseSeconds } = config
   const auditing = auditLoops({ checkpoints, noise, checkpointSeconds, noiseSeconds })
-  const runner = startBackground(config, { ...parts, around, auditing, engine })
+  // While it is sealed nothing runs that writes.
+  let runner: Runner | undefined
+  void opening.opened.then(() => {
+    if (!closing.signal.aborted) runner = startBackground(config, { ...parts, around, auditing, engine })
+  })
   // A clean stop loses no count; a store that is away keeps nobody from stopping.
   const flushNoise = (): Promise<unknown> =>
     noise
@@ -187,11 +204,13 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
     issuer: tenant.issuer,
     store,
     fetch: async (request, connection = {}) => app.fetch(request, connection),
+    opening,
     endLongAnswers: () => closing.abort(),
     async close(withinSeconds = config.shutdownSeconds) {
       closing.abort()
       unfollow()
-      await runner.stop(withinSeconds)
+      opening.stop()
+      await runner?.stop(withinSeconds)
       await flushNoise()
       await store.close()
       await root.close()
@@ -214,6 +233,8 @@ function counting(observer: Observer, metrics: Metrics): Observer {
 
 /** Tokens kept verified at once by the audit and metrics pages: their readers are few. */
 const readersKept = 256
+/** The same of those who read secrets: as many as agents do. */
+const holdersKept = 10_000
 
 function routesOf(
   config: Config,
@@ -234,6 +255,7 @@ function routesOf(
     // Before the routes of single rotations, which would take its path.
     rotationEventsRoute({ verifiedTokens }),
     ...adminRoutes({ engine, planRotation: ctx => decideRotation(ctx, { store, keys, settings }, {}) }),
+    ...vaultRoutes({ engine, verifiedTokens: boundedCache(holdersKept) }),
     ...auditRoutes({ checkpoints, verifiedTokens }),
     ...healthRoutes({ metrics: metrics.page, verifiedTokens }),
     ...documentRoutes,
@@ -244,6 +266,7 @@ function routesOf(
 /** A server with a socket. */
 export interface Started {
   readonly issuer: string
+  readonly opening: Composed['opening']
   close(): Promise<void>
 }
 
@@ -256,6 +279,7 @@ export async function start(config: Config, around: Surroundings): Promise<Start
     if (socket.certificate !== undefined) publishCertificate(config.data, socket.certificate)
     return {
       issuer: composed.issuer,
+      opening: composed.opening,
       async close() {
         const endMs = performance.now() + config.shutdownSeconds * 1000
         composed.endLongAnswers()

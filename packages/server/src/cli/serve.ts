@@ -20,8 +20,15 @@ export function serveCommand(terminal: Terminal): Command {
       const around = processSurroundings(config)
       const isFirst = !existsSync(operatorFile(config.data))
       const started = await start(config, around)
-      terminal.stdout.write(`writ: ready ${started.issuer}\n`)
-      for (const hint of hintsOf(config, isFirst)) terminal.stderr.write(`writ: ${hint}\n`)
+      const sealed = started.opening.sealedBecause()
+      if (sealed !== undefined) {
+        terminal.stderr.write(`writ: sealed, and trying again: ${sealed}\n`)
+        await Promise.race([started.opening.opened, stopping])
+      }
+      if (started.opening.sealedBecause() === undefined) {
+        terminal.stdout.write(`writ: ready ${started.issuer}\n`)
+        for (const hint of hintsOf(config, isFirst)) terminal.stderr.write(`writ: ${hint}\n`)
+      }
       await stopping
       await closed(started, config, terminal)
       around.flush()

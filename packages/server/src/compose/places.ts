@@ -12,3 +12,6 @@ export const trialCertificateFile = (data: string): string => join(data, 'tls-ce
 
 /** The embedded database. */
 export const databaseFile = (data: string): string => join(data, 'writ.db')
+
+/** The published keys as this node last unsealed them; mode 0600, so that nobody else plants one. */
+export const keptKeysFile = (data: string): string => join(data, 'published-keys.json')

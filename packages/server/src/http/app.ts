@@ -133,6 +133,7 @@ async function serve(
     if (!door.rates.take(`address:${networkOf(ctx.peer)}`, ctx.nowMs)) {
       throw new Fault('rate_limited', 'Too many requests from this address; slow down.', { kind: 'address' })
     }
+    if (route.whileSealed !== true) mustBeOpen(door)
     answer = await route.handle(ctx, door.deps, request)
   } catch (error) {
     const fault = isFault(error) ? error : bugAsFault(door, error, ctx)
@@ -154,6 +155,12 @@ async function serve(
     ...notes,
   })
   return answer
+}
+
+function mustBeOpen({ deps }: Door): void {
+  const because = deps.sealedBecause()
+  if (because === undefined) return
+  throw new Fault('temporarily_unavailable', `This authority is sealed. ${because}`, { kind: 'sealed' })
 }
 
 function bugAsFault(door: Door, error: unknown, ctx: Ctx): Fault {

@@ -82,6 +82,7 @@ export function discoveryRoutes(issuerPath: string, routes: readonly Route[]): r
     path,
     face: 'oauth',
     cors: true,
+    whileSealed: true,
     handle: (ctx, deps) => json(make(ctx, deps), metadataCacheSeconds),
   })
   const forms = (wellKnown: string, make: (ctx: Ctx, deps: FaceDeps) => Record<string, unknown>): Route[] => {
@@ -106,6 +107,7 @@ export const documentRoutes: readonly Route[] = [
     face: 'problem',
     cors: true,
     publishedAs: { writ: 'error_reasons' },
+    whileSealed: true,
     handle: () =>
       json(
         {
@@ -126,6 +128,7 @@ export const documentRoutes: readonly Route[] = [
     face: 'problem',
     cors: true,
     publishedAs: { writ: 'limits' },
+    whileSealed: true,
     handle: (_ctx, deps) => json(limitsDocument(deps.config), 60),
   },
 ]

@@ -26,7 +26,16 @@ export function healthRoutes(face: HealthFace): readonly Route[] {
 }
 
 function probe(name: string, path: string, handle: Route['handle']): Route {
-  return { name, method: 'GET', path, absolute: true, face: 'problem', cors: false, handle }
+  return {
+    name,
+    method: 'GET',
+    path,
+    absolute: true,
+    face: 'problem',
+    cors: false,
+    whileSealed: true,
+    handle,
+  }
 }
 
 async function readiness(ctx: Ctx, deps: FaceDeps): Promise<Response> {
@@ -35,8 +44,9 @@ async function readiness(ctx: Ctx, deps: FaceDeps): Promise<Response> {
     keys: canSign(ctx, deps),
     store: await answersInTime(deps.store.ping()),
   }
-  const ready = parts.open && parts.keys && parts.store
-  return json({ ready, ...parts }, 'never', ready ? 200 : 503)
+  const sealed = deps.sealedBecause()
+  const ready = parts.open && parts.keys && parts.store && sealed === undefined
+  return json({ ready, ...parts, ...(sealed === undefined ? {} : { sealed }) }, 'never', ready ? 200 : 503)
 }
 
 function canSign(ctx: Ctx, deps: FaceDeps): boolean {

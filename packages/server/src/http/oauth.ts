@@ -99,6 +99,7 @@ const jwksRoute: Route = {
   face: 'oauth',
   cors: true,
   publishedAs: { oauth: 'jwks_uri' },
+  whileSealed: true,
   handle(ctx, deps) {
     return json(deps.keys.published(ctx), deps.config.jwksCacheSeconds)
   },

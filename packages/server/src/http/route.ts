@@ -9,6 +9,8 @@ export interface FaceDeps extends Deps {
   readonly config: Config
   /** The C2SP verifier key of the tenant's audit log. */
   readonly auditKey: (scope: Pick<Ctx, 'tenant'>) => string
+  /** Why the vault is sealed, for people; undefined while everything is open. */
+  readonly sealedBecause: () => string | undefined
   /** Aborted when the server stops: long answers end then. */
   readonly closing: AbortSignal
 }
@@ -23,6 +25,8 @@ export interface Route {
   readonly face: Face
   /** Whether scripts of other origins may call it (RFC 9700 §2.6): token and metadata yes, pages never. */
   readonly cors: boolean
+  /** Public facts: answered also while the vault is sealed. */
+  readonly whileSealed?: true
   /** The members of the discovery documents that name this endpoint. */
   readonly publishedAs?: { readonly oauth?: string; readonly writ?: string }
   handle(ctx: Ctx, deps: FaceDeps, request: Request): Promise<Response> | Response
