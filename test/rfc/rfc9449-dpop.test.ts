@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createProof } from '@writ/sdk/protocol/dpop'
-import { generateKeyPair, thumbprint } from '@writ/sdk/protocol/jwk'
+import { bareJwk, generateKeyPair, thumbprint } from '@writ/sdk/protocol/jwk'
 import { signJws } from '@writ/sdk/protocol/jws'
 import { api, newAgent, payloadOf, registerApi } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
@@ -23,7 +23,6 @@ async function crooked(
   header: Record<string, unknown>,
   claims: Record<string, unknown>,
 ): Promise<string> {
-  const { kty, crv, x, y } = party.key.jwk
   const standard = {
     jti: crypto.randomUUID(),
     htm: 'POST',
@@ -32,7 +31,7 @@ async function crooked(
     nonce: await party.nonce(),
   }
   return signJws(
-    { typ: 'dpop+jwt', jwk: { kty, crv, x, ...(y === undefined ? {} : { y }) }, ...header },
+    { typ: 'dpop+jwt', jwk: bareJwk(party.key.jwk), ...header },
     { ...standard, ...claims },
     party.key,
   )

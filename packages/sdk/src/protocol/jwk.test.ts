@@ -251,7 +251,7 @@ test('refuses a private key whose halves do not belong together, or whose privat
     const ours = generateKeyPair(alg).secret.reveal()
     const other = generateKeyPair(alg).secret.reveal()
     assert.notEqual(
-      refusal(() => importPrivate(new Secret({ ...ours, d: other.d }))),
+      refusal(() => importPrivate(new Secret({ ...ours, d: other.d ?? '' }))),
       undefined,
     )
     for (const d of ['', 'AAAA', `${ours.d}=`, `A${ours.d}`]) {

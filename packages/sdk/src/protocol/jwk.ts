@@ -1,6 +1,14 @@
-// Keys as JSON: RFC 7517, RFC 7518 §6.2, RFC 8037 §2; thumbprints: RFC 7638. Strict where they enter, imported once.
+// Keys as JSON: RFC 7517, RFC 7518 §6.2 and §6.3, RFC 8037 §2, RFC 9964; thumbprints: RFC 7638. Strict where they enter.
 import { createPrivateKey, createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { type Algorithm, type AlgorithmName, algorithmFor, algorithms, kindOf } from './algorithms.ts'
+import {
+  type Algorithm,
+  type AlgorithmName,
+  algorithmFor,
+  algorithms,
+  kindOf,
+  type Signs,
+  type Size,
+} from './algorithms.ts'
 import { decodeBase64url } from './base64url.ts'
 import { boundedCache } from './bounded-cache.ts'
 import { Fault } from './fault.ts'
@@ -9,18 +17,29 @@ import { Secret } from './secret.ts'
 /** A public key that has been checked, with the members that have a meaning here and no others. */
 export interface PublicJwk {
   readonly kty: string
-  readonly crv: string
-  readonly x: string
+  readonly crv?: string
+  readonly x?: string
   readonly y?: string
+  /** Of an RSA key. */
+  readonly n?: string
+  readonly e?: string
+  /** Of an algorithm key pair (RFC 9964). */
+  readonly pub?: string
   readonly kid?: string
   readonly alg?: string
   readonly use?: 'sig'
   readonly key_ops?: readonly string[]
 }
 
-/** A private key. It never leaves its holder's process in clear. */
+/** A private key. It never leaves its holder's process in clear. The row of its algorithm says which members it has. */
 export interface PrivateJwk extends PublicJwk {
-  readonly d: string
+  readonly d?: string
+  readonly p?: string
+  readonly q?: string
+  readonly dp?: string
+  readonly dq?: string
+  readonly qi?: string
+  readonly priv?: string
 }
 
 /** A key that verifies: what it accepts depends on it alone, never on what a token says about itself. */
@@ -53,20 +72,21 @@ const maxOpLength = 32
 const refuse = (kind: string, say: string): Fault => new Fault('invalid_key', say, { kind })
 
 /**
- * The public key in a parsed JSON value; unknown members are dropped (RFC 7517 §4). Throws `invalid_key` with a
- * sentence that says what to change: the holder of a key is told, nobody learns anything about keys of others.
+ * The public key in a parsed JSON value, of an algorithm that `who` may use; unknown members are dropped (RFC 7517 §4).
+ * Throws `invalid_key` with a sentence that says what to change: the holder of a key is told, nobody learns anything
+ * about keys of others.
  */
-export function parsePublicJwk(value: unknown): PublicJwk {
-  return checkKey(value).jwk
+export function parsePublicJwk(value: unknown, who: Signs = 'holder'): PublicJwk {
+  return checkKey(value, who).jwk
 }
 
 /** `parsePublicJwk` and `importPublic` in one, so that the key is imported once. Throws `invalid_key`. */
-export function importForeign(value: unknown): VerifyKey {
-  const { jwk, alg, key } = checkKey(value)
+export function importForeign(value: unknown, who: Signs = 'holder'): VerifyKey {
+  const { jwk, alg, key } = checkKey(value, who)
   return { alg, key, jkt: thumbprintOf(jwk, alg), jwk }
 }
 
-function checkKey(value: unknown): { jwk: PublicJwk; alg: Algorithm; key: KeyObject } {
+function checkKey(value: unknown, who: Signs): { jwk: PublicJwk; alg: Algorithm; key: KeyObject } {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw refuse('not_an_object', 'The key must be a JSON Web Key, an object.')
   }
@@ -81,15 +101,18 @@ function checkKey(value: unknown): { jwk: PublicJwk; alg: Algorithm; key: KeyObj
   if (certificateMembers.some(name => Object.hasOwn(given, name))) {
     throw refuse('certificate_member', 'Certificates are not evaluated here; leave out x5u, x5c and x5t.')
   }
-  const alg = rowFor(given)
+  const alg = rowFor(given, who)
   const jwk: PublicJwk = { ...coordinatesOf(given, alg), ...annotationsOf(given) }
   return { jwk, alg, key: importObject(jwk, alg) }
 }
 
-function rowFor(given: Readonly<Record<string, unknown>>): Algorithm {
-  if (kindOf(given) === undefined) {
-    throw refuse('unacceptable_type', 'Use a key on the curve P-256 (kty EC) or Ed25519 (kty OKP).')
-  }
+const kindsSaid: Readonly<Record<Signs, string>> = {
+  holder: 'Use a key on the curve P-256 (kty EC) or Ed25519 (kty OKP).',
+  issuer: 'Use a key on the curve P-256 or Ed25519, of RSA, or of ML-DSA-44 (kty AKP, with its alg).',
+}
+
+function rowFor(given: Readonly<Record<string, unknown>>, who: Signs): Algorithm {
+  if (kindOf(given, who) === undefined) throw refuse('unacceptable_type', kindsSaid[who])
   const row = algorithmFor(given)
   if (row === undefined)
     throw refuse('alg_contradicts_type', 'The alg of the key does not fit its type and curve.')
@@ -99,18 +122,36 @@ function rowFor(given: Readonly<Record<string, unknown>>): Algorithm {
 function coordinatesOf(given: Readonly<Record<string, unknown>>, alg: Algorithm): PublicJwk {
   const bytes: Uint8Array[] = []
   const members: Record<string, string> = { ...alg.fixed }
-  for (const [name, length] of Object.entries(alg.coordinates)) {
+  for (const [name, size] of Object.entries(alg.coordinates)) {
     const text = given[name]
-    const decoded = typeof text === 'string' && text.length < 64 ? decodeBase64url(text) : undefined
+    const decoded = bytesOf(text, size)
     // RFC 7518 §6.2.1.2: the full length, leading zeros included; else one point had several spellings.
-    if (typeof text !== 'string' || decoded?.length !== length) {
-      throw refuse('coordinate', `${name} must be exactly ${length} bytes in base64url without padding.`)
-    }
+    if (decoded === undefined) throw refuse('coordinate', sizeSaid(name, size))
     bytes.push(decoded)
-    members[name] = text
+    members[name] = text as string
   }
-  if (!alg.isSound(bytes)) throw refuse('unsound_point', 'The key is not a sound point of its curve.')
+  if (!alg.isSound(bytes)) throw unsound('unsound_point', alg)
   return members as unknown as PublicJwk
+}
+
+/** The bytes in canonical base64url, if they are as many as they may be; bounded before they are decoded. */
+function bytesOf(text: unknown, [least, most]: Size): Uint8Array | undefined {
+  if (typeof text !== 'string' || text.length > Math.ceil((most * 4) / 3)) return undefined
+  const decoded = decodeBase64url(text)
+  return decoded !== undefined && decoded.length >= least && decoded.length <= most ? decoded : undefined
+}
+
+function sizeSaid(name: string, [least, most]: Size): string {
+  const range = least === most ? `exactly ${least}` : `${least} to ${most}`
+  return `${name} must be ${range} bytes in base64url without padding.`
+}
+
+function unsound(kind: string, alg: Algorithm, cause?: unknown): Fault {
+  const say =
+    alg.fixed['kty'] === 'RSA'
+      ? 'The RSA key is weak or malformed: use 2048 to 4096 bits and the exponent 65537.'
+      : 'The key is not a sound point of its curve.'
+  return new Fault('invalid_key', say, { kind }, cause === undefined ? {} : { cause })
 }
 
 function annotationsOf(
@@ -147,21 +188,18 @@ function importObject(jwk: PublicJwk, alg: Algorithm): KeyObject {
     return createPublicKey({ key: bare(jwk, alg), format: 'jwk' })
   } catch (cause) {
     // Node says so with an error of its own for each way in which a point is not on the curve.
-    throw new Fault(
-      'invalid_key',
-      'The key is not a sound point of its curve.',
-      { kind: 'not_on_curve' },
-      { cause },
-    )
+    throw unsound('not_on_curve', alg, cause)
   }
 }
 
 /** The members that make the key, without what is said about it: `key_ops` would be judged again by the importer. */
 function bare(jwk: PublicJwk, alg: Algorithm): JsonWebKey {
   const members: JsonWebKey = { ...alg.fixed }
-  for (const name of Object.keys(alg.coordinates)) members[name] = jwk[name as 'x' | 'y']
+  for (const name of Object.keys(alg.coordinates)) members[name] = jwk[name as Coordinate]
   return members
 }
+
+type Coordinate = 'x' | 'y' | 'n' | 'e' | 'pub'
 
 /** The key without anything said about it, as a proof carries it. */
 export function bareJwk(jwk: PublicJwk): PublicJwk {
@@ -169,7 +207,7 @@ export function bareJwk(jwk: PublicJwk): PublicJwk {
 }
 
 function rowOfParsed(jwk: PublicJwk): Algorithm {
-  return rowFor(jwk as unknown as Readonly<Record<string, unknown>>)
+  return rowFor(jwk as unknown as Readonly<Record<string, unknown>>, 'issuer')
 }
 
 /** RFC 7638 §3 with SHA-256, in base64url: the name of a key everywhere in Writ. The key must have been parsed. */
@@ -189,17 +227,16 @@ export function importPublic(jwk: PublicJwk): VerifyKey {
   return { alg, key: importObject(jwk, alg), jkt: thumbprintOf(jwk, alg), jwk }
 }
 
-/** A private JWK ready to sign. Throws `invalid_key`, also where the two halves do not belong together. */
-export function importPrivate(value: Secret<PrivateJwk>): SignKey {
-  const { d, ...rest } = value.reveal()
+/**
+ * A private JWK ready to sign, of an algorithm that `who` may use. Throws `invalid_key`, also where the two halves do not
+ * belong together.
+ */
+export function importPrivate(value: Secret<PrivateJwk>, who: Signs = 'holder'): SignKey {
+  const whole = value.reveal()
   // What the key is for was said of the private half (`sign`); what is published is its public half.
-  const { key_ops: _ops, ...given } = rest
-  const { jwk, alg, key: publicKey } = checkKey(given)
-  const secret = typeof d === 'string' ? decodeBase64url(d) : undefined
-  if (secret?.length !== alg.secretBytes) {
-    throw refuse('private_half', `d must be exactly ${alg.secretBytes} bytes in base64url without padding.`)
-  }
-  const key = importPrivateObject({ ...bare(jwk, alg), d })
+  const given = Object.entries(whole).filter(([name]) => !isPrivate(name) && name !== 'key_ops')
+  const { jwk, alg, key: publicKey } = checkKey(Object.fromEntries(given), who)
+  const key = importPrivateObject({ ...bare(jwk, alg), ...secretsOf(whole, alg) })
   // The importer believes the public members it is given: sign and verify once, so that no wrong half is published.
   const probe = Buffer.from('writ key check')
   if (!alg.verify(probe, publicKey, alg.sign(probe, key))) {
@@ -207,6 +244,22 @@ export function importPrivate(value: Secret<PrivateJwk>): SignKey {
   }
   return { alg, key, jkt: thumbprintOf(jwk, alg), jwk }
 }
+
+const isPrivate = (name: string): boolean => (privateMembers as readonly string[]).includes(name)
+
+/** The members that the row asks for, in their sizes, and no others. */
+function secretsOf(whole: PrivateJwk, alg: Algorithm): JsonWebKey {
+  const secrets: Record<string, string> = {}
+  for (const [name, size] of Object.entries(alg.secrets)) {
+    const text = whole[name as Hidden]
+    if (text === undefined || bytesOf(text, size) === undefined)
+      throw refuse('private_half', sizeSaid(name, size))
+    secrets[name] = text
+  }
+  return secrets
+}
+
+type Hidden = Exclude<(typeof privateMembers)[number], 'oth' | 'k'>
 
 function importPrivateObject(jwk: JsonWebKey): KeyObject {
   try {
@@ -228,16 +281,13 @@ export interface KeyPair {
 export function generateKeyPair(alg: AlgorithmName): KeyPair {
   const row: Algorithm = algorithms[alg]
   const { publicKey, privateKey } = row.generate()
-  const { d, ...exported } = privateKey.export({ format: 'jwk' })
-  const jwk: PublicJwk = {
-    ...bareJwk(exported as unknown as PublicJwk),
-    alg: row.name,
-  }
+  const exported = privateKey.export({ format: 'jwk' }) as unknown as PrivateJwk
+  const jwk: PublicJwk = { ...(bare(exported, row) as unknown as PublicJwk), alg: row.name }
   const jkt = thumbprintOf(jwk, row)
   return {
     sign: { alg: row, key: privateKey, jkt, jwk },
     verify: { alg: row, key: publicKey, jkt, jwk },
-    secret: new Secret<PrivateJwk>({ ...jwk, d: d as string }),
+    secret: new Secret<PrivateJwk>({ ...jwk, ...secretsOf(exported, row) }),
   }
 }
 

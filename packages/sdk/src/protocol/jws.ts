@@ -108,7 +108,7 @@ export function verifyJws(jws: Jws, key: VerifyKey): boolean {
 
 /** Whether the signature holds under the key's algorithm, where the header's `alg` has been compared before. */
 export function holds(segments: Segments, { alg, key }: VerifyKey): boolean {
-  if (segments.signature.length !== alg.signatureBytes) return false
+  if (segments.signature.length !== alg.signatureBytes(key)) return false
   // RFC 7515 §5.2: ASCII. Each segment was shown to be canonical base64url, so Latin-1 is exact, and fastest.
   return alg.verify(Buffer.from(segments.signingInput, 'latin1'), key, segments.signature)
 }

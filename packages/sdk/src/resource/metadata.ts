@@ -1,5 +1,5 @@
 // What a protected resource says about itself: RFC 9728 §2 and §3.
-import { algorithms } from '../protocol/algorithms.ts'
+import { algorithmsOf } from '../protocol/algorithms.ts'
 import { isScopeToken } from '../protocol/scope.ts'
 import { wellKnown } from './issuer/discovery.ts'
 
@@ -14,7 +14,7 @@ export interface MetadataOptions {
 }
 
 /** The `alg` values that proofs may use, and that challenges name. */
-export const proofAlgorithms: readonly string[] = Object.keys(algorithms).filter(name => name !== 'EdDSA')
+export const proofAlgorithms: readonly string[] = algorithmsOf('holder').filter(name => name !== 'EdDSA')
 
 /** RFC 9728 §3.1: the document's address, its name inserted before the path of the resource. */
 export const metadataUrlOf = (resource: string): string => wellKnown(resource, 'oauth-protected-resource')

@@ -86,7 +86,7 @@ export function auditSigner(ctx: LogScope, keys: Pick<Keys, 'signer'>): NoteSign
 function logKey(ctx: LogScope, keys: Pick<Keys, 'signer'>): VerifierKey {
   const { jwk } = keys.signer(ctx, 'checkpoint')
   // RFC 8037 §2: `x` of an Ed25519 key is the raw public key that C2SP signed-note wants.
-  return verifierKey(auditOrigin(ctx.issuer), Buffer.from(jwk.x, 'base64url'))
+  return verifierKey(auditOrigin(ctx.issuer), Buffer.from(jwk.x ?? '', 'base64url'))
 }
 
 /** Keeps the newest head of each tenant's log in memory; every node has its own, and any of them may publish. */

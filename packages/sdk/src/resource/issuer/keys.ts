@@ -126,7 +126,7 @@ function readKeys(document: Readonly<Record<string, unknown>>): ReadonlyMap<stri
 
 function importOrSkip(item: unknown): VerifyKey | undefined {
   try {
-    return importForeign(item)
+    return importForeign(item, 'issuer')
   } catch (error) {
     if (isFault(error)) return undefined
     throw error
