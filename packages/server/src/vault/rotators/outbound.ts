@@ -79,8 +79,7 @@ function open(sent: Exchange, signal: AbortSignal): ClientRequest {
     method: sent.method,
     hostname: url.hostname.replace(/^\[(.*)\]$/, '$1'),
     port: url.port,
-    // As spelt, not as `URL` would resolve it.
-    path: sent.url.slice(sent.url.indexOf('/', sent.url.indexOf('://') + 3)),
+    path: targetOf(sent.url),
     headers: {
       'user-agent': agent,
       ...sent.headers,
@@ -91,6 +90,12 @@ function open(sent: Exchange, signal: AbortSignal): ClientRequest {
     signal,
   }
   return url.protocol === 'https:' ? overHttps(options) : overHttp(options)
+}
+
+/** RFC 9112 §3.2.1, as spelt, not as `URL` would resolve it. */
+function targetOf(url: string): string {
+  const rest = url.replace(/^[a-z]+:\/\/[^/?]*/i, '')
+  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 /** The upstream's answer was not one of those that were expected: whether it can be another one later. */

@@ -92,7 +92,7 @@ function isTemplateName(name: string): name is TemplateName {
 function staysBelow(path: string): boolean {
   const segments = path.split('?', 1)[0]?.split('/').slice(1) ?? []
   return segments.every((segment, at) => {
-    const plain = segment.replace(/%2e/gi, '.')
+    const plain = segment.replace(/%2e/gi, '.').replace(/%3b/gi, ';')
     const isEmptyInside = plain === '' && at < segments.length - 1
     return !isEmptyInside && !/^\.{1,2}(?:;|$)/.test(plain) && !/%(?:2f|5c|25|00)/i.test(plain)
   })
