@@ -44,6 +44,7 @@ const writ = {
   issuer,
   management_api: `${issuer}/api/v1`,
   openapi: `${issuer}/api/v1/openapi.json`,
+  vault: `${issuer}/vault`,
   audit: {
     checkpoint: `${issuer}/audit/checkpoint`,
     tile: `${issuer}/audit/tile`,
@@ -53,6 +54,7 @@ const writ = {
   enrollment_endpoint: `${issuer}/enroll`,
   key_rotation_endpoint: `${issuer}/rekey`,
   revocation_stream: `${issuer}/revocations`,
+  rotation_events: `${issuer}/api/v1/rotations/events`,
   error_reasons: `${issuer}/errors`,
   limits: `${issuer}/limits`,
 }

@@ -3,16 +3,35 @@ import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
+import type { Change } from '../domain/change.ts'
 import type { Store } from '../store/store.ts'
 
-type ReadDeps = { readonly store: Pick<Store, 'commit'> }
+type ReadDeps = { readonly store: Pick<Store, 'commit' | 'signals'> }
 
 /** What is read. */
 export interface Reading {
-  readonly type: 'audit.read' | 'audit.exported' | 'metrics.read' | 'management.read'
+  readonly type:
+    | 'audit.read'
+    | 'audit.exported'
+    | 'metrics.read'
+    | 'management.read'
+    | 'secret.read'
+    | 'secret.leased'
+    | 'secret.lease_given_back'
   /** As the caller asked for it. */
   readonly action: string
+  readonly resource?: string
 }
+
+export interface Decided<T> {
+  readonly facts: NonNullable<EntryDraft['facts']>
+  readonly answer: T
+  /** What becomes true with the reading; where what it rests on has ended, the reading is decided again. */
+  readonly change?: Pick<Change, 'bases' | 'puts' | 'uses' | 'signals'>
+}
+
+/** How often a reading is decided again because what it rested on changed before it could be committed. */
+const attempts = 4
 
 /** How much of a caller's own text an entry keeps: enough to recognise it, too little to flood the log. */
 const keptCharacters = 256
@@ -28,23 +47,42 @@ export async function readAs<T>(
   ctx: Ctx,
   { store }: ReadDeps,
   { caller, ...reading }: Reading & { readonly caller: Caller },
-  decide: () => Promise<{ readonly facts: NonNullable<EntryDraft['facts']>; readonly answer: T }>,
+  decide: () => Promise<Decided<T>>,
 ): Promise<T> {
-  let decided: Awaited<ReturnType<typeof decide>>
+  for (let attempt = 1; ; attempt += 1) {
+    const { facts, answer, change } = await orRefused(ctx, { store }, { caller, ...reading }, decide)
+    const committed = await store.commit(ctx, {
+      ...change,
+      bases: [caller.basis, ...(change?.bases ?? [])],
+      claims: caller.claims,
+      entries: [{ ...entryOf(ctx, { caller, ...reading }), outcome: 'allowed', facts }],
+    })
+    if (committed.kind === 'done') return answer
+    if (committed.kind === 'replayed') throw replayedProof()
+    const { subjects, epoch } = caller.basis
+    if (change === undefined || (await store.signals.isNarrowed(ctx, subjects, epoch))) {
+      throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })
+    }
+    if (attempt === attempts) {
+      throw new Fault('temporarily_unavailable', 'This changes too often just now; try again.', {
+        kind: committed.kind,
+      })
+    }
+  }
+}
+
+async function orRefused<T>(
+  ctx: Ctx,
+  { store }: ReadDeps,
+  reading: Reading & { readonly caller: Caller },
+  decide: () => Promise<Decided<T>>,
+): Promise<Decided<T>> {
   try {
-    decided = await decide()
+    return await decide()
   } catch (error) {
-    if (isFault(error)) await recordRefusal(ctx, { store }, { caller, ...reading }, error)
+    if (isFault(error)) await recordRefusal(ctx, { store }, reading, error)
     throw error
   }
-  const committed = await store.commit(ctx, {
-    bases: [caller.basis],
-    claims: caller.claims,
-    entries: [{ ...entryOf(ctx, { caller, ...reading }), outcome: 'allowed', facts: decided.facts }],
-  })
-  if (committed.kind === 'done') return decided.answer
-  if (committed.kind === 'replayed') throw replayedProof()
-  throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })
 }
 
 function replayedProof(): Fault {
@@ -74,7 +112,7 @@ async function recordRefusal(
 
 function entryOf(
   ctx: Ctx,
-  { type, action, caller }: Reading & { readonly caller: Caller },
+  { type, action, resource, caller }: Reading & { readonly caller: Caller },
 ): Omit<EntryDraft, 'outcome'> {
   return {
     type,
@@ -82,6 +120,7 @@ function entryOf(
     instance: caller.instance,
     key: caller.key,
     chain: chainOf(caller),
+    resource: resource ?? null,
     action: kept(action),
     decision: {
       rule: 'scope',
