@@ -60,6 +60,7 @@ function writMetadata(ctx: Ctx, deps: FaceDeps, routes: readonly Route[]): Recor
     issuer: ctx.issuer,
     management_api: published(ctx.issuer, '/api/v1'),
     openapi: published(ctx.issuer, '/api/v1/openapi.json'),
+    vault: published(ctx.issuer, '/vault'),
     audit: {
       checkpoint: audit('/checkpoint'),
       tile: audit('/tile'),
