@@ -1,5 +1,6 @@
 // A PostgreSQL of one's own for tests: one cluster per process, in a temporary folder, gone with the process.
 import { type ChildProcess, type ExecFileSyncOptions, execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import {
   accessSync,
   chownSync,
@@ -33,6 +34,8 @@ export interface ClusterOptions {
   readonly databases?: number
   /** Settings for the server's command line; by default it does not flush to disk, which only a power cut would show. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Whether passwords are asked for; with `scram-sha-256` the URLs carry the one of the superuser. */
+  readonly auth?: 'trust' | 'scram-sha-256'
 }
 
 // Reads its standard input, which ends with the process that started it: no server and no folder outlives its test,
@@ -54,9 +57,14 @@ export async function startPostgres(options: ClusterOptions = {}): Promise<Clust
   const data = join(home, 'data')
   const names = Array.from({ length: options.databases ?? 4 }, (_, at) => `writ${at}`)
   const run: ExecFileSyncOptions = { ...owner, stdio: ['pipe', 'ignore', 'pipe'], cwd: home }
+  const password = options.auth === 'scram-sha-256' ? randomBytes(24).toString('hex') : undefined
+  const authentication =
+    password === undefined
+      ? ['-A', 'trust']
+      : ['-A', 'scram-sha-256', `--pwfile=${passwordFile(home, password)}`]
   execFileSync(
     join(bin, 'initdb'),
-    ['-D', data, '-U', 'writ', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    ['-D', data, '-U', 'writ', ...authentication, '-E', 'UTF8', '--locale=C', '--no-sync'],
     run,
   )
   // Before it listens, so that nothing here needs to speak its protocol.
@@ -83,7 +91,7 @@ export async function startPostgres(options: ClusterOptions = {}): Promise<Clust
     database() {
       const name = names[given++]
       if (name === undefined) throw new Error(`this cluster was made with ${names.length} databases`)
-      return `postgres://writ@127.0.0.1:${port}/${name}`
+      return `postgres://${password === undefined ? 'writ' : `writ:${password}`}@127.0.0.1:${port}/${name}`
     },
     stop: how => stop(how === 'crash' ? 'SIGQUIT' : 'SIGINT'),
     async start() {
@@ -100,6 +108,13 @@ export async function startPostgres(options: ClusterOptions = {}): Promise<Clust
 interface Owner {
   readonly uid?: number
   readonly gid?: number
+}
+
+/** Readable for whoever the server runs as: the folder is closed to everybody else. */
+function passwordFile(home: string, password: string): string {
+  const path = join(home, 'password')
+  writeFileSync(path, `${password}\n`, { mode: 0o644 })
+  return path
 }
 
 interface Place {
