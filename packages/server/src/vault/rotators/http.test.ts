@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { type Code, isFault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
 import fc from 'fast-check'
+import { rotatorContract } from './contract.ts'
 import { http } from './http.ts'
 import type { HttpOptions } from './http-calls.ts'
 import type { Held, RotatorContext } from './rotator.ts'
@@ -76,6 +77,32 @@ const refuses =
 
 const isRefused = (change: object): boolean =>
   !http.options.safeParse({ base: 'https://api.example', ...chosenThere, ...change }).success
+
+for (const [how, given] of Object.entries({ 'the upstream chooses': chosenThere, 'we choose': chosenHere }))
+  rotatorContract(`http, where ${how}`, {
+    rotator: http,
+    async open(through) {
+      const api = await startKeyApi()
+      return {
+        options: { base: `http://127.0.0.1:${await through(api.port)}`, ...given },
+        secrets: { 'api-admin': adminKey },
+        worksWith: async value => [...api.keys.values()].includes(value.reveal()),
+        refuse: async isRefusing => api.refuse(isRefusing),
+        // What a server logs of a request by itself.
+        written: async () => api.seen.map(({ method, url }) => `${method} ${url}`).join('\n'),
+        close: () => api.close(),
+      }
+    },
+    hostile: [
+      { base: 'https://user@evil.example' },
+      { base: 'http://evil.example' },
+      { retire: { ...chosenThere.retire, path: '/../{{next.handle}}' } },
+      { retire: { ...chosenThere.retire, path: '/?key={{next.value}}' } },
+      { stage: { ...chosenThere.stage, headers: { host: 'evil.example' } } },
+      { stage: { ...chosenThere.stage, headers: { authorization: 'Bearer in-the-options' } } },
+      { verify: { ...chosenThere.verify, body: '{{env.HOME}}' } },
+    ],
+  })
 
 test('a base that could be read as another place is refused', () => {
   const wrong = [

@@ -57,12 +57,13 @@ export const oauthClient: Rotator<Options> = {
   async stage(context) {
     const { current, next } = context
     const known = credentialOf(next.value)
-    if (current === null || known.clientSecret !== credentialOf(current.value).clientSecret) return {}
+    // What the server answered is stored already: each further update would make one more secret.
+    if (current === null || next.handle !== null) return {}
     const staged = await renewed(context, known)
     const isOld = staged.clientSecret === known.clientSecret
     // With a new token the old one is void: it has to be kept, and `verify` says the same of the secret.
     if (isOld && staged.registrationToken === known.registrationToken) throw unchanged(known)
-    return { value: format(staged), ...(isOld ? {} : { handle: staged.clientId }) }
+    return { value: format(staged), handle: staged.clientId }
   },
   async verify(context) {
     const { current, next } = context

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { createClient } from '@redis/client'
 import { type Code, isFault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
+import { rotatorContract } from './contract.ts'
 import { redisAcl } from './redis-acl.ts'
 import { formatRedisUrl, parseRedisPlace, parseRedisUrl } from './redis-url.ts'
 import type { Held, RotatorContext } from './rotator.ts'
@@ -71,6 +72,54 @@ const withServer = (
     const redis = await startRedis(users)
     t.after(() => redis.close())
     await body(redis)
+  })
+
+if (!skip)
+  rotatorContract('redis-acl', {
+    rotator: redisAcl,
+    async open(through) {
+      const redis = await startRedis()
+      await redis.ask('ACL', 'SETUSER', 'rotator', 'on', '>root-password', '~*', '+@all')
+      const port = await through(redis.port)
+      const pastTheWire = (value: Secret<string>): string =>
+        value.reveal().replace(`:${port}/`, `:${redis.port}/`)
+      return {
+        options: { ...base },
+        secrets: { 'redis-root': `redis://rotator:root-password@127.0.0.1:${port}` },
+        async worksWith(value) {
+          try {
+            const client = await connected(pastTheWire(value))
+            client.destroy()
+            return true
+          } catch (error) {
+            assert.match(String(error), /WRONGPASS/)
+            return false
+          }
+        },
+        async refuse(isRefusing) {
+          const sign = isRefusing ? '-' : '+'
+          await redis.ask('ACL', 'SETUSER', 'rotator', `${sign}acl|setuser`, `${sign}acl|deluser`)
+        },
+        written: async () => JSON.stringify([await redis.ask('ACL', 'LIST'), await redis.ask('ACL', 'LOG')]),
+        async enter(value) {
+          const client = await connected(pastTheWire(value))
+          return async () =>
+            client.ping().then(
+              () => true,
+              () => false,
+            )
+        },
+        close: () => redis.close(),
+      }
+    },
+    hostile: [
+      { rules: ['nopass'] },
+      { rules: ['+@all', '>known'] },
+      { user: 'default on nopass' },
+      { address: 'redis://user:password@evil.example' },
+      { admin: '../root' },
+    ],
+    secretsOf: text => [parseRedisUrl(text)?.password ?? text],
   })
 
 test('a rule that opens without a password, gives one, or forgets the rules before it is none', () => {

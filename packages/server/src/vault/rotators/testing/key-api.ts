@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { text } from 'node:stream/consumers'
 
-/** How it misbehaves at the next request of its step, once or for good. */
+/** How it misbehaves. */
 export type Trouble =
   | 'lose-answer'
   | 'half-apply'
@@ -29,11 +29,14 @@ export interface Seen {
 
 export interface KeyApi {
   readonly origin: string
+  readonly port: number
   /** Handle → key. */
   readonly keys: Map<string, string>
   readonly seen: Seen[]
-  /** Keyed by method and, for `GET`, the call that verifies. */
+  /** What happens to the next requests of this method. */
   trouble(method: string, trouble: Trouble, times?: number): void
+  /** Whether the administrator may change nothing from now on. */
+  refuse(isRefusing: boolean): void
   close(): Promise<void>
 }
 
@@ -45,6 +48,7 @@ export async function startKeyApi(options: { readonly elsewhere?: string } = {})
   const answered = new Map<string, { id: string; key: string }>()
   const troubles = new Map<string, { trouble: Trouble; times: number }>()
   const open = new Set<ServerResponse>()
+  let isRefusing = false
 
   const take = (method: string): Trouble | undefined => {
     const next = troubles.get(method)
@@ -57,7 +61,7 @@ export async function startKeyApi(options: { readonly elsewhere?: string } = {})
   const make = (request: Seen): { id: string; key: string } => {
     const once = String(request.headers['idempotency-key'])
     const known = answered.get(once)
-    if (known) return known
+    if (known && keys.get(known.id) === known.key) return known
     const asked = JSON.parse(request.body || '{}') as { name?: string; key?: string }
     const made = {
       id: asked.name ?? `k_${randomBytes(6).toString('hex')}`,
@@ -82,6 +86,7 @@ export async function startKeyApi(options: { readonly elsewhere?: string } = {})
     const bearer = headers.authorization?.replace(/^Bearer /, '') ?? ''
     if (method === 'GET') return send([...keys.values()].includes(bearer) ? 200 : 401, {})
     if (bearer !== adminKey) return send(401, { error: `no such key: ${bearer}` })
+    if (isRefusing) return send(403, { error: `not for ${bearer}` })
     if (method === 'DELETE') {
       const handle = decodeURIComponent(url.split('/').at(-1) ?? '')
       return send(keys.delete(handle) ? 204 : 404, {})
@@ -97,9 +102,13 @@ export async function startKeyApi(options: { readonly elsewhere?: string } = {})
   const { port } = server.address() as { port: number }
   return {
     origin: `http://127.0.0.1:${port}`,
+    port,
     keys,
     seen,
     trouble: (method, trouble, times = 1) => void troubles.set(method, { trouble, times }),
+    refuse: refusing => {
+      isRefusing = refusing
+    },
     async close() {
       for (const answer of open) answer.destroy()
       server.closeAllConnections()
