@@ -21,6 +21,7 @@ import { createOrigins } from './origins.ts'
 import { createProtectedResources } from './protected-resource.ts'
 import type { Replaced } from './rotation.ts'
 import { createRotation, type Rotation, type RotationReport } from './rotation-schedule.ts'
+import { createSecrets, type HeldLease, type HeldSecret, type Secrets } from './secrets.ts'
 import { createStepUps } from './step-up.ts'
 import { createTokenCache } from './token-cache.ts'
 import { type Ask, requestToken, type Token } from './token-request.ts'
@@ -31,6 +32,7 @@ export { fileKeystore } from './keystores/file.ts'
 export type { Acceptance, Held, HeldKey, Keystore, Membership, StagedKey } from './keystores/keystore.ts'
 export { memoryKeystore } from './keystores/memory.ts'
 export type { RotationReport } from './rotation-schedule.ts'
+export type { HeldLease, HeldSecret } from './secrets.ts'
 
 /** What both ways to an agent take. */
 export interface AgentOptions {
@@ -105,6 +107,18 @@ export interface Agent {
   fetchFor(authorization?: Authorization): typeof fetch
   /** A token itself, kept until it ends. Throws what `fetch` throws. */
   token(options: TokenOptions): Promise<ObtainedToken>
+  /**
+   * A secret of the issuer's vault, kept for half of its lease: ask for it wherever it is used, so that a rotated one is
+   * met in time. Throws what `fetch` throws, `access_denied` where the agent is no consumer, `conflict` where there is
+   * nothing to read.
+   *
+   * ```ts
+   * const { value } = await agent.secret('mail-key')
+   * ```
+   */
+  secret(name: string): Promise<HeldSecret>
+  /** A value that the vault makes for this call alone, and that ends with its lease. Throws what `secret` throws. */
+  lease(name: string, options?: { readonly ttlSeconds?: number }): Promise<HeldLease>
   /** Replaces the key now. Throws `access_denied` for credentials that were given whole. */
   rotateKey(): Promise<void>
   /** Ends what runs in the background. */
@@ -176,6 +190,7 @@ function fromCredentials(given: OperatorCredentials, options: AgentOptions = {})
 interface Parts extends FetchDeps {
   readonly credentials: Credentials
   readonly discovery: Discovery
+  readonly secrets: Secrets
   /** Undefined where the key is not ours to rotate. */
   rotation: Rotation | undefined
   asks: AskListener | undefined
@@ -190,13 +205,17 @@ function partsOf(wire: Wire, credentials: Credentials): Parts {
     const onAsked = (within: number): void => parts.rotation?.ask(within)
     return requestToken({ wire, discovery, credentials, recover, onAsked }, ask)
   }
-  const parts: Parts = {
+  const fetching = {
     wire,
-    credentials,
-    discovery,
     resources: createProtectedResources(wire, issuer),
     stepUps: createStepUps(wire.clock),
     tokens: createTokenCache(request, wire.clock),
+  }
+  const parts: Parts = {
+    ...fetching,
+    credentials,
+    discovery,
+    secrets: createSecrets({ ...fetching, discovery }),
     rotation: undefined,
     asks: undefined,
   }
@@ -226,6 +245,8 @@ function agentOf(parts: Parts): Agent {
       (input, init) =>
         authorizedFetch(parts, input, { ...init, ...authorization }),
     token: options => obtain(parts, options),
+    secret: name => parts.secrets.get(name),
+    lease: (name, { ttlSeconds } = {}) => parts.secrets.lease(name, ttlSeconds),
     async rotateKey() {
       if (parts.rotation === undefined) {
         throw new Fault(

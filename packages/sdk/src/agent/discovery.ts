@@ -9,7 +9,9 @@ export interface Discovery {
   /** RFC 8414 `token_endpoint`. Throws `server_error` where the metadata is not this issuer's. */
   tokenEndpoint(): Promise<string>
   /** A member of `/.well-known/writ-configuration`. Throws `server_error` where the issuer has none. */
-  endpoint(member: 'enrollment_endpoint' | 'key_rotation_endpoint' | 'revocation_stream'): Promise<string>
+  endpoint(
+    member: 'enrollment_endpoint' | 'key_rotation_endpoint' | 'revocation_stream' | 'vault',
+  ): Promise<string>
 }
 
 /** Long enough to cost nothing, short enough that a moved endpoint is found. */
