@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { growth } from './growth.ts'
 import { issuance } from './issuance.ts'
 import { type Figure, isMet, tableOf } from './measure.ts'
+import { rewrap } from './rewrap.ts'
 import { verification } from './verification.ts'
 
 /** The benchmarks by name; `npm run bench -- NAME` runs one. */
@@ -12,6 +13,7 @@ const benchmarks: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   verification,
   issuance,
   growth,
+  rewrap,
 }
 
 const wanted = process.argv.slice(2)

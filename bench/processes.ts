@@ -28,7 +28,7 @@ export async function siteAt(data: string, database?: string): Promise<Site> {
   return { data, port, issuer: `http://127.0.0.1:${port}`, ...(database === undefined ? {} : { database }) }
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise(resolve => {
     const probe = createServer().listen(0, '127.0.0.1', () => {
       const { port } = probe.address() as AddressInfo
@@ -44,17 +44,44 @@ export async function startAuthority({ data, port, database }: Site): Promise<Ru
   return { ...(await start(join(root, 'packages/server/bin/writ.js'), flags, /^writ: ready/m)), port }
 }
 
+export interface NodeSite extends Site {
+  /** What holds the root: nodes share it. */
+  readonly sealer: string
+  readonly settings: Readonly<Record<string, string>>
+}
+
+/** One node of several, under an issuer that is not its own address. */
+export async function startNode({
+  data,
+  port,
+  issuer,
+  database = '',
+  sealer,
+  settings,
+}: NodeSite): Promise<Running> {
+  const flags = ['serve', '--data', data, '--port', `${port}`, '--issuer', issuer, '--database', database]
+  const environment = { ...settings, WRIT_SEALER: sealer, WRIT_RATE_LIMITS: 'off', WRIT_LOG_LEVEL: 'error' }
+  const program = join(root, 'packages/server/bin/writ.js')
+  return { ...(await start(program, flags, /^writ: ready/m, environment)), port }
+}
+
 export function startFloor(mode: 'crypto' | 'sqlite' | 'postgres', place = ''): Promise<Running> {
   return start(join(root, 'bench/floor-server.ts'), [mode, place], /^ready (\d+)/m)
 }
 
-async function start(program: string, args: readonly string[], ready: RegExp): Promise<Running> {
+async function start(
+  program: string,
+  args: readonly string[],
+  ready: RegExp,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Running> {
   const started = performance.now()
   const child = spawn(
     process.execPath,
     ['--conditions=writ-source', '--disable-warning=ExperimentalWarning', program, ...args],
     {
       cwd: root,
+      env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   )

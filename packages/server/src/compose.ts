@@ -45,12 +45,15 @@ import { deferredRoot } from './vault/deferred-root.ts'
 import { createKeyring, type Keyring } from './vault/keyring.ts'
 import { openSealer } from './vault/sealers/index.ts'
 import type { RootSealer } from './vault/sealers/sealer.ts'
+import type { Vault } from './vault/vault.ts'
 import type { Runner } from './work/runner.ts'
 
 /** A server that is joined together and answers, without a socket of its own. */
 export interface Composed {
   readonly issuer: string
   readonly store: Store
+  /** Protects values as whoever commits them does. */
+  readonly vault: Pick<Vault, 'protect'>
   fetch(request: Request, connection?: Connection): Promise<Response>
   /** Whether it is sealed, and when it opens. */
   readonly opening: Pick<Opening, 'sealedBecause' | 'opened'>
@@ -203,6 +206,7 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
   return {
     issuer: tenant.issuer,
     store,
+    vault: keyring,
     fetch: async (request, connection = {}) => app.fetch(request, connection),
     opening,
     endLongAnswers: () => closing.abort(),

@@ -29,8 +29,8 @@ export interface EngineDeps extends Planning {
 
 /** Rotations looked at in one run of the loop; the next run takes the next. */
 const looksPerRun = 200
-/** Looks at one rotation in one run: what has nothing to wait for goes on at once. */
-const looksInARow = 50
+/** Looks at one rotation in one run: what has nothing to wait for goes on at once, within the time of the run. */
+const looksInARow = 1000
 /** A run ends after so long, in milliseconds, so that the lease is renewed in time. */
 const longestRunMs = 4000
 const longestPauseSeconds = 300
@@ -97,14 +97,20 @@ export async function advanceRotations(
   deps: EngineDeps,
   fence: Fence | undefined,
 ): Promise<number> {
-  const beganMs = performance.now()
+  const untilMs = performance.now() + longestRunMs
   const due = await deps.kindDeps.store.rotations.due(ctx, ctx.now, looksPerRun)
   let moved = 0
   for (const rotation of due) {
-    if (performance.now() - beganMs > longestRunMs || deps.kindDeps.signal.aborted) break
-    moved += await advance(ctx, deps, rotation, fence)
+    if (performance.now() > untilMs || deps.kindDeps.signal.aborted) break
+    moved += await advance(ctx, deps, rotation, { fence, untilMs })
   }
   return moved
+}
+
+interface Turn {
+  readonly fence: Fence | undefined
+  /** By the steady clock, when this run has to end. */
+  readonly untilMs: number
 }
 
 /** As far as it goes now: each step is committed before the next is looked at. */
@@ -112,11 +118,11 @@ async function advance(
   ctx: Ctx,
   deps: EngineDeps,
   rotation: Versioned<Rotation>,
-  fence: Fence | undefined,
+  { fence, untilMs }: Turn,
 ): Promise<number> {
   let current: Versioned<Rotation> = rotation
   let moves = 0
-  for (let looks = 0; looks < looksInARow; looks += 1) {
+  for (let looks = 0; looks < looksInARow && performance.now() < untilMs; looks += 1) {
     const look = await lookAt(ctx, deps, current)
     if (look === undefined) return moves
     const committed = await commitLook(ctx, deps, { before: current, look, fence })
