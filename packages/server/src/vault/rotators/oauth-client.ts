@@ -123,6 +123,16 @@ async function registration(
   }
   const answer = await exchange(sent, signal)
   if (answer.status === 401) throw tokenRefused(registrationUri)
+  // No refusal of the client: two secrets are in use there, and a third comes once the older one is drained.
+  if (answer.status === 409)
+    throw new Fault(
+      'temporarily_unavailable',
+      `${originOf(registrationUri)} has two secrets in use already.`,
+      {
+        kind: 'upstream_busy',
+        origin: originOf(registrationUri),
+      },
+    )
   if (answer.status !== 200)
     throw refusal(sent, answer.status, method === 'GET' ? 'read the client' : 'update it')
   const members = parseJsonObject(answer.body)
