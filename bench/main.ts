@@ -6,6 +6,7 @@ import { growth } from './growth.ts'
 import { issuance } from './issuance.ts'
 import { type Figure, isMet, tableOf } from './measure.ts'
 import { rewrap } from './rewrap.ts'
+import { rotation } from './rotation/rotation.ts'
 import { verification } from './verification.ts'
 
 /** The benchmarks by name; `npm run bench -- NAME` runs one. */
@@ -14,6 +15,7 @@ const benchmarks: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   issuance,
   growth,
   rewrap,
+  rotation,
 }
 
 const wanted = process.argv.slice(2)
