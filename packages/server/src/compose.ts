@@ -249,7 +249,8 @@ function routesOf(
     closing,
   }: { readonly checkpoints: Checkpoints; readonly engine: EngineDeps; readonly closing: AbortSignal },
 ): readonly Route[] {
-  const settings = rotationOf(config)
+  const { randomBytes } = engine.kindDeps
+  const planning = { store, keys, settings: rotationOf(config), randomBytes }
   const verifiedTokens: VerifiedTokens = boundedCache(readersKept)
   const routes = [
     ...oauthRoutes,
@@ -258,7 +259,10 @@ function routesOf(
     revocationsRoute(createAudience(closing)),
     // Before the routes of single rotations, which would take its path.
     rotationEventsRoute({ verifiedTokens }),
-    ...adminRoutes({ engine, planRotation: ctx => decideRotation(ctx, { store, keys, settings }, {}) }),
+    ...adminRoutes({
+      engine,
+      planRotation: (ctx, wish) => decideRotation(ctx, planning, {}, wish),
+    }),
     ...vaultRoutes({ engine, verifiedTokens: boundedCache(holdersKept) }),
     ...auditRoutes({ checkpoints, verifiedTokens }),
     ...healthRoutes({ metrics: metrics.page, verifiedTokens }),

@@ -164,6 +164,12 @@ export type AlgorithmName = keyof typeof algorithms
 
 const rows: readonly Algorithm[] = Object.values(algorithms)
 
+/** The name of the algorithm, if such keys may be of it and this process can use it. */
+export function algorithmNamed(name: string, who: Signs): AlgorithmName | undefined {
+  const row = rows.find(one => one.name === name && one.signs.includes(who))
+  return row !== undefined && isUsable(row) ? (row.name as AlgorithmName) : undefined
+}
+
 /** The names of the algorithms that such keys may be of, the preferred first. */
 export function algorithmsOf(who: Signs): readonly string[] {
   return rows.filter(row => row.signs.includes(who)).map(row => row.name)

@@ -62,3 +62,11 @@ function isNarrowing(item: unknown): boolean {
     Array.isArray(item) && item.length === 2 && Number.isSafeInteger(item[0]) && typeof item[1] === 'string'
   )
 }
+
+/**
+ * The subject that is narrowed when a key of the issuer is cut, as after a theft: whatever it signed is dead, whatever
+ * epoch stands in it. `issuer-key:<kid>` is narrowed with every rotation, and ends nothing that was signed before.
+ */
+export function cutSubject(kid: string): string {
+  return `issuer-key-cut:${kid}`
+}

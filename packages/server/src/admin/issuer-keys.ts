@@ -1,8 +1,11 @@
 // The signing keys of this authority: see their states, and rotate them.
+import { algorithmsOf } from '@writ/sdk/protocol/algorithms'
 import { z } from 'zod'
 import type { IssuerKey } from '../domain/issuer-key.ts'
 import { operation, readEvent } from './operation.ts'
 import * as wire from './wire.ts'
+
+const issuerAlgorithms = algorithmsOf('issuer')
 
 const issuerKeyShown = z
   .strictObject({
@@ -59,11 +62,19 @@ const rotate = operation({
     'Stage a successor: published at once, signing after the publication time, its predecessor retired then',
   params: wire.noParams,
   query: wire.noQuery,
-  body: wire.noBody,
+  body: z
+    .strictObject({
+      alg: z
+        .enum(issuerAlgorithms)
+        .optional()
+        .meta({ description: 'Of the successor; left out for that of the key which signs now' }),
+    })
+    .optional()
+    .meta({ id: 'IssuerKeyRotate' }),
   status: 200,
   answer: issuerKeyShown,
-  async decide(ctx, deps) {
-    const { staged, puts, signals } = await deps.planRotation(ctx)
+  async decide(ctx, deps, { body }) {
+    const { staged, rotation, puts, signals } = await deps.planRotation(ctx, { alg: body?.alg ?? null })
     return {
       change: { puts, signals },
       about: {
@@ -74,6 +85,7 @@ const rotate = operation({
           purpose: staged.purpose,
           alg: staged.alg,
           activates_at: wire.rfc3339(staged.activatesAt),
+          rotation: rotation?.id ?? null,
         },
       },
       answer: showIssuerKey(staged),

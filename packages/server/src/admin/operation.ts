@@ -5,7 +5,7 @@ import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Change } from '../domain/change.ts'
 import type { Keys } from '../keys/keys.ts'
-import type { Rotation } from '../keys/rotation.ts'
+import type { Succession, Wish } from '../keys/rotation.ts'
 import type { Planning } from '../rotation/engine.ts'
 import type { Store } from '../store/store.ts'
 
@@ -24,7 +24,10 @@ export interface AdminDeps {
   /** Rotations: how each kind begins, drains and what it reaches. */
   readonly engine: Planning
   /** Decides the rotation of the token key: a successor to commit, or the one that waits already. */
-  readonly planRotation: (ctx: Ctx) => Promise<Pick<Rotation, 'staged' | 'puts' | 'signals'>>
+  readonly planRotation: (
+    ctx: Ctx,
+    wish: Wish,
+  ) => Promise<Pick<Succession, 'staged' | 'rotation' | 'puts' | 'signals'>>
 }
 
 /** What deciding code is given: every read of the store, and nothing that writes. */

@@ -80,8 +80,8 @@ export interface Removal {
 /**
  * Something others act upon. `narrowed`: rights or liveness of the subject ended at this instant: every token that
  * names the subject and was issued from an earlier epoch is dead, for ever. `changed`: read it again.
- * The subject is an id (agent, instance, grant, client, resource), `key:<thumbprint>`, `token:<jti>` or
- * `issuer-key:<kid>`. A change that writes a record without a signal about the one it belongs to (the agent of an
+ * The subject is an id (agent, instance, grant, client, resource), `key:<thumbprint>`, `token:<jti>`,
+ * `issuer-key:<kid>` or `issuer-key-cut:<kid>`. A change that writes a record without a signal about the one it belongs to (the agent of an
  * instance or grant, the owner of a key, else the record itself) gets a `changed` one from the store.
  */
 export interface Signal {

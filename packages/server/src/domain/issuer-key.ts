@@ -27,15 +27,20 @@ export interface IssuerKey {
   readonly stateAt: number
 }
 
-export type IssuerKeyMove = 'activate' | 'supersede' | 'retire'
+export type IssuerKeyMove = 'activate' | 'supersede' | 'retire' | 'abandon' | 'cut'
 
 /** The life of a key; there is no way back, and no way past a state. */
-const moves: Readonly<Record<IssuerKeyMove, { readonly from: IssuerKeyState; readonly to: IssuerKeyState }>> =
-  {
-    activate: { from: 'staged', to: 'active' },
-    supersede: { from: 'active', to: 'retiring' },
-    retire: { from: 'retiring', to: 'retired' },
-  }
+const moves: Readonly<
+  Record<IssuerKeyMove, { readonly from: readonly IssuerKeyState[]; readonly to: IssuerKeyState }>
+> = {
+  activate: { from: ['staged'], to: 'active' },
+  supersede: { from: ['active'], to: 'retiring' },
+  retire: { from: ['retiring'], to: 'retired' },
+  // It never signed: nobody misses it.
+  abandon: { from: ['staged'], to: 'retired' },
+  // Somebody else may sign with it: it goes from the JWKS at once, and everything it signed is dead.
+  cut: { from: ['active', 'retiring'], to: 'retired' },
+}
 
 /** What bounds the life of a key; all in seconds. */
 export interface KeyLife {
@@ -64,8 +69,10 @@ export interface Transition<K extends IssuerKey> {
 /** The key after the move. Throws where its state does not have it: no caller may skip a state. */
 export function moveKey(key: IssuerKey, move: IssuerKeyMove, at: number): IssuerKey {
   const { from, to } = moves[move]
-  if (key.state !== from) throw new Error(`an issuer key that is ${key.state} cannot ${move}`)
-  return { ...key, state: to, stateAt: at }
+  if (!from.includes(key.state)) throw new Error(`an issuer key that is ${key.state} cannot ${move}`)
+  const moved = { ...key, state: to, stateAt: at }
+  // Without an end of its last token it is published by no clock.
+  return move === 'cut' ? { ...moved, retiresAt: null } : moved
 }
 
 /**
@@ -152,4 +159,9 @@ export function isRotationDue(
  */
 export function isPublished(key: Pick<IssuerKey, 'state' | 'retiresAt'>, now: number): boolean {
   return key.state !== 'retired' || (key.retiresAt !== null && now < key.retiresAt)
+}
+
+/** The subject of signals and bases that names the key: narrowed when it stops signing. */
+export function issuerKeySubject({ kid }: Pick<IssuerKey, 'kid'>): string {
+  return `issuer-key:${kid}`
 }

@@ -1,4 +1,5 @@
 // RFC 8414, OpenID Connect Discovery 1.0 and our own document: all made from the tables that route the requests.
+import { algorithmsOf } from '@writ/sdk/protocol/algorithms'
 import { codes } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import { limitsDocument } from '../limits.ts'
@@ -7,7 +8,7 @@ import { grantTypes } from '../protocol/token/grants.ts'
 import { type FaceDeps, json, published, type Route } from './route.ts'
 
 /** What agents and clients may sign with; the same list wherever we verify a signature of theirs. */
-const signingAlgorithms = ['ES256', 'Ed25519', 'EdDSA']
+const signingAlgorithms = algorithmsOf('holder')
 
 const agentClaims = ['agent_type', 'agent_model', 'agent_version', 'agent_provider', 'agent_instance_id']
 const agentTypes = ['assistant', 'retrieval', 'coding', 'domain_specific', 'autonomous', 'supervised']

@@ -1,4 +1,5 @@
 // The port of the issuer's own keys: sign, publish, rotate. Providers hold the private halves; nobody else sees them.
+import type { AlgorithmName } from '@writ/sdk/protocol/algorithms'
 import type { PublicJwk, VerifyKey } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
 import type { Versioned } from '../domain/change.ts'
@@ -18,6 +19,8 @@ export interface Signer {
    * be newer: a key that was superseded between this epoch and a newer one would go unnoticed by the commit.
    */
   readonly epoch: number
+  /** How long each of its signatures is. */
+  readonly signatureBytes: number
   /** The signature over `input` in JOSE form (raw R||S for ECDSA). */
   sign(input: string): Uint8Array | Promise<Uint8Array>
 }
@@ -54,12 +57,12 @@ export interface Keys {
   nonceMac(scope: Pick<Ctx, 'tenant'>, input: string): Uint8Array
   /**
    * Makes a new key of the purpose, sealed and staged; the caller commits it. The kid of a pair is its RFC 7638
-   * thumbprint, so that none comes twice; that of the nonce key is always `firstNonceKid`.
+   * thumbprint, so that none comes twice; that of the nonce key is always `firstNonceKid`. `alg` is for token keys.
    */
   stage(
     scope: Pick<Ctx, 'tenant'>,
     purpose: KeyPurpose,
-    at: { readonly now: number; readonly activatesAt: number },
+    at: { readonly now: number; readonly activatesAt: number; readonly alg?: AlgorithmName | undefined },
   ): IssuerKey
   /**
    * The same key under what seals now; undefined where it is already. Throws `server_error` where the row does not open.

@@ -1,5 +1,7 @@
 // Rotating the issuer's keys: decided from the stored records, committed with versions, so that races have one winner.
+import { type AlgorithmName, algorithmNamed } from '@writ/sdk/protocol/algorithms'
 import { Fault } from '@writ/sdk/protocol/fault'
+import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Change, Committed, Fence, Put, Signal, Versioned } from '../domain/change.ts'
@@ -7,11 +9,13 @@ import {
   activeOf,
   type IssuerKey,
   isRotationDue,
+  issuerKeySubject,
   type KeyLife,
   type KeyPurpose,
   plan,
   stagedOf,
 } from '../domain/issuer-key.ts'
+import { newRotation, type Rotation } from '../domain/rotation.ts'
 import type { Keys } from './keys.ts'
 import type { Watch } from './watch.ts'
 
@@ -28,10 +32,18 @@ export interface RotationSettings extends KeyLife {
   readonly rotateSeconds: number | null
 }
 
-export interface RotationDeps {
+/** What deciding about a successor takes; nothing of it writes. */
+export interface SuccessionDeps {
+  readonly store: Pick<KeyStore, 'issuerKeys'>
+  readonly keys: Pick<Keys, 'stage'>
+  readonly settings: RotationSettings
+  /** Cryptographically strong randomness. */
+  readonly randomBytes: (length: number) => Uint8Array
+}
+
+export interface RotationDeps extends SuccessionDeps {
   readonly store: KeyStore
   readonly keys: Pick<Keys, 'stage' | 'reload'>
-  readonly settings: RotationSettings
   /** Where a leased loop rotates: the fence of its lease. */
   readonly fence?: Fence | undefined
 }
@@ -39,10 +51,19 @@ export interface RotationDeps {
 /** Who asked, as the audit entry names them. */
 export type Asker = Omit<EntryDraft, 'type' | 'outcome' | 'facts' | 'requestId' | 'traceId' | 'peer'>
 
+/** What the asker may say about the successor. */
+export interface Wish {
+  /** Its algorithm; null or left out for that of the key which signs now. */
+  readonly alg?: string | null
+  readonly batch?: string | null
+}
+
 /** The parts of a change that a rotation is; the caller adds what else has to become true with it. */
-export interface Rotation {
+export interface Succession {
   /** The successor: the one made now, or the one that waits already. */
   readonly staged: Omit<IssuerKey, 'sealed'>
+  /** Its rotation, which stands among `puts`; undefined where the successor waits already. */
+  readonly rotation: Rotation | undefined
   readonly puts: readonly Put[]
   readonly signals: readonly Signal[]
   readonly entries: readonly [EntryDraft]
@@ -51,11 +72,21 @@ export interface Rotation {
 // A race is lost at most once per winner, and winners are nodes; whoever loses as often as this has another problem.
 const mostAttempts = 8
 
+/** How long a rotation may be late, beyond the instants of its keys, before it is blocked. */
+const graceSeconds = 3600
+
 /**
- * The successor of the token key, to be committed. Where one waits already, that one, and an entry alone: a second
- * request must not push the first one's key out of the JWKS before it has signed.
+ * The successor of the token key with the record of its rotation, to be committed. Where one waits already, that one,
+ * and an entry alone: a second request must not push the first one's key out of the JWKS before it has signed. Throws
+ * `conflict` where the one that waits is of another algorithm than was asked for, `invalid_value` for an algorithm that
+ * cannot be used here.
  */
-export async function decideRotation(ctx: Ctx, deps: RotationDeps, by: Asker): Promise<Rotation> {
+export async function decideRotation(
+  ctx: Ctx,
+  deps: SuccessionDeps,
+  by: Asker,
+  wish: Wish = {},
+): Promise<Succession> {
   const keys = await deps.store.issuerKeys.list(ctx)
   const active = activeOf(keys, 'token')
   if (active === undefined) {
@@ -65,22 +96,76 @@ export async function decideRotation(ctx: Ctx, deps: RotationDeps, by: Asker): P
   }
   const waiting = stagedOf(keys, 'token')
   if (waiting !== undefined) {
+    if ((wish.alg ?? waiting.alg) !== waiting.alg) throw otherWaits(waiting)
     return {
       staged: open(waiting),
+      rotation: undefined,
       puts: [],
       signals: [],
       entries: [entryOf(ctx, 'already_staged', waiting, by)],
     }
   }
   const at = { now: ctx.now, activatesAt: ctx.now + deps.settings.publishSeconds }
-  const staged = deps.keys.stage(ctx, 'token', at)
+  const staged = deps.keys.stage(ctx, 'token', { ...at, alg: usable(wish.alg ?? active.alg) })
+  const rotation = rotationTo(ctx, deps, {
+    active,
+    staged,
+    reason: by.reason ?? 'asked',
+    batch: wish.batch ?? null,
+  })
   return {
     staged: open(staged),
+    rotation,
     // The active record is written as it stands: two nodes that stage at once both need its version, and one has it.
-    puts: [put(staged, 0), put(bare(active), active.version)],
-    signals: [{ subject: subjectOf(staged), kind: 'changed' }],
+    puts: [
+      put(staged, 0),
+      put(bare(active), active.version),
+      { put: 'rotation', value: rotation, ifVersion: 0 },
+    ],
+    signals: [{ subject: issuerKeySubject(staged), kind: 'changed' }],
     entries: [entryOf(ctx, 'staged', staged, by)],
   }
+}
+
+/** The record of the rotation from the one key to the other, at its beginning. */
+export function rotationTo(
+  ctx: Ctx,
+  { randomBytes }: Pick<SuccessionDeps, 'randomBytes'>,
+  about: Pick<Rotation, 'reason' | 'batch'> & { readonly active: IssuerKey; readonly staged: IssuerKey },
+): Rotation {
+  const { active, staged, reason, batch } = about
+  return newRotation(
+    {
+      id: newId('rot', randomBytes),
+      kind: 'issuer_key',
+      target: 'token',
+      owner: null,
+      reason,
+      batch,
+      from: active.kid,
+      to: staged.kid,
+      alg: staged.alg,
+      proof: 'last_token',
+      dueAt: staged.activatesAt,
+      limitAt: staged.activatesAt + graceSeconds,
+    },
+    ctx.now,
+  )
+}
+
+/** Throws `invalid_value` where the issuer cannot sign so. */
+export function usable(alg: string): AlgorithmName {
+  const name = algorithmNamed(alg, 'issuer')
+  if (name !== undefined) return name
+  throw new Fault('invalid_value', `The issuer cannot sign with ${alg.slice(0, 32)} here.`, { kind: 'alg' })
+}
+
+function otherWaits(waiting: IssuerKey): Fault {
+  return new Fault(
+    'conflict',
+    `A successor of the algorithm ${waiting.alg} waits already: cancel its rotation, or rotate again once it signs.`,
+    { kind: 'other_algorithm_waits', kid: waiting.kid },
+  )
 }
 
 /**
@@ -91,9 +176,10 @@ export async function rotateIssuerKey(
   ctx: Ctx,
   deps: RotationDeps,
   by: Asker,
+  wish: Wish = {},
 ): Promise<Omit<IssuerKey, 'sealed'>> {
   for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
-    const { staged, ...change } = await decideRotation(ctx, deps, by)
+    const { staged, rotation: _, ...change } = await decideRotation(ctx, deps, by, wish)
     const committed = await deps.store.commit(ctx, { ...change, ...fenced(deps) })
     if (committed.kind === 'conflict') continue
     if (committed.kind !== 'done') throw lost(committed)
@@ -107,7 +193,10 @@ export async function rotateIssuerKey(
  * Makes the first key of each purpose where it is missing, in one change, and reads all keys. Nodes that start together
  * on an empty store end with one set. Throws what `reload` throws when another sealing key sealed what is stored.
  */
-export async function ensureKeys(ctx: Ctx, deps: Omit<RotationDeps, 'settings'>): Promise<void> {
+export async function ensureKeys(
+  ctx: Ctx,
+  deps: Omit<RotationDeps, 'settings' | 'randomBytes'>,
+): Promise<void> {
   for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
     const stored = await deps.store.issuerKeys.list(ctx)
     const missing = (['token', 'checkpoint', 'nonce'] as const).filter(
@@ -144,7 +233,7 @@ function firstKeys(
       // of a record that stands does that.
       ...(witness === undefined ? [] : [put(bare(witness), witness.version)]),
     ],
-    signals: made.map(key => ({ subject: subjectOf(key), kind: 'changed' as const })),
+    signals: made.map(key => ({ subject: issuerKeySubject(key), kind: 'changed' as const })),
     entries: [first, ...others],
   }
 }
@@ -167,7 +256,7 @@ export async function advanceIssuerKeys(ctx: Ctx, deps: RotationDeps, watch: Wat
   const committed = await deps.store.commit(ctx, {
     puts: steps.map(({ from, to }) => put(bare({ ...to, version: from.version }), from.version)),
     signals: steps.map(({ move, to }) => ({
-      subject: subjectOf(to),
+      subject: issuerKeySubject(to),
       // What the old key signs from here on fails at its commit, on whatever node.
       kind: move === 'supersede' ? ('narrowed' as const) : ('changed' as const),
     })),
@@ -185,10 +274,10 @@ const passed = { staged: 'staged', active: 'activated', retiring: 'superseded', 
 
 const iso = (at: number | null): string | null => (at === null ? null : new Date(at * 1000).toISOString())
 
-function entryOf(
+export function entryOf(
   ctx: Ctx,
-  what: (typeof passed)[keyof typeof passed] | 'already_staged',
-  key: IssuerKey,
+  what: (typeof passed)[keyof typeof passed] | 'already_staged' | 'abandoned' | 'cut',
+  key: Omit<IssuerKey, 'sealed'>,
   by: Asker,
 ): EntryDraft {
   return {
@@ -208,16 +297,11 @@ function entryOf(
   }
 }
 
-/** The subject of signals and bases that names the key. */
-function subjectOf(key: Pick<IssuerKey, 'kid'>): string {
-  return `issuer-key:${key.kid}`
-}
-
-function put(value: IssuerKey, ifVersion: number): Put {
+export function put(value: IssuerKey, ifVersion: number): Put {
   return { put: 'issuerKey', value, ifVersion }
 }
 
-function bare({ version: _, ...key }: Versioned<IssuerKey>): IssuerKey {
+export function bare({ version: _, ...key }: Versioned<IssuerKey>): IssuerKey {
   return key
 }
 

@@ -7,6 +7,7 @@ import { advanceRotations, type EngineDeps } from '../rotation/engine.ts'
 import { serveSchedules } from '../rotation/schedules.ts'
 import type { Store } from '../store/store.ts'
 import type { Keyring } from '../vault/keyring.ts'
+import { endLeases, type LeaseMemory } from '../vault/leases.ts'
 import { retireAgentKeys } from './agent-keys.ts'
 import type { Loop } from './runner.ts'
 import { settledClock } from './settled-clock.ts'
@@ -25,6 +26,7 @@ export interface LoopDeps {
 /** What the loops of one process remember from run to run. */
 export interface Memory {
   watch(tenant: TenantId): Watch
+  leases(tenant: TenantId): LeaseMemory
   /** The instant to delete and to end things by, epoch seconds. */
   settled(now: number): number
 }
@@ -32,12 +34,18 @@ export interface Memory {
 /** `windowSeconds`: longer than any token and replay mark lives. `steadySeconds`: a clock that is never set. */
 export function loopMemory(windowSeconds: number, steadySeconds: () => number): Memory {
   const watches = new Map<TenantId, Watch>()
+  const leases = new Map<TenantId, LeaseMemory>()
   return {
     settled: settledClock(steadySeconds, windowSeconds),
     watch(tenant) {
       const watch = watches.get(tenant) ?? watchKeys(steadySeconds)
       watches.set(tenant, watch)
       return watch
+    },
+    leases(tenant) {
+      const known = leases.get(tenant) ?? { heardUntil: undefined, sweptAt: undefined }
+      leases.set(tenant, known)
+      return known
     },
   }
 }
@@ -48,8 +56,11 @@ export const loops: readonly Loop<LoopDeps>[] = [
     everySeconds: 1,
     leased: true,
     per: 'tenant',
-    run: (ctx, { store, keys, rotation, memory }, fence) =>
-      advanceIssuerKeys(ctx, { store, keys, settings: rotation, fence }, memory.watch(ctx.tenant)),
+    run: (ctx, { store, keys, rotation, engine, memory }, fence) => {
+      const { randomBytes } = engine.kindDeps
+      const deps = { store, keys, settings: rotation, randomBytes, fence }
+      return advanceIssuerKeys(ctx, deps, memory.watch(ctx.tenant))
+    },
   },
   {
     // Behind the signals, which may get lost; also what keeps a node fit to sign.
@@ -79,6 +90,16 @@ export const loops: readonly Loop<LoopDeps>[] = [
     // By a clock that jumped forwards nobody has been silent for as long as it says.
     run: (ctx, { engine, memory }, fence) =>
       advanceRotations({ ...ctx, now: memory.settled(ctx.now) }, engine, fence),
+  },
+  {
+    name: 'secret-leases',
+    everySeconds: 1,
+    leased: true,
+    per: 'tenant',
+    run(ctx, { engine, memory }, fence) {
+      const deps = { ...engine.kindDeps, commit: engine.commit }
+      return endLeases({ ...ctx, now: memory.settled(ctx.now) }, deps, memory.leases(ctx.tenant), fence)
+    },
   },
   {
     name: 'schedules',

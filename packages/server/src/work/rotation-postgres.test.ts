@@ -79,11 +79,13 @@ test('two nodes that rotate and advance at once, again and again, have one succe
   const rounds = 25
   const signed: { kid: string; epoch: number; at: number }[] = []
   for (let round = 0; round < rounds; round += 1) {
-    const staged = await onBoth(node => rotateIssuerKey(ctx(), { ...node, settings }, { reason: `${round}` }))
+    const staged = await onBoth(node =>
+      rotateIssuerKey(ctx(), { ...node, settings, randomBytes }, { reason: `${round}` }),
+    )
     assert.equal(new Set(staged.map(({ kid }) => kid)).size, 1, 'one successor')
     now += settings.publishSeconds
     for (const { keys } of nodes) signed.push({ ...keys.signer(ctx(), 'token'), at: now })
-    await onBoth(node => advanceIssuerKeys(ctx(), { ...node, settings }, node.watch))
+    await onBoth(node => advanceIssuerKeys(ctx(), { ...node, settings, randomBytes }, node.watch))
     // What the signal does between nodes: whoever found nothing to do has not read again by itself.
     await onBoth(({ keys }) => keys.reload(ctx()))
     const kids = nodes.map(({ keys }) => keys.signer(ctx(), 'token').kid)

@@ -53,7 +53,7 @@ const nodeOn = (store: Store, sealer: Sealer, changes: Partial<RotationSettings>
     store,
     sealer,
     keys,
-    deps: { store, keys, settings: { ...settings, ...changes } },
+    deps: { store, keys, settings: { ...settings, ...changes }, randomBytes },
     watch: watchKeys(() => clock.now),
     ctx: () => ({
       tenant: defaultTenant,
@@ -287,7 +287,7 @@ test('a token key that has signed for its time is rotated without being asked', 
 
 test('the parts of a rotation can be committed with what the caller adds, as one change', async t => {
   const node = await readyNode(t)
-  const { staged, ...parts } = await decideRotation(node.ctx(), node.deps, {})
+  const { staged, rotation: _, ...parts } = await decideRotation(node.ctx(), node.deps, {})
   const claim = { key: 'a-proof', until: clock.now + 60 }
   assert.equal((await node.store.commit(node.ctx(), { ...parts, claims: [claim] })).kind, 'done')
   const again = await decideRotation(node.ctx(), node.deps, {})

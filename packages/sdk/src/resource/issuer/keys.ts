@@ -10,6 +10,8 @@ export interface IssuerKeysOptions {
   readonly fetch: typeof fetch
   readonly clock: Clock
   readonly signal: AbortSignal
+  /** Whether the issuer has cut the key of this id: somebody else may sign with it, and any epoch. */
+  isCut(kid: string): boolean
   onTrouble(problem: unknown): void
 }
 
@@ -25,6 +27,8 @@ export interface IssuerKeys {
    * found, late rather than never.
    */
   find(kid: string): Promise<VerifyKey | undefined>
+  /** Lets go of keys that were cut meanwhile, without asking the issuer. */
+  dropCut(): void
   /** Whether keys have been read recently enough to be believed. */
   isCurrent(): boolean
   /** Whether a cache period has passed since they were read. */
@@ -57,12 +61,17 @@ export function issuerKeys(options: IssuerKeysOptions): IssuerKeys {
 
   const known = (kid: string): VerifyKey | undefined => (isCurrent() ? keys.get(kid) : undefined)
 
+  const adopt = (next: ReadonlyMap<string, VerifyKey>): void => {
+    // A copy of the JWK Set that a cache kept may still hold it.
+    const sound = new Map([...next].filter(([kid]) => !options.isCut(kid)))
+    if (!sameKeys(keys, sound)) generation += 1
+    keys = sound
+  }
+
   const read = async (jwksUri: string): Promise<void> => {
     triedAt = clock.steadyMs()
     try {
-      const next = readKeys(await fetchDocument(jwksUri, options))
-      if (!sameKeys(keys, next)) generation += 1
-      keys = next
+      adopt(readKeys(await fetchDocument(jwksUri, options)))
       readAt = triedAt
     } catch (problem) {
       if (!options.signal.aborted) options.onTrouble(problem)
@@ -91,6 +100,7 @@ export function issuerKeys(options: IssuerKeysOptions): IssuerKeys {
     generation: () => generation,
     known,
     kids: () => keys.keys(),
+    dropCut: () => adopt(keys),
     isCurrent,
     isDue: () => clock.steadyMs() - readAt > (options.locate()?.cacheMs ?? Number.POSITIVE_INFINITY),
     refresh,

@@ -1,5 +1,5 @@
 // The line to the issuer: its keys and its ends, found by discovery, followed together, believed only while recent.
-import { subjectDigest } from '../../protocol/revocation.ts'
+import { cutSubject, subjectDigest } from '../../protocol/revocation.ts'
 import type { Clock } from '../clock.ts'
 import { discover, type IssuerPlaces } from './discovery.ts'
 import { type IssuerKeys, issuerKeys } from './keys.ts'
@@ -46,6 +46,7 @@ export function linkToIssuer(options: IssuerLinkOptions): IssuerLink {
     fetch: options.fetch,
     clock,
     signal: closing.signal,
+    isCut: kid => revocations.endedAt(subjectDigest(cutSubject(kid))) !== undefined,
     onTrouble,
   })
   const revocations = followRevocations({
@@ -70,6 +71,7 @@ export function linkToIssuer(options: IssuerLinkOptions): IssuerLink {
     const latest = Math.max(0, ...endedAt)
     if (latest > supersededAt) void keys.refresh()
     supersededAt = Math.max(supersededAt, latest)
+    keys.dropCut()
   })
   // A key that the issuer takes back is let go without waiting for a token that it signed.
   const rereading = setInterval(() => {

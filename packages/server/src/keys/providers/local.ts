@@ -1,7 +1,9 @@
 // Issuer keys in this process: unsealed once from the store into memory, signed with in a few microseconds.
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import type { AlgorithmName } from '@writ/sdk/protocol/algorithms'
 import { Fault } from '@writ/sdk/protocol/fault'
 import {
+  bareJwk,
   generateKeyPair,
   importPrivate,
   importPublic,
@@ -27,8 +29,8 @@ export interface OpenKeysOptions {
   readonly sealer: (scope: Scope) => Sealer
   /** The clock, epoch seconds. */
   readonly now: () => number
-  /** The algorithm of new token keys; older keys keep theirs. */
-  readonly tokenAlg?: 'ES256' | 'Ed25519'
+  /** The algorithm of token keys for which none is asked for. */
+  readonly tokenAlg?: AlgorithmName
   /** How long after the last reading of the store this node may still sign. */
   readonly freshSeconds?: number
   /** Seconds by a clock that is never set. */
@@ -131,14 +133,14 @@ export function openKeys(options: OpenKeysOptions): Keys {
       nonce.macs.set(input, mac)
       return mac
     },
-    stage({ tenant }, purpose, { now: createdAt, activatesAt }) {
+    stage({ tenant }, purpose, { now: createdAt, activatesAt, alg = tokenAlg }) {
       const life = { state: 'staged', createdAt, activatesAt, retiresAt: null, stateAt: createdAt } as const
       if (purpose === 'nonce') {
         const secret = new Secret<Uint8Array>(randomBytes(nonceBytes))
         const sealed = sealer({ tenant }).seal(secret, identityOf(tenant, purpose, firstNonceKid))
         return { kid: firstNonceKid, purpose, alg: 'HS256', jwk: null, sealed, ...life }
       }
-      const { sign, secret } = generateKeyPair(purpose === 'token' ? tokenAlg : 'Ed25519')
+      const { sign, secret } = generateKeyPair(purpose === 'token' ? alg : 'Ed25519')
       const text = new Secret<Uint8Array>(Buffer.from(JSON.stringify(secret.reveal())))
       const sealed = sealer({ tenant }).seal(text, identityOf(tenant, purpose, sign.jkt))
       return { kid: sign.jkt, purpose, alg: sign.alg.name, jwk: sign.jwk, sealed, ...life }
@@ -204,29 +206,20 @@ function unsealPair(row: IssuerKey, tenant: string, sealer: Sealer): Pair {
   const opened = sealer.open(row.sealed, identityOf(tenant, row.purpose, row.kid))
   if (opened === undefined) throw unopened(row.kid, sealer)
   const text = Buffer.from(opened.reveal()).toString()
-  const sign = importPrivate(new Secret(JSON.parse(text) as PrivateJwk))
-  const { kty, crv, x, y } = sign.jwk
+  const sign = importPrivate(new Secret(JSON.parse(text) as PrivateJwk), 'issuer')
   return {
     purpose: row.purpose,
     sealed: row.sealed,
     sign,
     verify: importPublic(sign.jwk),
-    // RFC 7517 §4: the members a verifier needs, by name, so that no other can ever slip in.
-    published: Object.freeze({
-      kid: sign.jkt,
-      kty,
-      crv,
-      x,
-      ...(y === undefined ? {} : { y }),
-      alg: sign.alg.name,
-      use: 'sig',
-    }),
+    // RFC 7517 §4: the members that the row of the algorithm names, so that no other can ever slip in.
+    published: Object.freeze({ kid: sign.jkt, ...bareJwk(sign.jwk), alg: sign.alg.name, use: 'sig' }),
   }
 }
 
 /** Whether the row says in clear what its seal holds: its name, its algorithm and its public half. */
 function isOf({ kid, alg, jwk }: IssuerKey, { sign }: Pair): boolean {
-  const same = (['kty', 'crv', 'x', 'y'] as const).every(name => jwk?.[name] === sign.jwk[name])
+  const same = Object.entries(bareJwk(sign.jwk)).every(([name, value]) => jwk?.[name as 'x'] === value)
   return same && kid === sign.jkt && alg === sign.alg.name
 }
 
@@ -245,7 +238,14 @@ function unsealNonce(
 }
 
 function signerOf({ sign: { alg, key, jkt, jwk } }: Pair, epoch: number): Signer {
-  return { kid: jkt, alg: alg.name, jwk, epoch, sign: input => alg.sign(Buffer.from(input), key) }
+  return {
+    kid: jkt,
+    alg: alg.name,
+    jwk,
+    epoch,
+    signatureBytes: alg.signatureBytes(key),
+    sign: input => alg.sign(Buffer.from(input), key),
+  }
 }
 
 /** The record a sealed key belongs to. A list as JSON has one reading only, whatever its parts contain. */

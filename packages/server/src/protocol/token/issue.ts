@@ -5,6 +5,7 @@ import { signingInput } from '@writ/sdk/protocol/jws'
 import type { Ctx } from '../../context.ts'
 import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Issuance } from '../../domain/issuance.ts'
+import type { Signer } from '../../keys/keys.ts'
 import { fixedLimits } from '../../limits.ts'
 import { chainOf, request } from '../asked-by.ts'
 import type { Deps } from '../deps.ts'
@@ -35,7 +36,7 @@ export async function issue(
   const claims = claimsOf(ctx, issuance, jti, epoch)
   const input = signingInput({ alg: signer.alg, typ: 'at+jwt', kid: signer.kid }, claims)
   // Nobody would take it, not even this authority: better said than issued.
-  if (input.length > fixedLimits.maxTokenBytes - signatureLetters) throw tooMuch('token_too_large')
+  if (input.length + signatureLetters(signer) > fixedLimits.maxTokenBytes) throw tooMuch('token_too_large')
   const signature = await signer.sign(input)
   const accessToken = `${input}.${Buffer.from(signature).toString('base64url')}`
   const committed = await deps.store.commit(ctx, {
@@ -65,8 +66,10 @@ export async function issue(
   }
 }
 
-/** A dot and the 64 bytes of a signature. */
-const signatureLetters = 87
+/** A dot and the signature in base64url: 87 letters of ES256, 3,228 of ML-DSA-44. */
+function signatureLetters({ signatureBytes }: Pick<Signer, 'signatureBytes'>): number {
+  return 1 + Math.ceil((signatureBytes * 4) / 3)
+}
 
 /** More than one token can carry. */
 export function tooMuch(kind: string): Fault {
