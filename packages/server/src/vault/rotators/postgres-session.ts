@@ -21,10 +21,10 @@ export interface PostgresSession {
   readonly signal: AbortSignal
 }
 
-const timeoutMs = 10_000
+export const timeoutMs = 10_000
 const lockMs = 4000
 /** Nothing that an administrator does may hold others up for long. Poolers know none of these at the start. */
-const bounds = {
+export const bounds = {
   statement_timeout: timeoutMs,
   lock_timeout: lockMs,
   idle_in_transaction_session_timeout: timeoutMs,
@@ -143,6 +143,8 @@ function becauseOf(code: string, { username, database }: PostgresAccess): string
         `the role ${username} may not do it; it needs CREATEROLE, ADMIN on the roles of memberOf and on those that it ` +
         'changes, and pg_signal_backend.'
       )
+    case '2BP01':
+      return 'the role has objects in another database; drop or reassign them there.'
     case '42704':
       return 'there is no such role; create those that memberOf names.'
     default:

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { type Cluster, startPostgres } from '../../../store/contract/postgres.ts'
-import type { Upstream } from '../contract.ts'
+import type { Upstream } from '../contract-scene.ts'
 
 export interface PostgresUpstream extends Upstream {
   /** Runs a statement as the superuser. */
