@@ -1,11 +1,12 @@
 // Values that are made for one holder and end with the lease: recorded before the upstream is told, so none is forgotten.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
-import { newId, type SecretLeaseId } from '@writ/sdk/protocol/identifier'
+import { type AgentId, newId, type SecretLeaseId } from '@writ/sdk/protocol/identifier'
 import type { Secret } from '@writ/sdk/protocol/secret'
 import { readAs } from '../audit/reading.ts'
 import type { Ctx } from '../context.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
+import { mostGrants } from '../domain/grant.ts'
 import {
   endLease,
   type SecretLease,
@@ -13,11 +14,13 @@ import {
   secretScope,
   type VaultSecret,
 } from '../domain/secret.ts'
+import type { Store } from '../store/store.ts'
 import { type Entitled, entitled, type HandoutDeps } from './handout.ts'
 import { contextOf, withinTime } from './lease-upstream.ts'
 import { type Using, usingOf } from './rotator-use.ts'
 
-export interface LeaseDeps extends HandoutDeps {
+export interface LeaseDeps extends Omit<HandoutDeps, 'store'> {
+  readonly store: HandoutDeps['store'] & Pick<Store, 'agents' | 'grants'>
   readonly randomBytes: (length: number) => Uint8Array
   /** Aborts when the server stops. */
   readonly signal: AbortSignal
@@ -106,12 +109,26 @@ async function begin(
     handle: using.rotator.handleOf(using.options, random),
     state: 'pending',
     createdAt: ctx.now,
-    expiresAt: ctx.now + seconds,
+    expiresAt: Math.min(ctx.now + seconds, await endOfRight(ctx, deps, caller.agent, secret)),
     stateAt: ctx.now,
     attempts: 0,
     dueAt: ctx.now + pendingSeconds,
   }
   return { secret, basis, using, lease: made }
+}
+
+/** When the right to the secret ends by itself, which nobody is told of: a lease does not outlive it. */
+async function endOfRight(
+  ctx: Ctx,
+  { store }: LeaseDeps,
+  agent: AgentId,
+  { name }: VaultSecret,
+): Promise<number> {
+  const ofAgent = (await store.agents.get(ctx, agent))?.expiresAt ?? Number.POSITIVE_INFINITY
+  const resource = secretIdentifier(ctx.issuer, name)
+  const page = await store.grants.list(ctx, { limit: mostGrants }, { agent, resource, liveAt: ctx.now })
+  const ends = page.items.map(({ expiresAt }) => expiresAt ?? Number.POSITIVE_INFINITY)
+  return Math.min(ofAgent, Math.max(ctx.now, ...ends))
 }
 
 async function mustHaveRoom(ctx: Ctx, deps: LeaseDeps, agent: string, { id }: VaultSecret): Promise<void> {
@@ -143,19 +160,28 @@ async function goLive(
 
 async function giveUp(
   ctx: Ctx,
-  { store }: LeaseDeps,
+  deps: LeaseDeps,
   caller: Caller,
   { pending, error }: { readonly pending: Pending; readonly error: unknown },
 ): Promise<void> {
   const ending = endLease(pending.lease, ctx.now)
   const reason = isFault(error) ? error.message : 'An internal error; the log says more.'
+  const told = { lease: ending, type: 'secret.lease_failed', outcome: 'failed', reason } as const
   // Where this fails as well the lease is pending, and the loop withdraws it once it is due.
-  await store.commit(ctx, {
+  const committed = await deps.store.commit(ctx, {
     puts: [{ put: 'secretLease', value: ending, ifVersion: 1 }],
-    entries: [
-      entryOf(ctx, caller, { lease: ending, type: 'secret.lease_failed', outcome: 'failed', reason }),
-    ],
+    entries: [entryOf(ctx, caller, told)],
   })
+  if (committed.kind === 'done') return
+  // Somebody else ended it while it was being made, perhaps before the upstream had it: there it ends here.
+  await withinTime(deps, signal => pending.using.rotator.revoke(contextOf(ctx, deps, pending, signal))).catch(
+    unlessFault,
+  )
+}
+
+/** The sweep finds what an upstream did not end now. */
+function unlessFault(error: unknown): void {
+  if (!isFault(error)) throw error
 }
 
 /** Ends a lease of the caller's own; answers nothing more. Throws `not_found` for one that is somebody else's. */

@@ -1,0 +1,283 @@
+// Ends leases: those whose time is over, those whose holder lost the right, and what an upstream has that nobody holds.
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import { parseId } from '@writ/sdk/protocol/identifier'
+import type { Ctx } from '../context.ts'
+import { isAgentLive } from '../domain/agent.ts'
+import type { EntryDraft } from '../domain/audit-entry.ts'
+import type { Fence, Versioned } from '../domain/change.ts'
+import { isGrantLive } from '../domain/grant.ts'
+import {
+  endLease,
+  isConsumer,
+  type SecretLease,
+  secretIdentifier,
+  type VaultSecret,
+} from '../domain/secret.ts'
+import type { Store } from '../store/store.ts'
+import { contextOf, withinTime } from './lease-upstream.ts'
+import { type RotatorDeps, usingOf } from './rotator-use.ts'
+
+export interface LeaseWork extends Omit<RotatorDeps, 'store'> {
+  readonly store: Pick<Store, 'secrets' | 'agents' | 'keys' | 'grants' | 'signals'>
+  readonly commit: Store['commit']
+  /** Aborts when the server stops. */
+  readonly signal: AbortSignal
+}
+
+/** What one node remembers between two runs. */
+export interface LeaseMemory {
+  /** Ends are known up to this epoch; undefined before the first run. */
+  heardUntil: number | undefined
+  /** When handles were last compared with the leases, epoch seconds. */
+  sweptAt: number | undefined
+}
+
+const duePerRun = 200
+const signalsPerRun = 1000
+const leasesOfSubject = 1000
+/** Withdrawn at the same time: each is a call upstream. */
+const atOnce = 8
+const longestPauseSeconds = 300
+const sweepSeconds = 300
+/** How far back the first run of a process looks for ends that nobody has heard of. */
+const unheardSeconds = 3600
+
+/** Hears of ends, withdraws what is due, and sweeps now and then; answers how many leases it ended. */
+export async function endLeases(
+  ctx: Ctx,
+  deps: LeaseWork,
+  memory: LeaseMemory,
+  fence: Fence | undefined,
+): Promise<number> {
+  await hearEnds(ctx, deps, memory, fence)
+  const due = await deps.store.secrets.dueLeases(ctx, ctx.now, duePerRun)
+  let ended = 0
+  for (let at = 0; at < due.length && !deps.signal.aborted; at += atOnce) {
+    const some = due.slice(at, at + atOnce)
+    const done = await Promise.all(some.map(lease => withdraw(ctx, deps, lease, fence)))
+    ended += done.filter(Boolean).length
+  }
+  if (memory.sweptAt === undefined || ctx.now - memory.sweptAt >= sweepSeconds) {
+    memory.sweptAt = ctx.now
+    ended += await sweepOrphans(ctx, deps, fence)
+  }
+  return ended
+}
+
+/** Every end of a right since the last run: leases that rested on it end now, not when their time is over. */
+async function hearEnds(
+  ctx: Ctx,
+  deps: LeaseWork,
+  memory: LeaseMemory,
+  fence: Fence | undefined,
+): Promise<void> {
+  const { signals } = deps.store
+  const head = memory.heardUntil === undefined ? await signals.head(ctx) : undefined
+  const heard =
+    memory.heardUntil === undefined
+      ? await signals.narrowedSince(ctx, ctx.nowMs - unheardSeconds * 1000)
+      : await signals.after(ctx, memory.heardUntil, signalsPerRun, 'narrowed')
+  const looked = new Map<string, Versioned<SecretLease>>()
+  for (const subject of new Set(heard.map(one => one.subject))) {
+    for (const lease of await leasesOf(ctx, deps, subject)) looked.set(lease.id, lease)
+  }
+  for (const lease of looked.values()) {
+    if (lease.state === 'ending' || (await holdsStill(ctx, deps, lease))) continue
+    const { version: ifVersion, ...bare } = lease
+    const ending = endLease(bare, ctx.now)
+    const committed = await deps.commit(ctx, {
+      ...(fence && { fence }),
+      puts: [{ put: 'secretLease', value: ending, ifVersion }],
+      entries: [
+        entryOf(ctx, ending, { type: 'secret.lease_ending', outcome: 'allowed', reason: 'right_ended' }),
+      ],
+    })
+    // It changed meanwhile, for example came to life: the next run hears of the same ends again.
+    if (committed.kind !== 'done') return
+  }
+  memory.heardUntil = heard.at(-1)?.epoch ?? head ?? memory.heardUntil
+  if (head !== undefined && (memory.heardUntil ?? 0) < head) memory.heardUntil = head
+}
+
+/** Leases that may rest on the subject of a signal. */
+async function leasesOf(
+  ctx: Ctx,
+  { store }: LeaseWork,
+  subject: string,
+): Promise<readonly Versioned<SecretLease>[]> {
+  const { secrets } = store
+  if (subject.startsWith('agt_')) return secrets.liveLeases(ctx, { agent: subject }, leasesOfSubject)
+  if (subject.startsWith('sec_')) return secrets.liveLeases(ctx, { secret: subject }, leasesOfSubject)
+  if (subject.startsWith('grt_')) {
+    const grant = await store.grants.get(ctx, subject)
+    return grant === undefined ? [] : secrets.liveLeases(ctx, { agent: grant.agent }, leasesOfSubject)
+  }
+  if (subject.startsWith('key:')) {
+    const key = await store.keys.byThumbprint(ctx, subject.slice('key:'.length))
+    const agent = key === undefined ? undefined : parseId('agt', key.owner)
+    if (key === undefined || agent === undefined || key.state !== 'revoked') return []
+    const held = await secrets.liveLeases(ctx, { agent }, leasesOfSubject)
+    return held.filter(({ instance }) => instance === key.instance)
+  }
+  return []
+}
+
+/** Whether its holder could still ask for one like it. A key that was revoked took its instance's leases with it. */
+async function holdsStill(ctx: Ctx, { store }: LeaseWork, lease: SecretLease): Promise<boolean> {
+  const secret = await store.secrets.get(ctx, lease.secret)
+  if (secret === undefined || !isConsumer(secret, lease.agent)) return false
+  const agent = await store.agents.get(ctx, lease.agent)
+  if (agent === undefined || !isAgentLive(agent, ctx.now)) return false
+  const resource = secretIdentifier(ctx.issuer, secret.name)
+  const { items } = await store.grants.list(
+    ctx,
+    { limit: 1 },
+    { agent: lease.agent, resource, liveAt: ctx.now },
+  )
+  if (!items.some(grant => isGrantLive(grant, ctx.now))) return false
+  if (lease.instance === null) return true
+  const keys = await store.keys.ofOwner(ctx, lease.agent)
+  return keys.some(key => key.instance === lease.instance && key.state !== 'revoked')
+}
+
+/** Ends one upstream; where that fails it is tried again, ever more slowly, and never forgotten. */
+async function withdraw(
+  ctx: Ctx,
+  deps: LeaseWork,
+  { version: ifVersion, ...lease }: Versioned<SecretLease>,
+  fence: Fence | undefined,
+): Promise<boolean> {
+  const problem = await revokeUpstream(ctx, deps, lease)
+  const isEnded = problem === undefined
+  const attempts = isEnded ? lease.attempts : lease.attempts + 1
+  const pause = Math.min(2 ** Math.min(attempts, 16), longestPauseSeconds)
+  const next: SecretLease = {
+    ...lease,
+    state: isEnded ? 'ended' : 'ending',
+    stateAt: isEnded || lease.state !== 'ending' ? ctx.now : lease.stateAt,
+    attempts,
+    dueAt: isEnded ? null : ctx.now + pause,
+  }
+  const told = isEnded
+    ? ({ type: 'secret.lease_ended', outcome: 'allowed', reason: reasonOf(lease) } as const)
+    : ({ type: 'secret.lease_ending', outcome: 'failed', reason: problem } as const)
+  const committed = await deps.commit(ctx, {
+    ...(fence && { fence }),
+    puts: [{ put: 'secretLease', value: next, ifVersion }],
+    entries: [entryOf(ctx, next, told)],
+  })
+  return isEnded && committed.kind === 'done'
+}
+
+function reasonOf({ state }: SecretLease): string {
+  if (state === 'live') return 'expired'
+  return state === 'pending' ? 'never_answered' : 'ended_early'
+}
+
+/** What kept it from being withdrawn, for people; undefined once it is gone. */
+async function revokeUpstream(ctx: Ctx, deps: LeaseWork, lease: SecretLease): Promise<string | undefined> {
+  try {
+    const secret = await deps.store.secrets.get(ctx, lease.secret)
+    if (secret === undefined)
+      throw new Fault('server_error', 'The secret of this lease is gone; restore the database.')
+    const using = usingOf(deps.rotators, secret)
+    if (using?.makes !== 'leases')
+      throw new Fault('conflict', `${secret.name} has no rotator that made this; withdraw it by hand.`)
+    await withinTime(deps, signal =>
+      using.rotator.revoke(contextOf(ctx, deps, { secret, using, lease }, signal)),
+    )
+    return undefined
+  } catch (error) {
+    if (isFault(error)) return error.message
+    throw error
+  }
+}
+
+const secretsOfPage = 200
+/** An upstream with more of them is not swept: what is not seen to be unknown is left alone. */
+const mostKnown = 50_000
+
+/** What an upstream has under our names without a lease of ours, after a crash or a restored database: ended, and told. */
+async function sweepOrphans(ctx: Ctx, deps: LeaseWork, fence: Fence | undefined): Promise<number> {
+  let swept = 0
+  for (let after: string | undefined; ; ) {
+    const asked = { limit: secretsOfPage, ...(after !== undefined && { after }) }
+    const page = await deps.store.secrets.list(ctx, asked, {})
+    for (const secret of page.items) {
+      if (deps.signal.aborted) return swept
+      try {
+        swept += await sweepSecret(ctx, deps, secret, fence)
+      } catch (error) {
+        // An upstream that is away keeps the others from nothing; the next sweep looks again.
+        if (!isFault(error)) throw error
+      }
+    }
+    if (page.next === null) return swept
+    after = page.next
+  }
+}
+
+async function sweepSecret(
+  ctx: Ctx,
+  deps: LeaseWork,
+  secret: VaultSecret,
+  fence: Fence | undefined,
+): Promise<number> {
+  const using = usingOf(deps.rotators, secret)
+  if (using?.makes !== 'leases') return 0
+  const none = { handle: '', expiresAt: 0 }
+  const {
+    handle: _,
+    expiresAt: __,
+    ...about
+  } = contextOf(ctx, deps, { secret, using, lease: none }, deps.signal)
+  const handles = await withinTime(deps, signal => using.rotator.handles({ ...about, signal }))
+  // Read after the handles: whoever makes one has written its lease before.
+  const known = await knownHandles(ctx, deps, secret)
+  let swept = 0
+  if (known === undefined) return 0
+  for (const handle of handles.filter(one => !known.has(one))) {
+    const lease = { handle, expiresAt: ctx.now }
+    await withinTime(deps, signal =>
+      using.rotator.revoke(contextOf(ctx, deps, { secret, using, lease }, signal)),
+    )
+    const facts = { secret: secret.id, handle }
+    await deps.commit(ctx, {
+      ...(fence && { fence }),
+      entries: [
+        {
+          type: 'secret.orphan_swept',
+          outcome: 'allowed',
+          reason: 'no_lease',
+          requestId: ctx.requestId,
+          facts,
+        },
+      ],
+    })
+    swept += 1
+  }
+  return swept
+}
+
+async function knownHandles(
+  ctx: Ctx,
+  deps: LeaseWork,
+  { id }: VaultSecret,
+): Promise<ReadonlySet<string> | undefined> {
+  const live = await deps.store.secrets.liveLeases(ctx, { secret: id }, mostKnown)
+  return live.length === mostKnown ? undefined : new Set(live.map(({ handle }) => handle))
+}
+
+function entryOf(
+  ctx: Ctx,
+  { id, secret, agent, instance, handle, attempts, expiresAt }: SecretLease,
+  told: Pick<EntryDraft, 'type' | 'outcome'> & { readonly reason: string },
+): EntryDraft {
+  return {
+    ...told,
+    agent,
+    instance,
+    requestId: ctx.requestId,
+    facts: { secret, lease: id, handle, attempts, until: expiresAt },
+  }
+}
