@@ -69,8 +69,6 @@ export interface Plan<A> {
   /** Subjects whose end would make this plan wrong: narrowed after it was decided, it is decided again. */
   readonly restsOn?: readonly string[]
   readonly about: About
-  /** What else the log has to tell, beside the entry of the operation itself. */
-  readonly alsoTold?: readonly EntryDraft[]
   readonly answer: A
   /** Of what was created, below `management_api`, or absolute. */
   readonly location?: string

@@ -84,7 +84,6 @@ function changeOf(
     ...(memo === undefined ? {} : { remembers: [rememberedOf(ctx, deps, memo, answerOf(operation, plan))] }),
     entries: [
       entryOf(ctx, call, { type: operation.event, outcome: 'allowed', about: plan.about, rule: 'scope' }),
-      ...(plan.alsoTold ?? []),
     ],
   }
 }

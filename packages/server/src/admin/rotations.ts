@@ -3,11 +3,17 @@ import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { parseId } from '@writ/sdk/protocol/identifier'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
-import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Change, Versioned } from '../domain/change.ts'
 import { type Drain, hasEnded, moveRotation, type Rotation } from '../domain/rotation.ts'
-import { decideBeginning, drainNow, entryOf, kindNamed, newBatch, rotationFacts } from '../rotation/engine.ts'
+import {
+  aboutBeginning,
+  decideBeginning,
+  drainNow,
+  kindNamed,
+  newBatch,
+  rotationFacts,
+} from '../rotation/engine.ts'
 import type { Ask } from '../rotation/kind.ts'
 import { mustReach } from './ceiling.ts'
 import { operation, type Reads, readEvent } from './operation.ts'
@@ -139,11 +145,11 @@ const create = operation({
       alg: body.alg ?? null,
     }
     await mustReachTarget(ctx, deps, caller, ask.target)
-    const { rotation, change, entries = [] } = await decideBeginning(ctx, deps.engine, body.kind, ask)
+    const begun = await decideBeginning(ctx, deps.engine, body.kind, ask)
+    const { rotation, change } = begun
     return {
       change,
-      alsoTold: entries,
-      about: { reason: ask.reason, facts: rotationFacts(rotation) },
+      about: { reason: ask.reason, ...aboutBeginning(begun) },
       answer: showRotation(rotation),
       location: `/rotations/${rotation.id}`,
       version: 1,
@@ -207,14 +213,12 @@ const batch = operation({
     const skipped: { target: string; because: string }[] = []
     const puts: NonNullable<Change['puts']>[number][] = []
     const rest: Pick<Change, 'creates' | 'signals' | 'bases'>[] = []
-    const told: EntryDraft[] = []
     for (const item of page.items) {
       const ask = { target: item, reason: body.reason ?? 'asked', batch: name, emergency: false, alg: null }
       try {
         await mustReachTarget(ctx, deps, caller, item)
-        const { rotation, change, entries = [] } = await decideBeginning(ctx, deps.engine, body.kind, ask)
+        const { rotation, change } = await decideBeginning(ctx, deps.engine, body.kind, ask)
         begun.push(rotation)
-        told.push(entryOf(ctx, 'rotation.begun', rotation), ...entries)
         puts.push(...(change.puts ?? []))
         rest.push(change)
       } catch (error) {
@@ -231,10 +235,15 @@ const batch = operation({
         signals: rest.flatMap(one => one.signals ?? []),
         bases: rest.flatMap(one => one.bases ?? []),
       },
-      alsoTold: told,
       about: {
         reason: body.reason ?? 'asked',
-        facts: { batch: name, kind: body.kind, begun: begun.length, skipped: skipped.length },
+        facts: {
+          batch: name,
+          kind: body.kind,
+          rotations: begun.map(({ id }) => id),
+          targets: begun.map(one => one.target),
+          skipped: skipped.map(one => one.target),
+        },
       },
       answer: { batch: name, items: begun.map(one => showRotation(one)), skipped, next: page.next },
     }

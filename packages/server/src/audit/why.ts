@@ -229,7 +229,7 @@ async function keyStep(ctx: Ctx, deps: WhyDeps, thumbprint: string): Promise<Ste
     key.state === 'active'
       ? []
       : await findTrace(deps.store.log, ctx, {
-          types: ['key.rotated', 'key.revoked', 'key.retired'],
+          types: ['key.rotated', 'key.revoked', 'key.retired', 'rotation.begun'],
           at: key.stateAt,
           isIt,
         })

@@ -42,13 +42,19 @@ export function kindNamed({ kinds }: Pick<Planning, 'kinds'>, name: RotationKind
   return kind
 }
 
+export interface Beginning extends Begun {
+  readonly change: Pick<Change, 'puts' | 'creates' | 'signals' | 'bases'>
+  /** The rotation that an emergency ends because both would replace one version. */
+  readonly overtook?: Rotation['id']
+}
+
 /** How a rotation would begin, to be committed by the caller. Throws what `Kind.begin` throws, and `conflict`. */
 export async function decideBeginning(
   ctx: Ctx,
   deps: Planning,
   name: RotationKind,
   ask: Ask,
-): Promise<Begun & { readonly change: Pick<Change, 'puts' | 'creates' | 'signals' | 'bases'> }> {
+): Promise<Beginning> {
   const begun = await kindNamed(deps, name).begin(ctx, deps.kindDeps, ask)
   const { rotation, parts } = begun
   if (rotation.from !== null) {
@@ -56,7 +62,9 @@ export async function decideBeginning(
     const standing = open.find(one => one.from === rotation.from)
     // One version has one successor. An emergency does not wait for the rotation it overtakes.
     if (standing !== undefined && !ask.emergency) throw standingAlready(standing)
-    if (standing !== undefined) return { ...begun, change: overtaking(ctx, begun, standing) }
+    if (standing !== undefined) {
+      return { ...begun, change: overtaking(ctx, begun, standing), overtook: standing.id }
+    }
   }
   const puts = [...(parts.puts ?? []), { put: 'rotation' as const, value: rotation, ifVersion: 0 }]
   return { ...begun, change: { ...parts, puts } }
@@ -259,6 +267,24 @@ export function entryOf(
     traceId: ctx.traceId ?? null,
     peer: ctx.peer ?? null,
     facts: { ...rotationFacts(rotation), ...facts },
+  }
+}
+
+/** What the one entry of a request tells of what it began: also what ended or appeared with it, and for whom. */
+export function aboutBeginning({
+  rotation,
+  entries = [],
+  overtook,
+}: Pick<Beginning, 'rotation' | 'entries' | 'overtook'>): Pick<EntryDraft, 'agent' | 'instance' | 'facts'> {
+  const [first] = entries
+  return {
+    agent: first?.agent ?? null,
+    instance: first?.instance ?? null,
+    facts: {
+      ...rotationFacts(rotation),
+      also: entries.map(({ type }) => type),
+      ...(overtook === undefined ? {} : { overtook }),
+    },
   }
 }
 

@@ -2,11 +2,9 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
 import type { Ctx } from '../../context.ts'
-import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Put, Removal } from '../../domain/change.ts'
 import { hasEnded, type Rotation } from '../../domain/rotation.ts'
 import { endLease, moveVersion, secretIdentifier, type VaultSecret } from '../../domain/secret.ts'
-import { entryOf } from '../../rotation/engine.ts'
 import { reasonBody } from '../agent-moves.ts'
 import { mustHaveVersion } from '../agents.ts'
 import { operation, type Reads } from '../operation.ts'
@@ -44,7 +42,7 @@ const retire = operation({
         puts: [
           { put: 'secret', value: next, ifVersion: version },
           ...versions,
-          ...rotations.puts,
+          ...rotations,
           ...ending.map(
             ({ version: ifVersion, ...lease }): Put => ({
               put: 'secretLease',
@@ -61,14 +59,14 @@ const retire = operation({
           ...grants.signals,
         ],
       },
-      alsoTold: rotations.entries,
       about: {
         reason: body.reason,
         resource: identifier,
         facts: {
           secret: secret.id,
           ended_grants: grants.ids,
-          ended_versions: versions.length,
+          ended_versions: versions.map(({ value }) => value.id),
+          ended_rotations: rotations.map(({ value }) => value.id),
           ending_leases: ending.length,
         },
       },
@@ -78,7 +76,11 @@ const retire = operation({
   },
 })
 
-async function endVersions(ctx: Ctx, deps: Reads, { id }: VaultSecret): Promise<readonly Put[]> {
+async function endVersions(
+  ctx: Ctx,
+  deps: Reads,
+  { id }: VaultSecret,
+): Promise<readonly Extract<Put, { put: 'secretVersion' }>[]> {
   const states = ['staged', 'active', 'retiring'] as const
   const live = await deps.store.secrets.versions(ctx, id, { states })
   return live.map(({ version: ifVersion, ...one }) => ({
@@ -93,9 +95,8 @@ async function endRotations(
   ctx: Ctx,
   deps: Reads,
   { id }: VaultSecret,
-): Promise<{ readonly puts: readonly Put[]; readonly entries: readonly EntryDraft[] }> {
-  const puts: Put[] = []
-  const entries: EntryDraft[] = []
+): Promise<readonly Extract<Put, { put: 'rotation' }>[]> {
+  const puts: Extract<Put, { put: 'rotation' }>[] = []
   for (const { version: ifVersion, ...rotation } of await deps.store.rotations.open(ctx, 'secret', id)) {
     if (hasEnded(rotation)) continue
     const ended: Rotation = {
@@ -107,9 +108,8 @@ async function endRotations(
       problem: 'The secret was retired: withdraw upstream by hand what its versions still open there.',
     }
     puts.push({ put: 'rotation', value: ended, ifVersion })
-    entries.push(entryOf(ctx, 'rotation.failed', ended))
   }
-  return { puts, entries }
+  return puts
 }
 
 async function endResource(ctx: Ctx, deps: Reads, identifier: string): Promise<readonly Removal[]> {

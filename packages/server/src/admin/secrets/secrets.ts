@@ -4,7 +4,6 @@ import { type AgentId, newId, type PersonId, type SecretId } from '@writ/sdk/pro
 import { Secret } from '@writ/sdk/protocol/secret'
 import { z } from 'zod'
 import type { Ctx } from '../../context.ts'
-import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Caller } from '../../domain/caller.ts'
 import type { Basis, Put } from '../../domain/change.ts'
 import { isOperator } from '../../domain/operator.ts'
@@ -17,7 +16,6 @@ import {
   type VaultSecret,
 } from '../../domain/secret.ts'
 import { newVersion, secretRotation } from '../../domain/secret-succession.ts'
-import { entryOf } from '../../rotation/engine.ts'
 import { readUse, secretsNamed, type Using } from '../../vault/rotator-use.ts'
 import { findAgent, findOwner, labels, mustHaveVersion, owner } from '../agents.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
@@ -107,7 +105,6 @@ const create = operation({
         bases: first.bases,
       },
       restsOn: [ownerId],
-      alsoTold: first.entries,
       about: { resource: identifier, facts: { ...factsOf(secret), first: first.fact } },
       answer: showSecret(ctx, secret),
       location: `/secrets/${secret.id}`,
@@ -218,7 +215,6 @@ function resourceOf(
 interface First {
   readonly puts: readonly Put[]
   readonly bases: readonly Basis[]
-  readonly entries: readonly EntryDraft[]
   readonly fact: string
 }
 
@@ -241,11 +237,10 @@ function firstOf(
     return {
       puts: [{ put: 'secretVersion', value: version, ifVersion: 0 }],
       bases: [basis],
-      entries: [],
       fact: 'given',
     }
   }
-  if (using?.makes !== 'versions') return { puts: [], bases: [], entries: [], fact: 'per_lease' }
+  if (using?.makes !== 'versions') return { puts: [], bases: [], fact: 'per_lease' }
   const rotation = secretRotation(
     {
       id: newId('rot', deps.randomBytes),
@@ -262,7 +257,6 @@ function firstOf(
   return {
     puts: [{ put: 'rotation', value: rotation, ifVersion: 0 }],
     bases: [],
-    entries: [entryOf(ctx, 'rotation.begun', rotation)],
     fact: rotation.id,
   }
 }

@@ -8,7 +8,6 @@ import type { Versioned } from '../../domain/change.ts'
 import type { DrainUser, Rotation } from '../../domain/rotation.ts'
 import { type SecretVersion, secretIdentifier, type VaultSecret } from '../../domain/secret.ts'
 import { givenRotation, newVersion, secretRotation, succeedVersion } from '../../domain/secret-succession.ts'
-import { entryOf } from '../../rotation/engine.ts'
 import { usingOf } from '../../vault/rotator-use.ts'
 import { mustHaveVersion } from '../agents.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
@@ -135,11 +134,16 @@ const create = operation({
         bases: [basis],
       },
       restsOn: [secret.id],
-      alsoTold: active === undefined ? [] : [entryOf(ctx, 'rotation.active', active)],
       about: {
         reason: body.reason ?? 'given',
         resource: secretIdentifier(ctx.issuer, secret.name),
-        facts: { secret: secret.id, version: next.id, number, rotation: active?.id ?? null },
+        facts: {
+          secret: secret.id,
+          version: next.id,
+          former: former?.id ?? null,
+          number,
+          rotation: active?.id ?? null,
+        },
       },
       answer: showVersion(next, undefined),
       location: `/secrets/${secret.id}/versions`,
