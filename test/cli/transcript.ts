@@ -51,6 +51,7 @@ const kinds: Readonly<Record<string, string>> = {
   csc: identifier('csc'),
   usr: identifier('usr'),
   rot: identifier('rot'),
+  sec: identifier('sec'),
   evt: identifier('evt'),
   time: String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ \((?:now|\d+ (?:s|min|h|d) ago|in \d+ (?:s|min|h|d))\)`,
   instant: String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`,

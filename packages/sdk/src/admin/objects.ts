@@ -492,6 +492,92 @@ export interface ScheduleUpdate {
   readonly status?: 'active' | 'suspended'
 }
 
+export interface Secret {
+  readonly id: string
+  readonly name: string
+  /** Where it is read, and the resource that grants for it name */
+  readonly uri: string
+  readonly description: string
+  readonly owner: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly consumers: readonly string[]
+  readonly lease_seconds: number
+  readonly rotator: {
+    readonly kind: string
+    readonly options: Readonly<Record<string, unknown>>
+  } | null
+  readonly status: 'active' | 'retired'
+  readonly created_at: string
+  readonly updated_at: string
+}
+
+export interface SecretCreate {
+  readonly name: string
+  /** The id or login of a person, or the id of the operator */
+  readonly owner?: string
+  readonly description?: string
+  readonly labels?: Readonly<Record<string, string>>
+  /** Ids of agents that may have it, names of secrets whose rotators may use it */
+  readonly consumers?: readonly string[]
+  /** How long whoever is given it may rely on it before asking again; 300 unless told */
+  readonly lease_seconds?: number
+  /** At most 8192 bytes of UTF-8; never shown again here */
+  readonly value?: string
+  readonly rotator?: {
+    readonly kind: string
+    readonly options: Readonly<Record<string, unknown>>
+  }
+}
+
+export interface SecretLease {
+  readonly id: string
+  readonly secret: string
+  readonly agent: string
+  readonly instance: string | null
+  /** What the upstream calls it */
+  readonly handle: string
+  readonly state: 'pending' | 'live' | 'ending' | 'ended'
+  readonly state_at: string
+  readonly created_at: string
+  readonly expires_at: string
+  /** Failed attempts to withdraw it upstream */
+  readonly attempts: number
+  readonly due_at: string | null
+}
+
+export interface SecretUpdate {
+  readonly description?: string
+  readonly labels?: Readonly<Record<string, string>>
+  /** Ids of agents that may have it, names of secrets whose rotators may use it */
+  readonly consumers?: readonly string[]
+  /** How long whoever is given it may rely on it before asking again; 300 unless told */
+  readonly lease_seconds?: number
+}
+
+export interface SecretVersion {
+  readonly id: string
+  readonly secret: string
+  readonly number: number
+  readonly state: 'staged' | 'active' | 'retiring' | 'retired' | 'failed'
+  readonly state_at: string
+  /** What the upstream calls it */
+  readonly handle: string | null
+  readonly rotation: string | null
+  readonly created_at: string
+  readonly last_used_at: string | null
+  readonly last_used_by: string | null
+  readonly last_used_from: string | null
+  /** The end of its last lease */
+  readonly used_until: string | null
+}
+
+export interface SecretVersionCreate {
+  /** At most 8192 bytes of UTF-8; never shown again here */
+  readonly value: string
+  /** Why; kept in the audit log */
+  readonly reason?: string
+}
+
 export interface Why {
   readonly entry: Event
   /** From whoever answers for it to the key that proved it */

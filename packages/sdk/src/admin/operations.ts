@@ -35,6 +35,12 @@ import type {
   Schedule,
   ScheduleCreate,
   ScheduleUpdate,
+  Secret,
+  SecretCreate,
+  SecretLease,
+  SecretUpdate,
+  SecretVersion,
+  SecretVersionCreate,
   Why,
 } from './objects.ts'
 
@@ -401,6 +407,73 @@ export interface Operations {
     readonly input: { readonly params: { readonly id: string }; readonly body: ScheduleUpdate }
     readonly answer: Schedule
   }
+  /** List the leases of a secret in the order in which they were given; never a value. */
+  'secret-leases.list': {
+    readonly input: {
+      readonly params: { readonly id: string }
+      readonly query?: {
+        readonly limit?: string | number
+        readonly after?: string | number
+        readonly agent?: string | number
+      }
+    }
+    readonly answer: {
+      readonly items: readonly SecretLease[]
+      readonly next: string | null
+    }
+  }
+  /** End a lease before its time: what was made for it is withdrawn upstream within seconds. */
+  'secret-leases.revoke': {
+    readonly input: {
+      readonly params: { readonly id: string; readonly lease: string }
+      readonly body: Reason
+    }
+    readonly answer: SecretLease
+  }
+  /** Give the next version of a secret: it is in use at once, and the former drains. */
+  'secret-versions.create': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: SecretVersionCreate }
+    readonly answer: SecretVersion
+  }
+  /** List the versions of a secret with their states and last use, the oldest first; never a value. */
+  'secret-versions.list': {
+    readonly input: {
+      readonly params: { readonly id: string }
+      readonly query?: { readonly limit?: string | number; readonly after?: string | number }
+    }
+    readonly answer: {
+      readonly items: readonly SecretVersion[]
+      readonly next: string | null
+    }
+  }
+  /** Put a secret into the vault; a rotator makes the first version of one that comes without a value. */
+  'secrets.create': { readonly input: { readonly body: SecretCreate }; readonly answer: Secret }
+  /** See what is known of a secret, except its value. */
+  'secrets.get': { readonly input: { readonly params: { readonly id: string } }; readonly answer: Secret }
+  /** List the secrets of the vault, without their values, in the order in which they came. */
+  'secrets.list': {
+    readonly input: {
+      readonly query?: {
+        readonly limit?: string | number
+        readonly after?: string | number
+        readonly owner?: string | number
+      }
+    }
+    readonly answer: {
+      readonly items: readonly Secret[]
+      readonly next: string | null
+    }
+  }
+  /** End a secret for ever: its grants, versions and leases end with it, and nothing of it can be opened. */
+  'secrets.retire': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: Reason }
+    readonly answer: Secret
+  }
+  /** Change a secret; whoever is no consumer any more is given nothing from that instant on. */
+  'secrets.update': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: SecretUpdate }
+    readonly answer: Secret
+  }
 }
 
 export const operations = {
@@ -462,4 +535,13 @@ export const operations = {
   'schedules.get': { method: 'GET', path: '/schedules/{id}' },
   'schedules.list': { method: 'GET', path: '/schedules' },
   'schedules.update': { method: 'PATCH', path: '/schedules/{id}' },
+  'secret-leases.list': { method: 'GET', path: '/secrets/{id}/leases' },
+  'secret-leases.revoke': { method: 'POST', path: '/secrets/{id}/leases/{lease}/revoke' },
+  'secret-versions.create': { method: 'POST', path: '/secrets/{id}/versions' },
+  'secret-versions.list': { method: 'GET', path: '/secrets/{id}/versions' },
+  'secrets.create': { method: 'POST', path: '/secrets' },
+  'secrets.get': { method: 'GET', path: '/secrets/{id}' },
+  'secrets.list': { method: 'GET', path: '/secrets' },
+  'secrets.retire': { method: 'POST', path: '/secrets/{id}/retire' },
+  'secrets.update': { method: 'PATCH', path: '/secrets/{id}' },
 } as const satisfies Readonly<Record<keyof Operations, { readonly method: string; readonly path: string }>>

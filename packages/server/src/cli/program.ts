@@ -45,6 +45,10 @@ const nouns: Readonly<Record<string, Noun>> = {
     does: 'give, see and take back rights',
     load: async on => (await import('./grant.ts')).grantCommand(on),
   },
+  secret: {
+    does: 'put secrets into the vault, and say who may have them',
+    load: async on => (await import('./secret.ts')).secretCommand(on),
+  },
   client: {
     does: 'register, see, change, stop and delete other OAuth clients',
     load: async on => (await import('./client.ts')).clientCommand(on),
