@@ -36,6 +36,8 @@ export interface ClusterOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Whether passwords are asked for; with `scram-sha-256` the URLs carry the one of the superuser. */
   readonly auth?: 'trust' | 'scram-sha-256'
+  /** Hears what the server writes to its log once it runs. */
+  readonly onLog?: (text: string) => void
 }
 
 // Reads its standard input, which ends with the process that started it: no server and no folder outlives its test,
@@ -75,7 +77,8 @@ export async function startPostgres(options: ClusterOptions = {}): Promise<Clust
   const settings = { fsync: 'off', max_connections: '50', unix_socket_directories: '', ...options.settings }
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const command = [join(bin, 'postgres'), '-D', data, '-h', '127.0.0.1', '-p', String(port), ...flags]
-  let server = await launch(command, { owner, home })
+  const place = { owner, home, onLog: options.onLog }
+  let server = await launch(command, place)
   let given = 0
   const stop = async (signal: 'SIGQUIT' | 'SIGINT'): Promise<void> => {
     if (server.exitCode !== null || server.signalCode !== null) return
@@ -95,7 +98,7 @@ export async function startPostgres(options: ClusterOptions = {}): Promise<Clust
     },
     stop: how => stop(how === 'crash' ? 'SIGQUIT' : 'SIGINT'),
     async start() {
-      server = await launch(command, { owner, home })
+      server = await launch(command, place)
       rmSync(join(home, 'kept'), { force: true })
     },
     async close() {
@@ -120,6 +123,7 @@ function passwordFile(home: string, password: string): string {
 interface Place {
   readonly owner: Owner
   readonly home: string
+  readonly onLog: ClusterOptions['onLog']
 }
 
 /** The server refuses to run as root; it then runs as `postgres` or `nobody`, who must own its folder. */
@@ -182,7 +186,7 @@ const postmaster = (data: string): number =>
   Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
 
 /** Starts the server under its supervisor, and waits until it accepts connections. */
-function launch(command: readonly string[], { owner, home }: Place): Promise<ChildProcess> {
+function launch(command: readonly string[], { owner, home, onLog }: Place): Promise<ChildProcess> {
   const server = spawn('/bin/sh', ['-c', supervisor, 'sh', home, ...command], {
     ...owner,
     cwd: home,
@@ -195,6 +199,7 @@ function launch(command: readonly string[], { owner, home }: Place): Promise<Chi
       said += chunk
       if (!said.includes('ready to accept connections')) return
       log.off('data', hear)
+      if (onLog) log.on('data', (chunk: Buffer) => onLog(String(chunk)))
       log.resume()
       // From here on it keeps nobody alive: a test that ends without `close` ends the server too.
       for (const held of [server, server.stdin, log] as unknown as { unref(): void }[]) held.unref()

@@ -1,8 +1,12 @@
 // The rotator `postgres-dynamic` at a real PostgreSQL, administered by a role that is no superuser.
-import { after } from 'node:test'
+import assert from 'node:assert/strict'
+import { after, type TestContext, test } from 'node:test'
+import { Secret } from '@writ/sdk/protocol/secret'
+import pg from 'pg'
 import { leaseRotatorContract } from './lease-contract.ts'
 import { postgresDynamic } from './postgres-dynamic.ts'
-import { passwordsOf, startPostgresServer } from './testing/postgres-upstream.ts'
+import type { LeaseContext } from './rotator.ts'
+import { type PostgresUpstream, passwordsOf, startPostgresServer } from './testing/postgres-upstream.ts'
 
 const server = await startPostgresServer(40)
 after(() => server.close())
@@ -31,4 +35,63 @@ leaseRotatorContract('postgres-dynamic', {
     { address: 'postgres://user:password@host/db' },
     { password: 'x' },
   ],
+})
+
+type Options = ReturnType<typeof postgresDynamic.options.parse>
+
+/** A server of the test's own, where members of its readers may make tables, and one lease. */
+async function leased(
+  t: TestContext,
+  given: (upstream: PostgresUpstream) => object = () => ({}),
+): Promise<{
+  upstream: PostgresUpstream
+  context: LeaseContext<Options>
+  run(sql: string): Promise<unknown>
+}> {
+  const upstream = await server.open(async port => port)
+  t.after(() => upstream.close())
+  await upstream.ask(`grant create on schema public to ${upstream.readers}`)
+  const { role: base, ...rest } = upstream.options
+  const options = postgresDynamic.options.parse({ ...rest, base, ...given(upstream) })
+  const now = Math.floor(Date.now() / 1000)
+  const context: LeaseContext<Options> = {
+    ...{ options, secretName: 'app-database', now, expiresAt: now + 600 },
+    handle: postgresDynamic.handleOf(options, 'a'.repeat(26)),
+    secret: async name => new Secret(upstream.secrets[name] ?? ''),
+    signal: new AbortController().signal,
+  }
+  const client = new pg.Client({ connectionString: (await postgresDynamic.issue(context)).reveal() })
+  client.on('error', () => undefined)
+  await client.connect()
+  return { upstream, context, run: sql => client.query(sql) }
+}
+
+const theirTables = `select tableowner from pg_tables where tablename = 'theirs'`
+
+test('what a role leaves behind is dropped with it', async t => {
+  const { upstream, context, run } = await leased(t)
+  await run('create table theirs (id int); create temporary table passing (id int)')
+  await postgresDynamic.revoke(context)
+  assert.deepEqual(await upstream.ask(theirTables), [])
+  assert.deepEqual(await upstream.ask(`select 1 from pg_roles where rolname = '${context.handle}'`), [])
+})
+
+test('what a role leaves behind passes to whom the options name, with no more rights than it had', async t => {
+  const { upstream, context, run } = await leased(t, ({ readers }) => ({ reassignTo: readers }))
+  await run('create table theirs (id int)')
+  await postgresDynamic.revoke(context)
+  assert.deepEqual(await upstream.ask(theirTables), [{ tableowner: upstream.readers }])
+})
+
+test('what another installation made at the same server under the same name is not found', async t => {
+  const { context } = await leased(t)
+  assert.deepEqual(await postgresDynamic.handles(context), [context.handle])
+  assert.deepEqual(await postgresDynamic.handles({ ...context, secretName: 'other' }), [])
+})
+
+test('the longest name is one that PostgreSQL takes whole', () => {
+  const options = postgresDynamic.options.parse({ admin: 'root', base: 'b'.repeat(31) })
+  assert.equal(postgresDynamic.handleOf(options, 'z'.repeat(26)).length, 63)
+  for (const wrong of ['', 'a'.repeat(25), 'A'.repeat(26), `${'a'.repeat(25)}"`])
+    assert.throws(() => postgresDynamic.handleOf(options, wrong))
 })

@@ -3,14 +3,15 @@ import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
 import { type Cluster, startPostgres } from '../../../store/contract/postgres.ts'
 import type { Upstream } from '../contract-scene.ts'
+import { scramVerifier } from '../scram.ts'
 
 export interface PostgresUpstream extends Upstream {
   /** Runs a statement as the superuser. */
   ask(sql: string): Promise<readonly pg.QueryResultRow[]>
   /** The URL of the superuser, past the wire. */
   readonly root: string
-  /** A URL of the upstream, past the wire. */
-  past(url: string): string
+  /** The role that may read the table. */
+  readonly readers: string
 }
 
 /** One server for a whole test file; `open` gives each test a database and an administrator of its own. */
@@ -22,15 +23,20 @@ export interface PostgresServer {
 export const adminPassword = 'the-password-of-the-administrator'
 
 export async function startPostgresServer(databases: number): Promise<PostgresServer> {
+  let log = ''
   const cluster: Cluster = await startPostgres({
     ...{ databases, auth: 'scram-sha-256' },
+    onLog(text) {
+      log += text
+    },
     settings: { max_connections: '100', log_statement: 'all' },
   })
   let count = 0
   return {
     async open(through) {
       count += 1
-      return openUpstream(cluster.database(), count, through)
+      const upstream = await openUpstream(cluster.database(), count, through)
+      return { ...upstream, written: async () => log }
     },
     close: () => cluster.close(),
   }
@@ -45,7 +51,8 @@ async function openUpstream(
   await client.connect()
   const ask = async (sql: string): Promise<readonly pg.QueryResultRow[]> => (await client.query(sql)).rows
   const [admin, readers, role] = [`rotator${count}`, `readers${count}`, `app${count}`]
-  await ask(`create role ${admin} login createrole password '${adminPassword}'`)
+  // As a verifier, so that the log has it nowhere: whatever shows it there is the rotator.
+  await ask(`create role ${admin} login createrole password '${await scramVerifier(adminPassword)}'`)
   await ask(`grant pg_monitor, pg_signal_backend to ${admin}`)
   await ask(`create role ${readers}; grant ${readers} to ${admin} with admin option`)
   await ask(`create table things (id int primary key); grant select on things to ${readers}`)
@@ -55,7 +62,7 @@ async function openUpstream(
   return {
     options: { admin: 'postgres-root', role, memberOf: [readers] },
     secrets: { 'postgres-root': `postgres://${admin}:${adminPassword}@127.0.0.1:${near}${pathname}` },
-    ...{ ask, root, past },
+    ...{ ask, root, readers },
     worksWith: value => canRead(past(value.reveal())),
     async refuse(isRefusing) {
       // Without it, it may neither make roles nor change those that it made (PostgreSQL's manual, §21.2).
