@@ -1,3 +1,4 @@
+// The guide to rotators: its examples are options that they take.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

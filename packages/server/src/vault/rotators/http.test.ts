@@ -1,52 +1,13 @@
+// The rotator `http`, against a real API that makes, uses and withdraws keys, and misbehaves in every way.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type Code, isFault } from '@writ/sdk/protocol/fault'
+import type { Code } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
-import fc from 'fast-check'
 import { rotatorContract } from './contract.ts'
 import { http } from './http.ts'
-import type { HttpOptions } from './http-calls.ts'
-import type { Held, RotatorContext } from './rotator.ts'
+import type { Held } from './rotator.ts'
+import { type Context, chosenHere, chosenThere, contextOf, refuses } from './testing/http-options.ts'
 import { adminKey, type KeyApi, startKeyApi, type Trouble } from './testing/key-api.ts'
-
-type Context = RotatorContext<HttpOptions>
-
-const admin = { authorization: 'Bearer {{admin}}' }
-/** The upstream chooses the value and its name. */
-const chosenThere = {
-  admin: 'api-admin',
-  stage: { method: 'POST', path: '/keys', headers: admin, body: { for: '{{secret.name}}' } },
-  verify: { method: 'GET', path: '/me', headers: { authorization: 'Bearer {{next.value}}' } },
-  retire: { method: 'DELETE', path: '/keys/{{next.handle}}', headers: admin },
-  value: '/data/key',
-  handle: '/data/id',
-  timeoutSeconds: 1,
-}
-/** We choose both. */
-const { value: _, handle: __, ...rest } = chosenThere
-const chosenHere = {
-  ...rest,
-  stage: {
-    method: 'POST',
-    path: '/keys',
-    headers: admin,
-    body: { name: '{{next.handle}}', key: '{{next.value}}' },
-  },
-}
-
-function contextOf(base: string, given: object, more: Partial<Context> = {}): Context {
-  return {
-    options: http.options.parse({ base, ...given }),
-    rotation: 'rot_1',
-    secretName: 'api-key',
-    current: null,
-    next: { value: new Secret('not yet'), handle: null, number: 1 },
-    secret: async () => new Secret(adminKey),
-    now: 1_800_000_000,
-    signal: new AbortController().signal,
-    ...more,
-  }
-}
 
 const opened = async (t: TestContext, options = {}): Promise<KeyApi> => {
   const api = await startKeyApi(options)
@@ -63,20 +24,6 @@ const staged = async (context: Context): Promise<Context> => ({
   ...context,
   next: { ...context.next, ...(await http.stage(context)) },
 })
-
-const refuses =
-  (code: Code, pattern: RegExp, ...secrets: string[]) =>
-  (error: unknown): boolean => {
-    assert.ok(isFault(error), String(error))
-    assert.equal(error.code, code, error.message)
-    assert.match(error.message, pattern)
-    const shown = `${error.message} ${JSON.stringify(error.why)} ${error.cause ?? ''} ${error.stack}`
-    for (const secret of [adminKey, ...secrets]) assert.ok(!shown.includes(secret), shown)
-    return true
-  }
-
-const isRefused = (change: object): boolean =>
-  !http.options.safeParse({ base: 'https://api.example', ...chosenThere, ...change }).success
 
 for (const [how, given] of Object.entries({ 'the upstream chooses': chosenThere, 'we choose': chosenHere }))
   rotatorContract(`http, where ${how}`, {
@@ -103,128 +50,6 @@ for (const [how, given] of Object.entries({ 'the upstream chooses': chosenThere,
       { verify: { ...chosenThere.verify, body: '{{env.HOME}}' } },
     ],
   })
-
-test('a base that could be read as another place is refused', () => {
-  const wrong = [
-    ...[
-      'http://api.example',
-      'https://api.example@evil.example',
-      'https://u:p@api.example',
-      'https://api.example\\@evil',
-    ],
-    ...[
-      'https://api.example/',
-      'https://api.example?x=1',
-      'https://api.example#x',
-      'https://api.example/a/../b',
-    ],
-    ...[
-      'https://api.example/%2e%2e',
-      'ftp://api.example',
-      '//api.example',
-      'https://0x7f.1',
-      'https://api.example.',
-    ],
-    ...[
-      'https:/api.example',
-      'https://api.example\n',
-      'http://127.0.0.1.evil.example',
-      'https://{{admin}}.example',
-    ],
-    ...['http://localhost.evil.example', 'https://\u0430pi.example', 'https://API.example', ''],
-  ]
-  for (const base of wrong) assert.ok(isRefused({ base }), base)
-  for (const base of [
-    'https://api.example',
-    'https://api.example:8443/v1',
-    'http://127.0.0.1:1',
-    'http://[::1]:1',
-  ])
-    assert.ok(!isRefused({ base }), base)
-})
-
-test('a path that could leave the base is refused before anything is filled in', () => {
-  const wrong = [
-    ...[
-      'keys',
-      '',
-      '//evil.example/keys',
-      '/../keys',
-      '/keys/..',
-      '/keys/%2e%2e/x',
-      '/keys/.%2E',
-      '/a//b',
-      '/a\\b',
-    ],
-    ...[
-      '/a%2fb',
-      '/a%5Cb',
-      '/a%252fb',
-      '/a%00',
-      '/a#b',
-      '/a b',
-      '/a\r\nHost: evil',
-
-      '/keys/..;/x',
-      '/\u00e9',
-    ],
-    ...['/a%zz', '/./a', `/${'a'.repeat(2000)}`],
-  ]
-  for (const path of wrong)
-    if (path !== '/@evil')
-      assert.ok(isRefused({ stage: { ...chosenThere.stage, path } }), JSON.stringify(path))
-  assert.ok(
-    !isRefused({ stage: { ...chosenThere.stage, path: '/v1/keys?name={{secret.name}}&r={{rotation}}' } }),
-  )
-})
-
-test('a template that is misspelt, unknown, or cannot be known yet is refused', () => {
-  const wrong = [
-    ...[
-      '{{nex.value}}',
-      '{{ next.value }}',
-      '{{next.value',
-      'next.value}}',
-      '{{{{next.value}}}}',
-      '{{constructor}}',
-    ],
-    ...['{{__proto__}}', '{{toString}}', '{{}}', '{{next.value}}', '{{next.handle}}'],
-  ]
-  for (const text of wrong) {
-    assert.ok(isRefused({ stage: { ...chosenThere.stage, body: { a: [text] } } }), text)
-    assert.ok(isRefused({ stage: { ...chosenThere.stage, headers: { 'x-a': text } } }), text)
-  }
-  assert.ok(isRefused({ stage: { ...chosenThere.stage, body: { '{{admin}}': 1 } } }), 'a member name')
-  assert.ok(isRefused({ admin: undefined }), 'an administrator that is not named')
-  for (const name of ['admin', 'next.value', 'current.value'])
-    assert.ok(isRefused({ retire: { ...chosenThere.retire, path: `/keys?key={{${name}}}` } }), name)
-})
-
-test('a header that changes the request itself, or gives a credential in the options, is refused', () => {
-  const wrong: Record<string, string>[] = [
-    { host: 'evil.example' },
-    { 'content-length': '0' },
-    { 'transfer-encoding': 'chunked' },
-    { 'idempotency-key': 'mine' },
-    { authorization: 'Bearer sk-live' },
-    { 'x-api-key': 'sk-live' },
-    { cookie: 'session=1' },
-    { 'X-A': 'upper case twice is one header' },
-    { 'x-a': 'a\r\nx-b: c' },
-    { 'x-a': '\u00e9' },
-    { 'x a': 'b' },
-    { '': 'b' },
-  ]
-  for (const headers of wrong)
-    assert.ok(
-      isRefused({ stage: { ...chosenThere.stage, headers: { ...admin, ...headers } } }),
-      JSON.stringify(headers),
-    )
-  for (const status of [301, 307, 500, 100])
-    assert.ok(isRefused({ stage: { ...chosenThere.stage, expect: [status] } }))
-  for (const pointer of ['', 'data', '/a~2', '/~']) assert.ok(isRefused({ value: pointer }), pointer)
-  assert.ok(isRefused({ extra: true }))
-})
 
 for (const [how, given] of Object.entries({ 'the upstream chooses': chosenThere, 'we choose': chosenHere }))
   test(`a key is made, used and withdrawn, each step once however often it is taken: ${how}`, async t => {
@@ -331,83 +156,6 @@ test('an answer with the old secret, or with the secret for a handle, is refused
   )
   const crossed = contextOf(api.origin, { ...chosenThere, handle: '/data/key' })
   await assert.rejects(http.stage(crossed), refuses('conflict', /the secret itself at/, next.value.reveal()))
-})
-
-const hostile = [
-  ...['../keys', '..', '.', '..%2f', '%2e%2e', 'a/b', 'a\\b', 'a\u0000', '..;x', 'a\r\nb', '\ud800', ''],
-]
-
-test('no value can make a path another path', async t => {
-  const api = await opened(t)
-  for (const handle of hostile) {
-    const context = contextOf(api.origin, chosenThere)
-    const next = { value: new Secret('v'), handle, number: 1 }
-    await assert.rejects(
-      http.retire({ ...context, next }),
-      refuses('conflict', /cannot stand in a path/),
-      handle,
-    )
-  }
-  assert.deepEqual(api.seen, [])
-  const near = { ...chosenThere.retire, path: '/keys/.{{next.handle}}/x' }
-  const context = contextOf(api.origin, { ...chosenThere, retire: near })
-  await assert.rejects(http.retire({ ...context, next: { ...context.next, handle: '.' } }))
-  assert.deepEqual(api.seen, [])
-})
-
-test('a value stays one segment, one parameter, one header and one string, whatever it holds', async t => {
-  const api = await opened(t)
-  const call = {
-    method: 'PUT',
-    path: '/keys/{{next.handle}}?q={{next.handle}}&r=1',
-    headers: { authorization: 'Bearer {{next.value}}' },
-    body: { a: ['x{{next.value}}y', 1, null, { b: '{{next.handle}}' }] },
-    expect: [201, 401],
-  }
-  const options = { ...chosenHere, verify: call }
-  await fc.assert(
-    fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 40 }), async text => {
-      api.seen.length = 0
-      const context = contextOf(api.origin, options)
-      const next = { value: new Secret(text), handle: text, number: 1 }
-      try {
-        await http.verify({ ...context, next })
-      } catch (error) {
-        assert.ok(isFault(error), String(error))
-        assert.match(error.message, /cannot stand in a (?:path|query|header)/)
-        assert.deepEqual(api.seen, [])
-        return
-      }
-      const [seen] = api.seen
-      assert.ok(seen)
-      const url = new URL(seen.url, api.origin)
-      assert.equal(url.pathname.split('/').length, 3)
-      assert.equal(decodeURIComponent(url.pathname.split('/')[2] ?? ''), text)
-      assert.deepEqual(
-        [...url.searchParams],
-        [
-          ['q', text],
-          ['r', '1'],
-        ],
-      )
-      assert.equal(seen.headers.authorization, `Bearer ${text}`.trim())
-      assert.deepEqual(JSON.parse(seen.body), { a: [`x${text}y`, 1, null, { b: text }] })
-    }),
-    { numRuns: 200, examples: [['{{admin}}'], ['","admin":"'], ['$&'], ['a?b&c=d#e'], ["$'"], ['a;b']] },
-  )
-})
-
-test('a header never takes a control character or a letter outside ASCII, so no other header follows', async t => {
-  const api = await opened(t)
-  for (const value of ['a\r\nx-evil: 1', 'a\nb', 'a\u0000', '\u00e9', 'a\u2028', '\ud800']) {
-    const context = contextOf(api.origin, chosenThere)
-    const next = { value: new Secret(value), handle: 'k', number: 1 }
-    await assert.rejects(
-      http.verify({ ...context, next }),
-      refuses('conflict', /cannot stand in a header/, value),
-    )
-  }
-  assert.deepEqual(api.seen, [])
 })
 
 test('the administrator is asked for only where a call uses it', async t => {

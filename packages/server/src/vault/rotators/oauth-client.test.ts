@@ -1,10 +1,11 @@
+// The rotator of OAuth clients, against registrars that behave and misbehave, and against oidc-provider.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
+import { createRequire } from 'node:module'
 import { type TestContext, test } from 'node:test'
 import { type Code, isFault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
-import { Provider } from 'oidc-provider'
 import { oauthClient } from './oauth-client.ts'
 import type { Held, RotatorContext } from './rotator.ts'
 import { clientId, type Habits, type Registrar, startRegistrar } from './testing/registrar.ts'
@@ -242,6 +243,12 @@ test('whoever is told what this client may not do is authenticated; any other er
   }
 })
 
+// Its types need others that do not compile; what is used of it is little.
+const require = createRequire(import.meta.url)
+const { Provider } = require('oidc-provider') as {
+  readonly Provider: new (issuer: string, settings: object) => { callback(): RequestListener }
+}
+
 /** A real oidc-provider with a client that it registered; answers the registration. */
 async function withProvider(t: TestContext, rotates: boolean) {
   const server = createServer().listen(0, '127.0.0.1')
@@ -257,8 +264,7 @@ async function withProvider(t: TestContext, rotates: boolean) {
       devInteractions: { enabled: false },
     },
   })
-  const handle = provider.callback()
-  server.on('request', (request, response) => void handle(request, response))
+  server.on('request', provider.callback())
   const answer = await fetch(`${issuer}/reg`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -1,3 +1,4 @@
+// The rotator of Redis users, against a real Redis.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'

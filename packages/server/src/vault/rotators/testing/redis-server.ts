@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from '@redis/client'
 
+const program = 'redis-server'
+
 export interface RedisServer {
   readonly port: number
   /** The URL of a user that may manage users. */
@@ -23,9 +25,10 @@ export interface RedisServer {
 /** Why there is none on this machine; undefined where there is one. */
 export function redisMissing(): string | undefined {
   try {
-    execFileSync('redis-server', ['--version'], { stdio: 'ignore' })
+    execFileSync(program, ['--version'], { stdio: 'ignore' })
     return undefined
-  } catch {
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     return 'there is no redis-server on this machine (Debian package redis-server)'
   }
 }
@@ -80,7 +83,7 @@ export async function startRedis(users: 'aclfile' | 'config' | 'nowhere' = 'aclf
 }
 
 async function started(args: readonly string[], port: number): Promise<ChildProcess> {
-  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   let said = ''
   for await (const chunk of child.stdout) {
     said += String(chunk)
