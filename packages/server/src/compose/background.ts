@@ -42,6 +42,7 @@ export function startBackground(config: Config, parts: BackgroundParts): Runner 
     rotation: rotationOf(config),
     engine,
     memory: loopMemory(rememberSeconds, () => performance.now() / 1000),
+    onLeaseError: (about, error) => around.log('error', { part: 'secret-leases', about }, error),
     signalSeconds: maxTokenSeconds + 60,
   }
   return startRunner({

@@ -22,6 +22,8 @@ export interface LeaseWork extends Omit<RotatorDeps, 'store'> {
   readonly commit: Store['commit']
   /** Aborts when the server stops. */
   readonly signal: AbortSignal
+  /** Hears of what is not a refusal: our bugs. */
+  readonly onLeaseError: (about: string, error: unknown) => void
 }
 
 /** What one node remembers between two runs. */
@@ -37,6 +39,8 @@ const signalsPerRun = 1000
 const leasesOfSubject = 1000
 /** Withdrawn at the same time: each is a call upstream. */
 const atOnce = 8
+/** A run begins nothing more after so long, so that its own lease is renewed in time. */
+const longestRunMs = 8000
 const longestPauseSeconds = 300
 const sweepSeconds = 300
 /** How far back the first run of a process looks for ends that nobody has heard of. */
@@ -50,11 +54,14 @@ export async function endLeases(
   fence: Fence | undefined,
 ): Promise<number> {
   await hearEnds(ctx, deps, memory, fence)
+  const beganMs = performance.now()
   const due = await deps.store.secrets.dueLeases(ctx, ctx.now, duePerRun)
+  const turn: Turn = { fence, away: new Set() }
   let ended = 0
   for (let at = 0; at < due.length && !deps.signal.aborted; at += atOnce) {
+    if (performance.now() - beganMs > longestRunMs) break
     const some = due.slice(at, at + atOnce)
-    const done = await Promise.all(some.map(lease => withdraw(ctx, deps, lease, fence)))
+    const done = await Promise.all(some.map(lease => withdraw(ctx, deps, lease, turn)))
     ended += done.filter(Boolean).length
   }
   if (memory.sweptAt === undefined || ctx.now - memory.sweptAt >= sweepSeconds) {
@@ -62,6 +69,12 @@ export async function endLeases(
     ended += await sweepOrphans(ctx, deps, fence)
   }
   return ended
+}
+
+interface Turn {
+  readonly fence: Fence | undefined
+  /** Secrets whose upstream did not answer in this run: asked no more, so that the others do not wait for it. */
+  readonly away: Set<string>
 }
 
 /** Every end of a right since the last run: leases that rested on it end now, not when their time is over. */
@@ -77,12 +90,17 @@ async function hearEnds(
     memory.heardUntil === undefined
       ? await signals.narrowedSince(ctx, ctx.nowMs - unheardSeconds * 1000)
       : await signals.after(ctx, memory.heardUntil, signalsPerRun, 'narrowed')
-  const looked = new Map<string, Versioned<SecretLease>>()
-  for (const subject of new Set(heard.map(one => one.subject))) {
-    for (const lease of await leasesOf(ctx, deps, subject)) looked.set(lease.id, lease)
+  const atMsOf = new Map(heard.map(({ subject, atMs }) => [subject, atMs]))
+  const lost = new Map<string, Versioned<SecretLease>>()
+  for (const [subject, atMs] of atMsOf) {
+    for (const lease of await leasesOf(ctx, deps, subject)) {
+      // What ends a holder or its key ends what was obtained until then for ever, as with tokens, whatever is live again.
+      const isFinal = /^(agt_|key:)/.test(subject) && lease.createdAt * 1000 <= atMs
+      if (isFinal || !(await holdsStill(ctx, deps, lease))) lost.set(lease.id, lease)
+    }
   }
-  for (const lease of looked.values()) {
-    if (lease.state === 'ending' || (await holdsStill(ctx, deps, lease))) continue
+  for (const lease of lost.values()) {
+    if (lease.state === 'ending') continue
     const { version: ifVersion, ...bare } = lease
     const ending = endLease(bare, ctx.now)
     const committed = await deps.commit(ctx, {
@@ -122,7 +140,7 @@ async function leasesOf(
   return []
 }
 
-/** Whether its holder could still ask for one like it. A key that was revoked took its instance's leases with it. */
+/** Whether its holder could still ask for one like it. */
 async function holdsStill(ctx: Ctx, { store }: LeaseWork, lease: SecretLease): Promise<boolean> {
   const secret = await store.secrets.get(ctx, lease.secret)
   if (secret === undefined || !isConsumer(secret, lease.agent)) return false
@@ -134,10 +152,7 @@ async function holdsStill(ctx: Ctx, { store }: LeaseWork, lease: SecretLease): P
     { limit: 1 },
     { agent: lease.agent, resource, liveAt: ctx.now },
   )
-  if (!items.some(grant => isGrantLive(grant, ctx.now))) return false
-  if (lease.instance === null) return true
-  const keys = await store.keys.ofOwner(ctx, lease.agent)
-  return keys.some(key => key.instance === lease.instance && key.state !== 'revoked')
+  return items.some(grant => isGrantLive(grant, ctx.now))
 }
 
 /** Ends one upstream; where that fails it is tried again, ever more slowly, and never forgotten. */
@@ -145,9 +160,9 @@ async function withdraw(
   ctx: Ctx,
   deps: LeaseWork,
   { version: ifVersion, ...lease }: Versioned<SecretLease>,
-  fence: Fence | undefined,
+  { fence, away }: Turn,
 ): Promise<boolean> {
-  const problem = await revokeUpstream(ctx, deps, lease)
+  const problem = await revokeUpstream(ctx, deps, lease, away)
   const isEnded = problem === undefined
   const attempts = isEnded ? lease.attempts : lease.attempts + 1
   const pause = Math.min(2 ** Math.min(attempts, 16), longestPauseSeconds)
@@ -175,7 +190,13 @@ function reasonOf({ state }: SecretLease): string {
 }
 
 /** What kept it from being withdrawn, for people; undefined once it is gone. */
-async function revokeUpstream(ctx: Ctx, deps: LeaseWork, lease: SecretLease): Promise<string | undefined> {
+async function revokeUpstream(
+  ctx: Ctx,
+  deps: LeaseWork,
+  lease: SecretLease,
+  away: Set<string>,
+): Promise<string | undefined> {
+  if (away.has(lease.secret)) return 'The upstream did not answer.'
   try {
     const secret = await deps.store.secrets.get(ctx, lease.secret)
     if (secret === undefined)
@@ -188,8 +209,13 @@ async function revokeUpstream(ctx: Ctx, deps: LeaseWork, lease: SecretLease): Pr
     )
     return undefined
   } catch (error) {
-    if (isFault(error)) return error.message
-    throw error
+    // One that meets a bug must not keep all the others from their end.
+    if (!isFault(error)) {
+      deps.onLeaseError(lease.id, error)
+      return 'An internal error; the log says more.'
+    }
+    if (error.code === 'temporarily_unavailable') away.add(lease.secret)
+    return error.message
   }
 }
 
@@ -209,7 +235,7 @@ async function sweepOrphans(ctx: Ctx, deps: LeaseWork, fence: Fence | undefined)
         swept += await sweepSecret(ctx, deps, secret, fence)
       } catch (error) {
         // An upstream that is away keeps the others from nothing; the next sweep looks again.
-        if (!isFault(error)) throw error
+        if (!isFault(error)) deps.onLeaseError(secret.id, error)
       }
     }
     if (page.next === null) return swept

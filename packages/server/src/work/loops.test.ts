@@ -176,6 +176,7 @@ const depsOver = async (store: Store, steady: () => number): Promise<LoopDeps> =
     engine: engineOver(store),
     keyring: { reload: async () => {} },
     memory: loopMemory(1800, steady),
+    onLeaseError: (_about, error) => assert.fail(error as Error),
     signalSeconds: 1800,
   }
 }

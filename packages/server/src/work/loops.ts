@@ -7,7 +7,7 @@ import { advanceRotations, type EngineDeps } from '../rotation/engine.ts'
 import { serveSchedules } from '../rotation/schedules.ts'
 import type { Store } from '../store/store.ts'
 import type { Keyring } from '../vault/keyring.ts'
-import { endLeases, type LeaseMemory } from '../vault/leases.ts'
+import { endLeases, type LeaseMemory, type LeaseWork } from '../vault/leases.ts'
 import { retireAgentKeys } from './agent-keys.ts'
 import type { Loop } from './runner.ts'
 import { settledClock } from './settled-clock.ts'
@@ -19,6 +19,8 @@ export interface LoopDeps {
   readonly rotation: RotationSettings
   readonly engine: EngineDeps
   readonly memory: Memory
+  /** Hears of our bugs that leases of secrets met. */
+  readonly onLeaseError: LeaseWork['onLeaseError']
   /** How long signals are kept: longer than any token lives. */
   readonly signalSeconds: number
 }
@@ -96,8 +98,8 @@ export const loops: readonly Loop<LoopDeps>[] = [
     everySeconds: 1,
     leased: true,
     per: 'tenant',
-    run(ctx, { engine, memory }, fence) {
-      const deps = { ...engine.kindDeps, commit: engine.commit }
+    run(ctx, { engine, memory, onLeaseError }, fence) {
+      const deps = { ...engine.kindDeps, commit: engine.commit, onLeaseError }
       return endLeases({ ...ctx, now: memory.settled(ctx.now) }, deps, memory.leases(ctx.tenant), fence)
     },
   },
