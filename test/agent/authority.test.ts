@@ -126,12 +126,7 @@ test('lost answers to enrolment and rotation make no second instance and no seco
 
 test('an instance that was cut off in the middle of a rotation finds its key, however late it comes back', async t => {
   for (const awaySeconds of [10, 1_000]) {
-    const {
-      authority,
-      fetch: reach,
-      network,
-      load,
-    } = await world(t, { agentKeySeconds: 86_400 })
+    const { authority, fetch: reach, network, load } = await world(t, { agentKeySeconds: 86_400 })
     const directory = freshDirectory()
     const first = await load({ directory })
     network.isLost = path => path === '/rekey'

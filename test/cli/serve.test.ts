@@ -1,7 +1,7 @@
 // The process of writ serve: how it ends, what it refuses to start on, and what a restart finds.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmodSync, copyFileSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, copyFileSync, readFileSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'

@@ -91,6 +91,70 @@ type Effect = readonly [thing: string, state: string | null]
 const fact = ({ decision }: Entry, name: string): string => String(decision?.[name])
 const facts = ({ decision }: Entry, name: string): readonly string[] => (decision?.[name] ?? []) as string[]
 
+/** What a beginning made true beside its own record: what an emergency cut, what it overtook, what was made for it. */
+function begun(entry: Entry): readonly Effect[] {
+  const ended: Readonly<Record<string, Effect>> = {
+    'key.revoked': [`key ${fact(entry, 'from')}`, 'revoked'],
+    'vault_key.staged': [`vault key ${fact(entry, 'to')}`, 'staged'],
+  }
+  return [
+    [`rotation ${fact(entry, 'rotation')}`, fact(entry, 'state')],
+    ...facts(entry, 'also').flatMap(type => (ended[type] === undefined ? [] : [ended[type]])),
+    ...rotationTold(entry, 'overtook', 'failed'),
+  ]
+}
+
+/** The record of a rotation that stands among the facts under that name, where one does. */
+function rotationTold(entry: Entry, name: string, state: string): readonly Effect[] {
+  const id = entry.decision?.[name]
+  return typeof id === 'string' && id.startsWith('rot_') ? [[`rotation ${id}`, state]] : []
+}
+
+const moved = (entry: Entry): readonly Effect[] => rotationTold(entry, 'rotation', fact(entry, 'state'))
+
+const version = (entry: Entry, state: string): Effect => [`version ${fact(entry, 'version')}`, state]
+
+/** What each type of entry of the vault and of rotations made true. */
+const rotationEffects: Readonly<Record<string, (entry: Entry) => readonly Effect[]>> = {
+  'rotation.begun': begun,
+  'rotation.batch_begun': entry =>
+    facts(entry, 'rotations').map((id): Effect => [`rotation ${id}`, 'staged']),
+  ...Object.fromEntries(
+    ['checked', 'active', 'retiring', 'retired', 'blocked', 'failed', 'cancelled', 'forced', 'retried'].map(
+      verb => [`rotation.${verb}`, moved],
+    ),
+  ),
+  'schedule.created': entry => [[`schedule ${fact(entry, 'schedule')}`, 'there']],
+  'schedule.deleted': entry => [[`schedule ${fact(entry, 'schedule')}`, null]],
+  'client_secret.created': entry => rotationTold(entry, 'rotation', 'active'),
+  'client_secret.revoked': entry => rotationTold(entry, 'failed_rotation', 'failed'),
+  'secret.created': entry => [
+    [`secret ${fact(entry, 'secret')}`, 'active'],
+    [`resource ${fact(entry, 'resource_id')}`, 'there'],
+    ...(typeof entry.decision?.['version'] !== 'string' ? [] : [version(entry, 'active')]),
+    ...rotationTold(entry, 'first', 'staged'),
+  ],
+  'secret.retired': entry => [
+    [`secret ${fact(entry, 'secret')}`, 'retired'],
+    [`resource ${fact(entry, 'resource_id')}`, null],
+    ...facts(entry, 'ended_grants').map((id): Effect => [`grant ${id}`, 'taken back']),
+    ...facts(entry, 'ended_versions').map((id): Effect => [`version ${id}`, 'retired']),
+    ...facts(entry, 'ended_rotations').map((id): Effect => [`rotation ${id}`, 'failed']),
+  ],
+  'secret.version_given': entry => [
+    version(entry, 'active'),
+    [`version ${fact(entry, 'former')}`, 'retiring'],
+    ...rotationTold(entry, 'rotation', 'active'),
+  ],
+  'secret.version_active': entry => [version(entry, 'active')],
+  'secret.version_failed': entry => [version(entry, 'failed')],
+  'secret.version_retired': entry => [version(entry, 'retired')],
+  'vault_key.staged': entry => [[`vault key ${fact(entry, 'vault_key')}`, 'staged']],
+  'vault_key.activated': entry => [[`vault key ${fact(entry, 'vault_key')}`, 'active']],
+  'vault_key.superseded': entry => [[`vault key ${fact(entry, 'vault_key')}`, 'retiring']],
+  'vault_key.retired': entry => [[`vault key ${fact(entry, 'vault_key')}`, 'retired']],
+}
+
 /** What each type of entry made true. */
 const effects: Readonly<Record<string, (entry: Entry) => readonly Effect[]>> = {
   'agent.created': entry => [
@@ -105,7 +169,9 @@ const effects: Readonly<Record<string, (entry: Entry) => readonly Effect[]>> = {
   'key.rotated': entry => [
     [`key ${entry.key}`, 'retiring'],
     [`key ${fact(entry, 'successor')}`, 'active'],
+    ...rotationTold(entry, 'rotation', 'active'),
   ],
+  ...rotationEffects,
   'key.retired': ({ key }) => [[`key ${key}`, 'retired']],
   'key.revoked': entry => [[`key ${fact(entry, 'thumbprint')}`, 'revoked']],
   'grant.created': entry => [[`grant ${fact(entry, 'grant')}`, 'given']],
@@ -137,7 +203,8 @@ function told(entries: readonly Entry[]): Things {
   const things = new Map<string, string>()
   for (const entry of entries) {
     // Staging what is staged already is an entry without an effect.
-    if (entry.outcome !== 'allowed' || fact(entry, 'reason') === 'already_staged') continue
+    const isFailed = entry.outcome === 'failed' && entry.type.startsWith('rotation.')
+    if ((entry.outcome !== 'allowed' && !isFailed) || fact(entry, 'reason') === 'already_staged') continue
     for (const [thing, state] of effects[entry.type]?.(entry) ?? []) {
       if (state === null) things.delete(thing)
       else things.set(thing, state)
@@ -147,7 +214,8 @@ function told(entries: readonly Entry[]): Things {
 }
 
 /** What is in the store. */
-async function stored({ server: { store } }: World): Promise<Things> {
+async function stored(world: World): Promise<Things> {
+  const { store } = world.server
   const [tenant] = await store.tenants.list()
   assert.ok(tenant)
   const scope = { tenant: tenant.id }
@@ -166,7 +234,26 @@ async function stored({ server: { store } }: World): Promise<Things> {
   for (const { id, status } of await all(page => store.clients.list(scope, page)))
     things.push([`client ${id}`, status])
   for (const { kid, state } of await store.issuerKeys.list(scope)) things.push([`issuer key ${kid}`, state])
+  things.push(...(await storedRotations(world)))
   return sorted(things)
+}
+
+/** Rotations, their schedules and what the vault holds. Those of the issuer's keys are told by the keys themselves. */
+async function storedRotations({ server: { store } }: World): Promise<readonly [string, string][]> {
+  const [tenant] = await store.tenants.list()
+  assert.ok(tenant)
+  const scope = { tenant: tenant.id }
+  const things: [string, string][] = []
+  for (const { id, kind, state } of await all(page => store.rotations.list(scope, page, {})))
+    if (kind !== 'issuer_key') things.push([`rotation ${id}`, state])
+  for (const { id } of await all(page => store.schedules.list(scope, page, {})))
+    things.push([`schedule ${id}`, 'there'])
+  for (const { id, status } of await all(page => store.secrets.list(scope, page, {}))) {
+    things.push([`secret ${id}`, status])
+    for (const one of await store.secrets.versions(scope, id)) things.push([`version ${one.id}`, one.state])
+  }
+  for (const { id, state } of await store.vaultKeys.list(scope)) things.push([`vault key ${id}`, state])
+  return things
 }
 
 interface PageOf<T> {

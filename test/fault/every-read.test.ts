@@ -38,10 +38,16 @@ async function withoutEach(scene: Scene, step: Step): Promise<readonly string[]>
   throw new Error(`${step.name} reads without an end`)
 }
 
+/** How much requests have left in the log; what loops do meanwhile has no action. */
 async function sizeOf({ server: { store } }: Scene): Promise<number> {
   const [tenant] = await store.tenants.list()
-  return tenant === undefined ? 0 : store.log.size({ tenant: tenant.id })
+  if (tenant === undefined) return 0
+  const entries = await store.log.range({ tenant: tenant.id }, 0, Number.MAX_SAFE_INTEGER)
+  return entries.filter(({ text }) => !isOfLoops(JSON.parse(text))).length
 }
+
+const isOfLoops = ({ type, action }: { readonly type: string; readonly action: string | null }): boolean =>
+  action === null && /^(?:rotation|vault_key|issuer_key|secret|schedule|key)\./.test(type)
 
 test('a history survives that each of its reads failed once, and none of them was taken for a yes', async t => {
   const world = await placeOf(t).open()

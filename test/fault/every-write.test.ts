@@ -46,13 +46,18 @@ async function learn(scene: Scene, step: Step, answer: Answer): Promise<void> {
   if (known !== undefined) step.keep?.(scene, known)
 }
 
+/** Done to leases, which only a database upstream gives; each of its writes is broken beside the rotators. */
+const elsewhere = new Set(['secret-leases.revoke'])
+
 /** Every operation of the management API that does something, by the document that the server publishes. */
 async function operationsThatWrite({ fetch }: Scene): Promise<readonly string[]> {
   const document = (await (await fetch('/api/v1/openapi.json')).json()) as {
     paths: Record<string, Record<string, { operationId: string }>>
   }
   return Object.values(document.paths).flatMap(methods =>
-    Object.entries(methods).flatMap(([method, { operationId }]) => (method === 'get' ? [] : [operationId])),
+    Object.entries(methods).flatMap(([method, { operationId }]) =>
+      method === 'get' || elsewhere.has(operationId) ? [] : [operationId],
+    ),
   )
 }
 

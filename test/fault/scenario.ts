@@ -1,6 +1,7 @@
 // One history through every writing path there is, as steps: each asks once, and can ask again after anything.
 import { answerOf } from '../harness/party.ts'
 import { peopleAndClients } from './scenario-owners.ts'
+import { rotationsAndSecrets } from './scenario-rotations.ts'
 import { tokens } from './scenario-tokens.ts'
 import { idOf, keepId, keptOf, pairOf, partyOf, type Scene, type Step } from './scene.ts'
 
@@ -212,5 +213,6 @@ export const steps: readonly Step[] = [
   ...keys,
   ...suspended,
   ...peopleAndClients,
+  ...rotationsAndSecrets,
   ...ends,
 ]

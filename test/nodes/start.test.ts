@@ -1,6 +1,6 @@
 // Nodes of one authority share its sealing key, or refuse to start; and whichever of them is killed, the other goes on.
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync } from 'node:fs'
+import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type Cluster, startPostgres } from '@writ/server/testing'

@@ -64,6 +64,7 @@ const retire = operation({
         resource: identifier,
         facts: {
           secret: secret.id,
+          resource_id: secret.resource,
           ended_grants: grants.ids,
           ended_versions: versions.map(({ value }) => value.id),
           ended_rotations: rotations.map(({ value }) => value.id),

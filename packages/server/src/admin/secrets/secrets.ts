@@ -105,7 +105,10 @@ const create = operation({
         bases: first.bases,
       },
       restsOn: [ownerId],
-      about: { resource: identifier, facts: { ...factsOf(secret), first: first.fact } },
+      about: {
+        resource: identifier,
+        facts: { ...factsOf(secret), first: first.fact, version: first.version },
+      },
       answer: showSecret(ctx, secret),
       location: `/secrets/${secret.id}`,
       version: 1,
@@ -216,6 +219,8 @@ interface First {
   readonly puts: readonly Put[]
   readonly bases: readonly Basis[]
   readonly fact: string
+  /** Where it was given. */
+  readonly version: string | null
 }
 
 /** The first version as it was given, the rotation that makes it, or neither for one with leases. */
@@ -238,9 +243,10 @@ function firstOf(
       puts: [{ put: 'secretVersion', value: version, ifVersion: 0 }],
       bases: [basis],
       fact: 'given',
+      version: version.id,
     }
   }
-  if (using?.makes !== 'versions') return { puts: [], bases: [], fact: 'per_lease' }
+  if (using?.makes !== 'versions') return { puts: [], bases: [], fact: 'per_lease', version: null }
   const rotation = secretRotation(
     {
       id: newId('rot', deps.randomBytes),
@@ -258,12 +264,14 @@ function firstOf(
     puts: [{ put: 'rotation', value: rotation, ifVersion: 0 }],
     bases: [],
     fact: rotation.id,
+    version: null,
   }
 }
 
 function factsOf(secret: VaultSecret) {
   return {
     secret: secret.id,
+    resource_id: secret.resource,
     name: secret.name,
     owner: secret.owner,
     consumers: secret.consumers,
