@@ -13,6 +13,7 @@ const commandsOf = (page: string): readonly string[] =>
 for (const [page, least] of [
   ['operators.md', 20],
   ['clients.md', 4],
+  ['secrets.md', 9],
 ] as const) {
   test(`every command of ${page} works, in the order of the page`, t => work(t, commandsOf(page), least))
 }
