@@ -74,9 +74,11 @@ const rotate = operation({
   status: 200,
   answer: issuerKeyShown,
   async decide(ctx, deps, { body }) {
-    const { staged, rotation, puts, signals } = await deps.planRotation(ctx, { alg: body?.alg ?? null })
+    const { staged, rotation, puts, signals, bases } = await deps.planRotation(ctx, {
+      alg: body?.alg ?? null,
+    })
     return {
-      change: { puts, signals },
+      change: { puts, signals, bases },
       about: {
         // A successor waits already: a second one must not push it out before it has signed.
         reason: puts.length === 0 ? 'already_staged' : null,

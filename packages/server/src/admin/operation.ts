@@ -27,7 +27,7 @@ export interface AdminDeps {
   readonly planRotation: (
     ctx: Ctx,
     wish: Wish,
-  ) => Promise<Pick<Succession, 'staged' | 'rotation' | 'puts' | 'signals'>>
+  ) => Promise<Pick<Succession, 'staged' | 'rotation' | 'puts' | 'signals' | 'bases'>>
 }
 
 /** What deciding code is given: every read of the store, and nothing that writes. */

@@ -2,7 +2,7 @@
 import type { AlgorithmName } from '@writ/sdk/protocol/algorithms'
 import type { PublicJwk, VerifyKey } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
-import type { Versioned } from '../domain/change.ts'
+import type { Basis, Versioned } from '../domain/change.ts'
 import type { IssuerKey, KeyPurpose } from '../domain/issuer-key.ts'
 
 /** A key pair's purposes; the nonce key is symmetric and signs nothing. */
@@ -68,6 +68,8 @@ export interface Keys {
    * The same key under what seals now; undefined where it is already. Throws `server_error` where the row does not open.
    */
   reseal(scope: Pick<Ctx, 'tenant'>, key: IssuerKey): IssuerKey | undefined
+  /** What a change rests on that stores a key of `stage` or `reseal`: that what sealed it still seals. */
+  sealBases(scope: Pick<Ctx, 'tenant'>): readonly Basis[]
   /**
    * Takes over what the store holds now, all or nothing. Called at start, after a signal about a key, and by a poll
    * behind it. When it throws, what was read before keeps being served.

@@ -4,7 +4,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
-import type { Change, Committed, Fence, Put, Signal, Versioned } from '../domain/change.ts'
+import type { Basis, Change, Committed, Fence, Put, Signal, Versioned } from '../domain/change.ts'
 import {
   activeOf,
   type IssuerKey,
@@ -35,7 +35,7 @@ export interface RotationSettings extends KeyLife {
 /** What deciding about a successor takes; nothing of it writes. */
 export interface SuccessionDeps {
   readonly store: Pick<KeyStore, 'issuerKeys'>
-  readonly keys: Pick<Keys, 'stage'>
+  readonly keys: Pick<Keys, 'stage' | 'sealBases'>
   readonly settings: RotationSettings
   /** Cryptographically strong randomness. */
   readonly randomBytes: (length: number) => Uint8Array
@@ -43,7 +43,7 @@ export interface SuccessionDeps {
 
 export interface RotationDeps extends SuccessionDeps {
   readonly store: KeyStore
-  readonly keys: Pick<Keys, 'stage' | 'reload'>
+  readonly keys: Pick<Keys, 'stage' | 'reload' | 'sealBases'>
   /** Where a leased loop rotates: the fence of its lease. */
   readonly fence?: Fence | undefined
 }
@@ -66,6 +66,7 @@ export interface Succession {
   readonly rotation: Rotation | undefined
   readonly puts: readonly Put[]
   readonly signals: readonly Signal[]
+  readonly bases: readonly Basis[]
   readonly entries: readonly [EntryDraft]
 }
 
@@ -102,6 +103,7 @@ export async function decideRotation(
       rotation: undefined,
       puts: [],
       signals: [],
+      bases: [],
       entries: [entryOf(ctx, 'already_staged', waiting, by)],
     }
   }
@@ -123,6 +125,7 @@ export async function decideRotation(
       { put: 'rotation', value: rotation, ifVersion: 0 },
     ],
     signals: [{ subject: issuerKeySubject(staged), kind: 'changed' }],
+    bases: deps.keys.sealBases(ctx),
     entries: [entryOf(ctx, 'staged', staged, by)],
   }
 }
@@ -234,6 +237,7 @@ function firstKeys(
       ...(witness === undefined ? [] : [put(bare(witness), witness.version)]),
     ],
     signals: made.map(key => ({ subject: issuerKeySubject(key), kind: 'changed' as const })),
+    bases: deps.keys.sealBases(ctx),
     entries: [first, ...others],
   }
 }

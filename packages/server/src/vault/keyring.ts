@@ -5,7 +5,7 @@ import { newId, type VaultKeyId } from '@writ/sdk/protocol/identifier'
 import { Secret } from '@writ/sdk/protocol/secret'
 import type { Ctx } from '../context.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
-import type { Versioned } from '../domain/change.ts'
+import type { Basis, Versioned } from '../domain/change.ts'
 import type { SecretVersion } from '../domain/secret.ts'
 import { activeVaultKey, type VaultKey, vaultKeySubject } from '../domain/vault-key.ts'
 import { aesGcmSealer, keyBytes, sealerOf } from '../keys/aes-gcm.ts'
@@ -42,11 +42,6 @@ export interface KeyringOptions {
   readonly steadySeconds?: () => number
 }
 
-/**
- * How long after a tenant key was superseded something may still arrive that was sealed under it: a node that had not
- * heard of that, and the wait of a commit, with room to spare.
- */
-export const supersededSeconds = 12
 const usualFreshSeconds = 6
 
 interface Opened {
@@ -151,6 +146,10 @@ export function createKeyring(options: KeyringOptions): Keyring {
       },
       seal: (plain, identity) => writingWith(scope).active.sealer.seal(plain, identity),
       open: (text, identity) => openedFor(holdingOf(scope), text)?.sealer.open(text, identity),
+      basis() {
+        const { holding, active } = writingWith(scope)
+        return basisOf(active, holding)
+      },
     }),
     keyOf: (scope, sealed) => openedFor(holdingOf(scope), sealed)?.row.id as VaultKeyId | undefined,
     async ensure(ctx) {
@@ -181,8 +180,12 @@ export function createKeyring(options: KeyringOptions): Keyring {
   }
 }
 
-function protectedBy({ row }: Opened, { epoch }: Holding, sealed: string): Protected {
-  return { vaultKey: row.id, sealed, basis: { epoch, subjects: [vaultKeySubject(row.id)] } }
+function protectedBy(by: Opened, holding: Holding, sealed: string): Protected {
+  return { vaultKey: by.row.id, sealed, basis: basisOf(by, holding) }
+}
+
+function basisOf({ row }: Opened, { epoch }: Holding): Basis {
+  return { epoch, subjects: [vaultKeySubject(row.id)] }
 }
 
 /** The tenant key that made the text, by the name that stands in it. */

@@ -153,6 +153,10 @@ export function openKeys(options: OpenKeysOptions): Keys {
       if (opened === undefined) throw unopened(key.kid, current)
       return { ...key, sealed: current.seal(opened, identity) }
     },
+    sealBases({ tenant }) {
+      const basis = sealer({ tenant }).basis?.()
+      return basis === undefined ? [] : [basis]
+    },
     reload: inTurn(scope => scope.tenant, read),
   }
 }

@@ -92,7 +92,7 @@ function moved(ctx: Ctx, rotation: Rotation, moves: readonly RotationMove[]): Ro
 
 async function succeed(ctx: Ctx, deps: KindDeps, ask: Ask, keys: Keys): Promise<Begun> {
   const { reason, batch, alg } = ask
-  const { rotation, puts, signals, entries } = await decideRotation(
+  const { rotation, puts, signals, bases, entries } = await decideRotation(
     ctx,
     depsOf(deps),
     { reason },
@@ -100,7 +100,7 @@ async function succeed(ctx: Ctx, deps: KindDeps, ask: Ask, keys: Keys): Promise<
   )
   if (rotation !== undefined) {
     // The engine adds the record itself.
-    return { rotation, parts: { puts: puts.filter(one => one.put !== 'rotation'), signals }, entries }
+    return { rotation, parts: { puts: puts.filter(one => one.put !== 'rotation'), signals, bases }, entries }
   }
   const [active, staged] = [mustBeActive(keys), stagedOf(keys, 'token')]
   if (staged === undefined) throw gone()
@@ -158,7 +158,11 @@ function cutActive(ctx: Ctx, deps: KindDeps, ask: Ask, keys: Keys): Begun {
   const rotation = moved(ctx, { ...begun, emergency: true, proof: 'none' }, ['promote', 'drain', 'retire'])
   return {
     rotation,
-    parts: { puts, signals: [...of.signals, { subject: issuerKeySubject(staged), kind: 'changed' }] },
+    parts: {
+      puts,
+      signals: [...of.signals, { subject: issuerKeySubject(staged), kind: 'changed' }],
+      bases: deps.keys.sealBases(ctx),
+    },
     entries: [...of.entries, entryOf(ctx, 'activated', successor, { reason: 'emergency' })],
   }
 }

@@ -7,7 +7,6 @@ import type { Put, Versioned } from '../../domain/change.ts'
 import type { IssuerKey } from '../../domain/issuer-key.ts'
 import { type DrainFacts, moveRotation, newRotation, type Rotation } from '../../domain/rotation.ts'
 import { activeVaultKey, moveVaultKey, type VaultKey, vaultKeySubject } from '../../domain/vault-key.ts'
-import { supersededSeconds } from '../../vault/keyring.ts'
 import type { Kind, KindDeps, Look } from '../kind.ts'
 
 /** Until every node has read a new key, by signal or by the poll behind it. */
@@ -132,7 +131,7 @@ async function rewrap(
   { rotation, old }: { readonly rotation: Rotation; readonly old: VaultKey },
 ): Promise<Look | undefined> {
   const puts: Put[] = []
-  const bases: { epoch: number; subjects: readonly string[] }[] = []
+  const bases = [...deps.keys.sealBases(ctx)]
   for (const { version, ...row } of await deps.store.secrets.under(ctx, old.id, perLook)) {
     const wrapped = deps.vault.rewrap(ctx, row)
     if (wrapped === undefined) continue
@@ -162,10 +161,10 @@ async function ownUnder(
   return keys.filter(({ sealed }) => sealed !== '' && deps.keyring.keyOf(ctx, sealed) === id)
 }
 
-/** Nothing is left, and nothing can be on its way any more: the key and its sealed form go. */
+/**
+ * Nothing is left, and whatever is on its way rests on the key being the active one: the key and its sealed form go.
+ */
 function end(ctx: Ctx, rotation: Rotation, { version, ...old }: Versioned<VaultKey>): Look {
-  const from = (old.stateAt ?? 0) + supersededSeconds
-  if (from > ctx.now) return { rotation: { ...rotation, dueAt: from } }
   const retired = moveVaultKey(old, 'retire', ctx.now)
   return {
     rotation: moveRotation(moveRotation(rotation, 'drain', ctx.now), 'retire', ctx.now),
