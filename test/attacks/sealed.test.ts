@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdtempSync,
   readFileSync,
   renameSync,
@@ -130,13 +131,12 @@ test('a row of another tenant is nobody’s key here', async t => {
   )
 })
 
-test('a sealing key that is missing, another, readable by others or elsewhere keeps the server from starting', async t => {
+test('a sealing key that is another, readable by others or elsewhere keeps the server from starting', async t => {
   const { data, once, jwks } = await place(t)
   const file = join(data, 'seal.key')
   const kept = `${file}.kept`
   copyFileSync(file, kept)
   const attacks: Record<string, () => void> = {
-    missing: () => rmSync(file),
     another: () => writeFileSync(file, `writ_seal_1_${'A'.repeat(43)}\n`, { mode: 0o600 }),
     empty: () => writeFileSync(file, '', { mode: 0o600 }),
     short: () => writeFileSync(file, readFileSync(kept, 'utf8').slice(0, 30), { mode: 0o600 }),
@@ -158,4 +158,18 @@ test('a sealing key that is missing, another, readable by others or elsewhere ke
     chmodSync(file, 0o600)
   }
   assert.equal(await once(), jwks)
+})
+
+test('a sealing key that is missing leaves the server sealed, which opens nothing and makes no other', async t => {
+  const { data, jwks } = await place(t)
+  const file = join(data, 'seal.key')
+  rmSync(file)
+  const server = await createServer({ data, issuer, rateLimits: 'off' })
+  assert.match(server.opening.sealedBecause() ?? '', /seal\.key .*is missing/)
+  assert.equal(await (await server.fetch(new Request(`${issuer}/jwks`))).text(), jwks)
+  const answer = await server.fetch(new Request(`${issuer}/token`, { method: 'POST' }))
+  assert.equal(answer.status, 503)
+  assert.equal((await answer.json()).error, 'temporarily_unavailable')
+  await server.close()
+  assert.equal(existsSync(file), false)
 })

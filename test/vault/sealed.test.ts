@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { newFolder, plainEnvironment, serve, writBinary } from '../cli/process.ts'
 import { until } from '../harness/deadline.ts'
@@ -83,5 +84,22 @@ test('a sealed server publishes no key that merely stands in the database, and s
   renameSync(join(cwd, '.writ/published-keys.json'), join(cwd, 'away.json'))
   const sealed = await startSealed(first.issuer, cwd)
   assert.equal((await fetch(`${first.issuer}/jwks`)).status, 503)
+  assert.equal(await sealed.end(), 0)
+})
+
+test('a sealed server does not go on publishing a key that was cut since it was last open', async t => {
+  const cwd = newFolder(work => t.after(work))
+  const first = await serve(['--port', '0'], { cwd })
+  await first.end()
+  // As another node would have done meanwhile, because somebody else may sign with the key.
+  const db = new DatabaseSync(join(cwd, '.writ/writ.db'))
+  db.exec(`update issuer_keys set body = json_set(body, '$.state', 'retired', '$.retiresAt', null)
+    where json_extract(body, '$.purpose') = 'token'`)
+  db.close()
+  renameSync(join(cwd, '.writ/seal.key'), join(cwd, 'away.key'))
+  const sealed = await startSealed(first.issuer, cwd)
+  const answer = await fetch(`${first.issuer}/jwks`)
+  assert.equal(answer.status, 200)
+  assert.deepEqual((await answer.json()).keys, [])
   assert.equal(await sealed.end(), 0)
 })

@@ -6,6 +6,7 @@ import { keyCache } from '@writ/sdk/protocol/jwk'
 import { bootstrap } from './admin/bootstrap.ts'
 import { auditLoops, auditVerifierKey, type Checkpoints, createCheckpoints } from './audit/checkpoint.ts'
 import { createNoise } from './audit/noise.ts'
+import { adoptIssuerKeys } from './compose/adoption.ts'
 import { keepAuditKey, keptAuditKey } from './compose/audit-key-file.ts'
 import { rotationOf, startBackground } from './compose/background.ts'
 import { engineOf } from './compose/engine.ts'
@@ -76,11 +77,18 @@ export async function compose(config: Config, issuer: string, around: Surroundin
     const root = rootOf(config, store, tenant, around)
     const keyring = createKeyring({ store, root, randomBytes: around.randomBytes })
     const now = (): number => Math.floor(around.clockMs() / 1000)
-    const keys = keepingPublished(openKeys({ store, sealer: keyring.sealerOf, now }), config.data)
+    const keys = keepingPublished(openKeys({ store, sealer: keyring.sealerOf, now }), {
+      data: config.data,
+      store,
+      now,
+    })
     const { randomBytes } = around
     const opening = await openOrStaySealed(async () => {
       const opened = startingContext(tenant, around)
+      // Before anything that may be out of reach: which of the keys that were kept are still published.
+      await keys.readPublished(opened)
       await keyring.ensure(opened)
+      await adoptIssuerKeys(opened, { store, keyring, root })
       await ensureKeys(opened, { store, keys })
       keepAuditKey(config.data, auditVerifierKey(issuer, keys, opened))
       await bootstrap(opened, { store, randomBytes }, () => founderOf(config.data, issuer, randomBytes))
@@ -132,10 +140,11 @@ function startingContext(tenant: Tenant, around: Surroundings): Ctx {
 function rootOf(config: Config, store: Store, { id: tenant }: Tenant, around: Surroundings): RootSealer {
   const described = { kind: config.sealer.split(':', 1)[0] ?? '', place: `the sealer ${config.sealer}` }
   return deferredRoot(described, async () => {
-    const stored = await store.vaultKeys.list({ tenant })
+    const [below, issuers] = [await store.vaultKeys.list({ tenant }), await store.issuerKeys.list({ tenant })]
     return openSealer(config.sealer, {
       data: config.data,
-      hasSealed: stored.length > 0,
+      // Issuer keys without a tenant key are of an older program, which sealed them with the root itself.
+      hasSealed: below.length + issuers.length > 0,
       randomBytes: around.randomBytes,
     })
   })

@@ -24,7 +24,8 @@ export function followKeys(
 ): () => void {
   return signals.subscribe((tenant, batch) => {
     const names = (prefix: string): boolean => batch.some(({ subject }) => subject.startsWith(prefix))
-    if (names('vault-key:')) keyring.reload({ tenant }).catch(failed)
-    if (names('issuer-key:')) keys.reload({ tenant }).catch(failed)
+    // The vault's first: what seals the issuer's may be new.
+    const opened = names('vault-key:') ? keyring.reload({ tenant }).catch(failed) : Promise.resolve()
+    if (names('issuer-key:')) opened.then(() => keys.reload({ tenant })).catch(failed)
   })
 }

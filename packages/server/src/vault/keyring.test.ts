@@ -127,7 +127,7 @@ test('a value opens for its own version alone, whatever texts are swapped, cut, 
       )
       assert.equal(
         kindOf(() => keyring.reveal(ctxAt(start, other), one)),
-        'secret_unopened',
+        'vault_key_unread',
       )
     }),
     { numRuns: 30 },

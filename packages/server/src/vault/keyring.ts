@@ -119,11 +119,12 @@ export function createKeyring(options: KeyringOptions): Keyring {
       return protectedBy(active, holding, sealed)
     },
     reveal(scope, version) {
-      const found = openedFor(holdingOf(scope), version.sealed)
+      const holding = holdingOf(scope)
+      const found = openedFor(holding, version.sealed)
       const envelope = parseEnvelope(version.sealed)
       const value =
         found && envelope && openValue(found.sealer, envelope, { ...version, tenant: scope.tenant })
-      if (value === undefined) throw unopened(version)
+      if (value === undefined) throw unopened(version, holding)
       return value
     },
     rewrap(scope, version) {
@@ -135,7 +136,7 @@ export function createKeyring(options: KeyringOptions): Keyring {
         from &&
         envelope &&
         rewrapValue(from.sealer, active.sealer, envelope, { ...version, tenant: scope.tenant })
-      if (sealed === undefined) throw unopened(version)
+      if (sealed === undefined) throw unopened(version, holding)
       return protectedBy(active, holding, sealed)
     },
     states: scope => holdingOf(scope).rows,
@@ -250,7 +251,14 @@ function strangeRoot({ id, root: by }: Omit<VaultKey, 'sealed'>, root: RootSeale
   )
 }
 
-function unopened(version: Pick<SecretVersion, 'id' | 'secret'>): Fault {
+function unopened(version: SecretVersion, { rows }: Holding): Fault {
+  // Most likely a key that was made since this node last read them; the next reading is under way.
+  if (version.sealed !== '' && rows.every(({ id }) => id !== version.vaultKey)) {
+    return away(
+      'vault_key_unread',
+      `The vault key ${version.vaultKey} is not among those that this node has read: try again; if that stays so, the database was altered.`,
+    )
+  }
   return new Fault(
     'server_error',
     `The stored text of the version ${version.id} is not what was sealed for it: the database was altered; restore it.`,

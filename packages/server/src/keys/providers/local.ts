@@ -253,7 +253,7 @@ function signerOf({ sign: { alg, key, jkt, jwk } }: Pair, epoch: number): Signer
 }
 
 /** The record a sealed key belongs to. A list as JSON has one reading only, whatever its parts contain. */
-function identityOf(tenant: string, purpose: string, kid: string): string {
+export function identityOf(tenant: string, purpose: string, kid: string): string {
   return JSON.stringify(['issuer-key', tenant, purpose, kid])
 }
 

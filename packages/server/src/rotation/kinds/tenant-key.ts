@@ -11,7 +11,7 @@ import type { Kind, KindDeps, Look } from '../kind.ts'
 
 /** Until every node has read a new key, by signal or by the poll behind it. */
 const stagedSeconds = 5
-/** Versions rewrapped in one commit: enough to share its cost, few enough to let others through. */
+/** Versions of secrets, and keys of the issuer, rewrapped in one commit: enough to share its cost, few enough to let others through. */
 const perLook = 400
 
 export const tenantKey: Kind = {
@@ -139,7 +139,7 @@ async function rewrap(
     puts.push({ put: 'secretVersion', value, ifVersion: version })
     if (bases.length === 0) bases.push(wrapped.basis)
   }
-  for (const { version, ...key } of await ownUnder(ctx, deps, old.id)) {
+  for (const { version, ...key } of (await ownUnder(ctx, deps, old.id)).slice(0, perLook)) {
     const value = deps.keys.reseal(ctx, key)
     if (value !== undefined) puts.push({ put: 'issuerKey', value, ifVersion: version })
   }
