@@ -58,7 +58,10 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   config: { at: `${server}config.ts`, may: `${uses} domain` },
   compose: { at: `${server}compose`, may: '*' },
   index: { at: `${server}index.ts`, may: `${uses} compose config domain:types store:types keys:types` },
-  testing: { at: `${server}testing.ts`, may: `${uses} compose config domain store keys vault audit` },
+  testing: {
+    at: `${server}testing.ts`,
+    may: `${uses} compose config domain store keys vault vault/rotator vault/rotators audit`,
+  },
   tools: { at: 'tools/', may: 'test sdk/protocol server config:path' },
   test: { at: 'test/', may: `${open} tools examples` },
   examples: { at: 'examples/', may: open },

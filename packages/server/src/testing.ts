@@ -7,3 +7,8 @@ export {
   type Opened,
   storeContract,
 } from './store/contract/store-contract.ts'
+export { type RotatorHarness, rotatorContract } from './vault/rotators/contract.ts'
+export type { Harness as UpstreamHarness, Upstream } from './vault/rotators/contract-scene.ts'
+export { type LeaseRotatorHarness, leaseRotatorContract } from './vault/rotators/lease-contract.ts'
+export { postgresDynamic } from './vault/rotators/postgres-dynamic.ts'
+export type { Held, LeaseContext, LeaseRotator, Rotator, RotatorContext } from './vault/rotators/rotator.ts'

@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import { type Code, type Fault, isFault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
 import type { z } from 'zod'
-import { type Lost, stretch, type Wire } from './testing/wire.ts'
+import { type Lost, stretch, type Wire } from './wire.ts'
 
 /** A real upstream, of its own for one test. */
 export interface Upstream {
@@ -27,6 +27,8 @@ export interface Upstream {
 export interface Harness {
   /** Makes one whose port is reached by `through`: what the rotator is told is the port that it answers. */
   open(through: (port: number) => Promise<number>): Promise<Upstream>
+  /** Epoch seconds, where the upstream goes by the clock; otherwise any instant will do. */
+  now?(): number
   /** Changes of the options of which each has to be refused, with what an attacker would write there. */
   readonly hostile: readonly Readonly<Record<string, unknown>>[]
   /** What of a value is secret, where that is not the whole. */
@@ -40,6 +42,7 @@ export interface Scene<O> {
   readonly options: O
   /** Remembers a value that nothing may show. */
   keep<T extends { readonly value: Secret<string> } | Secret<string>>(kept: T): T
+  now(): number
   /** Throws where a text shows one. */
   mustHide(text: string): void
   secret(name: string): Promise<Secret<string>>
@@ -56,7 +59,7 @@ const losses: readonly Lost[] = ['request', 'answer']
 /** More pieces than any step sends: a step that is still cut then does not come to its end. */
 const mostPieces = 60
 
-function sceneOf<O>({ secretsOf }: Harness, upstream: Upstream, [wire, options]: [Wire, O]): Scene<O> {
+function sceneOf<O>({ secretsOf, now = () => 1_800_000_000 }: Harness, upstream: Upstream, [wire, options]: [Wire, O]): Scene<O> {
   const kept = new Set<string>()
   const keepText = (text: string): void => {
     for (const part of secretsOf?.(text) ?? [text]) kept.add(part)
@@ -81,6 +84,7 @@ function sceneOf<O>({ secretsOf }: Harness, upstream: Upstream, [wire, options]:
     upstream,
     wire,
     options,
+    now,
     mustHide,
     keep(value) {
       keepText((value instanceof Secret ? value : value.value).reveal())

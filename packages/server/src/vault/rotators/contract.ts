@@ -49,7 +49,7 @@ function versionsOf<O>(scene: Scene<O>, rotator: Rotator<O>): Versions<O> {
     current,
     next,
     secret: scene.secret,
-    now: Math.floor(Date.now() / 1000),
+    now: scene.now(),
     signal: new AbortController().signal,
     ...more,
   })

@@ -9,7 +9,7 @@ import { Secret } from '@writ/sdk/protocol/secret'
 import { oauthClient } from './oauth-client.ts'
 import type { Held, RotatorContext } from './rotator.ts'
 import { clientId, type Habits, type Registrar, startRegistrar } from './testing/registrar.ts'
-import { stretch } from './testing/wire.ts'
+import { stretch } from './wire.ts'
 
 type Context = RotatorContext<ReturnType<typeof oauthClient.options.parse>>
 

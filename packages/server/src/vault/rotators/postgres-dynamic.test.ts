@@ -3,12 +3,13 @@ import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
 import { Secret } from '@writ/sdk/protocol/secret'
 import pg from 'pg'
+import { startPostgres } from '../../store/contract/postgres.ts'
 import { leaseRotatorContract } from './lease-contract.ts'
 import { postgresDynamic } from './postgres-dynamic.ts'
 import type { LeaseContext } from './rotator.ts'
 import { type PostgresUpstream, passwordsOf, startPostgresServer } from './testing/postgres-upstream.ts'
 
-const server = await startPostgresServer(40)
+const server = await startPostgresServer(startPostgres, 40)
 after(() => server.close())
 
 leaseRotatorContract('postgres-dynamic', {
@@ -19,6 +20,7 @@ leaseRotatorContract('postgres-dynamic', {
     return { ...upstream, options: { ...options, base } }
   },
   secretsOf: passwordsOf,
+  now: () => Math.floor(Date.now() / 1000),
   endsByItself: true,
   hostile: [
     { base: 'app"; drop role writ; --' },

@@ -4,6 +4,7 @@ import { after, type TestContext, test } from 'node:test'
 import { inspect } from 'node:util'
 import { type Code, isFault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
+import { startPostgres } from '../../store/contract/postgres.ts'
 import { rotatorContract } from './contract.ts'
 import { postgresRole } from './postgres-role.ts'
 import { formatPostgresUrl, parsePostgresPlace, parsePostgresUrl } from './postgres-url.ts'
@@ -15,7 +16,7 @@ import {
   startPostgresServer,
 } from './testing/postgres-upstream.ts'
 
-const server = await startPostgresServer(40)
+const server = await startPostgresServer(startPostgres, 40)
 after(() => server.close())
 
 rotatorContract('postgres-role', {

@@ -1,7 +1,6 @@
 // A PostgreSQL whose roles are rotated: an administrator with no more than the guide asks for, and a table to read.
 import { setTimeout as pause } from 'node:timers/promises'
 import pg from 'pg'
-import { type Cluster, startPostgres } from '../../../store/contract/postgres.ts'
 import type { Upstream } from '../contract-scene.ts'
 import { scramVerifier } from '../scram.ts'
 
@@ -22,10 +21,23 @@ export interface PostgresServer {
 
 export const adminPassword = 'the-password-of-the-administrator'
 
-export async function startPostgresServer(databases: number): Promise<PostgresServer> {
+interface Cluster {
+  database(): string
+  close(): Promise<void>
+}
+
+type Start = (options: {
+  readonly databases: number
+  readonly auth: 'scram-sha-256'
+  readonly settings: Readonly<Record<string, string>>
+  readonly onLog: (text: string) => void
+}) => Promise<Cluster>
+
+export async function startPostgresServer(start: Start, databases: number): Promise<PostgresServer> {
   let log = ''
-  const cluster: Cluster = await startPostgres({
-    ...{ databases, auth: 'scram-sha-256' },
+  const cluster = await start({
+    databases,
+    auth: 'scram-sha-256',
     onLog(text) {
       log += text
     },
