@@ -2,8 +2,10 @@
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import { credentials } from './credentials.ts'
 import { growth } from './growth.ts'
 import { issuance } from './issuance.ts'
+import { issuerRotation } from './issuer-rotation.ts'
 import { type Figure, isMet, tableOf } from './measure.ts'
 import { rewrap } from './rewrap.ts'
 import { rotation } from './rotation/rotation.ts'
@@ -14,7 +16,9 @@ const benchmarks: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   verification,
   issuance,
   growth,
+  credentials,
   rewrap,
+  'issuer-rotation': issuerRotation,
   rotation,
 }
 

@@ -21,6 +21,8 @@ export interface Site {
   readonly port: number
   readonly issuer: string
   readonly database?: string
+  /** Environment of the configuration. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 export async function siteAt(data: string, database?: string): Promise<Site> {
@@ -38,10 +40,11 @@ export function freePort(): Promise<number> {
 }
 
 /** The authority, quiet and without rate limits; everything else as it comes. */
-export async function startAuthority({ data, port, database }: Site): Promise<Running> {
+export async function startAuthority({ data, port, database, settings }: Site): Promise<Running> {
   const flags = ['serve', '--data', data, '--port', `${port}`, '--rate-limits', 'off', '--log-level', 'error']
   if (database !== undefined) flags.push('--database', database)
-  return { ...(await start(join(root, 'packages/server/bin/writ.js'), flags, /^writ: ready/m)), port }
+  const program = join(root, 'packages/server/bin/writ.js')
+  return { ...(await start(program, flags, /^writ: ready/m, settings)), port }
 }
 
 export interface NodeSite extends Site {

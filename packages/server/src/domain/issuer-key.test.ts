@@ -273,3 +273,20 @@ test('a key is due for rotation after its time, unless a successor waits', () =>
   assert.equal(isRotationDue([active, key('b', 'staged', start)], 'token', start + 100, 100), false)
   assert.equal(isRotationDue([], 'token', start + 100, 100), false)
 })
+
+test('a key that is cut is published by no clock, and one that is given up never signed', () => {
+  const active = { ...key('k', 'active', start), retiresAt: null }
+  const retiring = { ...key('k', 'retiring', start), retiresAt: start + 500 }
+  for (const cut of [moveKey(active, 'cut', start + 1), moveKey(retiring, 'cut', start + 1)]) {
+    assert.deepEqual([cut.state, cut.retiresAt], ['retired', null])
+    for (const now of [0, start, start + 1000]) assert.equal(isPublished(cut, now), false)
+  }
+  const abandoned = moveKey(key('k', 'staged', start), 'abandon', start + 1)
+  assert.equal(isPublished(abandoned, 0), false)
+  for (const state of ['staged', 'retired'] as const) {
+    assert.throws(() => moveKey(key('k', state, start), 'cut', start), /cannot cut/)
+  }
+  for (const state of ['active', 'retiring', 'retired'] as const) {
+    assert.throws(() => moveKey(key('k', state, start), 'abandon', start), /cannot abandon/)
+  }
+})

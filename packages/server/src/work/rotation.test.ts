@@ -285,6 +285,51 @@ test('a token key that has signed for its time is rotated without being asked', 
   assert.equal(await advance(node), 0)
 })
 
+const openOf = (node: Node) => node.store.rotations.open(node.ctx(), 'issuer_key', 'token')
+
+test('every successor has the record of its rotation in the same change, whoever asked for it', async t => {
+  const node = await readyNode(t, { rotateSeconds: 1000 })
+  const first = node.keys.signer(node.ctx(), 'token').kid
+  clock.now = start + 1000
+  assert.equal(await advance(node), 1)
+  const due = await openOf(node)
+  const staged = node.keys.states(node.ctx()).find(({ state }) => state === 'staged')
+  assert.deepEqual(
+    due.map(({ from, to, reason, proof, state, dueAt }) => [from, to, reason, proof, state, dueAt]),
+    [[first, staged?.kid, 'due', 'last_token', 'staged', staged?.activatesAt]],
+  )
+  await rotateIssuerKey(node.ctx(), node.deps, { reason: 'routine' })
+  assert.deepEqual(await openOf(node), due)
+})
+
+test('a successor is of the algorithm that was asked for, and else of that of the key which signs', async t => {
+  const node = await readyNode(t)
+  const rotated = async (alg?: string) => {
+    const staged = await rotateIssuerKey(node.ctx(), node.deps, {}, alg === undefined ? {} : { alg })
+    clock.now += 120
+    assert.equal(await advance(node), 2)
+    assert.equal(node.keys.signer(node.ctx(), 'token').alg, staged.alg)
+    return staged.alg
+  }
+  assert.equal(await rotated(), 'ES256')
+  assert.equal(await rotated('ML-DSA-44'), 'ML-DSA-44')
+  assert.equal(await rotated(), 'ML-DSA-44')
+  assert.equal(await rotated('Ed25519'), 'Ed25519')
+  for (const alg of ['EdDSA', 'RS256', 'none', 'toString', '']) {
+    const refused = (error: unknown): boolean => isFault(error) && error.code === 'invalid_value'
+    await assert.rejects(rotateIssuerKey(node.ctx(), node.deps, {}, { alg }), refused, alg)
+  }
+})
+
+test('while a successor of one algorithm waits, another algorithm is a conflict', async t => {
+  const node = await readyNode(t)
+  const { kid } = await rotateIssuerKey(node.ctx(), node.deps, {}, { alg: 'Ed25519' })
+  assert.equal((await rotateIssuerKey(node.ctx(), node.deps, {}, { alg: 'Ed25519' })).kid, kid)
+  const refused = (error: unknown): boolean => isFault(error) && error.code === 'conflict'
+  await assert.rejects(rotateIssuerKey(node.ctx(), node.deps, {}, { alg: 'ES256' }), refused)
+  assert.deepEqual(statesOf(node), ['active', 'staged'])
+})
+
 test('the parts of a rotation can be committed with what the caller adds, as one change', async t => {
   const node = await readyNode(t)
   const { staged, rotation: _, ...parts } = await decideRotation(node.ctx(), node.deps, {})

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
+import { importForeign } from '@writ/sdk/protocol/jwk'
+import { parseJws, verifyJws } from '@writ/sdk/protocol/jws'
 import { Secret } from '@writ/sdk/protocol/secret'
 import type { Versioned } from '../../domain/change.ts'
 import { type IssuerKey, moveKey } from '../../domain/issuer-key.ts'
@@ -39,6 +41,38 @@ const filled = async (options: Pick<OpenKeysOptions, 'sealer' | 'tokenAlg'>): Pr
   await keys.reload(scope)
   return { keys, rows }
 }
+
+const publicMembers = {
+  ES256: ['crv', 'kty', 'x', 'y'],
+  Ed25519: ['crv', 'kty', 'x'],
+  PS256: ['e', 'kty', 'n'],
+  'ML-DSA-44': ['kty', 'pub'],
+} as const
+
+for (const [alg, members] of Object.entries(publicMembers)) {
+  test(`a key of ${alg} signs in its one length, and is published with its public members alone`, async () => {
+    const tokenAlg = alg as keyof typeof publicMembers
+    const { keys, rows } = await filled({ sealer: () => sealer, tokenAlg })
+    const signer = keys.signer(scope, 'token')
+    assert.equal(signer.alg, alg)
+    const input = `${Buffer.from(JSON.stringify({ alg, typ: 'at+jwt' })).toString('base64url')}.e30`
+    const signature = await signer.sign(input)
+    assert.equal(signature.length, signer.signatureBytes)
+    const jws = parseJws(`${input}.${Buffer.from(signature).toString('base64url')}`)
+    const [published] = keys.published(scope).keys
+    const verifier = importForeign(published, 'issuer')
+    assert.ok(jws !== undefined && verifyJws(jws, verifier))
+    assert.equal(verifier.jkt, rows[0]?.kid)
+    assert.deepEqual(Object.keys(published ?? {}).sort(), [...members, 'alg', 'kid', 'use'].sort())
+  })
+}
+
+test('an algorithm that is asked for goes before the configured one', async () => {
+  const { keys } = await filled({ sealer: () => sealer })
+  assert.equal(keys.stage(scope, 'token', { ...at, alg: 'PS256' }).alg, 'PS256')
+  // C2SP signed-note: checkpoints are signed with Ed25519, whatever was asked for.
+  assert.equal(keys.stage(scope, 'checkpoint', { ...at, alg: 'PS256' }).alg, 'Ed25519')
+})
 
 test('new token keys have the configured algorithm', async () => {
   for (const tokenAlg of ['ES256', 'Ed25519'] as const) {
