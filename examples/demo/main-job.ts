@@ -14,9 +14,9 @@ export async function mainJob(folder: string, processes: Processes, narrator: Na
   const stage = await openStage(folder, processes, narrator)
   await registerResources(stage)
   narrator.plain('Lifetimes are short here, by configuration, so that you need not wait:')
-  const { accessTokenSeconds, keyOverlapSeconds, issuerKeyPublishSeconds } = lifetimes
+  const { accessTokenSeconds, drainSeconds, issuerKeyPublishSeconds } = lifetimes
   narrator.plain(
-    `tokens ${accessTokenSeconds} s, overlap of keys ${keyOverlapSeconds} s, publication before signing ${issuerKeyPublishSeconds} s.`,
+    `tokens ${accessTokenSeconds} s, old keys end ${drainSeconds} s unused, publication before signing ${issuerKeyPublishSeconds} s.`,
   )
 
   const { step } = narrator

@@ -3,12 +3,16 @@ import { Unmet } from './check.ts'
 import { mainJob } from './main-job.ts'
 import { createNarrator, type Narrator } from './narrator.ts'
 import { openProcesses, type Processes } from './processes.ts'
+import { rotationChapter } from './rotation-chapter.ts'
 import { openFolder } from './stage.ts'
 
 type Chapter = (folder: string, processes: Processes, narrator: Narrator) => Promise<void>
 
 /** Each starts its own parts on an empty store. The first one is what runs without a name. */
-const chapters: Readonly<Record<string, Chapter>> = { main: mainJob }
+const chapters: Readonly<Record<string, Chapter>> = {
+  main: mainJob,
+  rotation: rotationChapter,
+}
 
 /** Longer than this and something hangs. */
 const limitSeconds = 120

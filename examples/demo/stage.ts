@@ -13,7 +13,8 @@ import { openWiretap, type Wiretap } from './wiretap.ts'
 /** So short that nobody has to wait for the end of a token; the defaults are in docs/configuration.md. */
 export const lifetimes = {
   accessTokenSeconds: 3,
-  keyOverlapSeconds: 3,
+  drainSeconds: 3,
+  rotationSpreadSeconds: 2,
   issuerKeyPublishSeconds: 2,
   jwksCacheSeconds: 1,
   clockSkewSeconds: 0,
@@ -101,13 +102,12 @@ export async function openStage(folder: string, processes: Processes, narrator: 
   const wire = openWiretap()
   const described = await fetch(`${issuer}/.well-known/writ-configuration`)
   const { audit } = (await described.json()) as { readonly audit: { readonly public_key: string } }
-  const admin = createAdminClient(Agent.fromCredentials(operator, { fetch: wire.fetch }))
   return {
     folder,
     data,
     issuer,
     operator,
-    admin,
+    admin: operatorOf({ data, wire }),
     mcp,
     api,
     wire,
@@ -123,6 +123,12 @@ export async function openStage(folder: string, processes: Processes, narrator: 
         environment: { COLUMNS: '1000' },
       }),
   }
+}
+
+/** The operator with the key that its file holds now. */
+export function operatorOf({ data, wire }: Pick<Stage, 'data' | 'wire'>): AdminClient {
+  const operator = JSON.parse(readFileSync(join(data, 'operator.json'), 'utf8')) as OperatorCredentials
+  return createAdminClient(Agent.fromCredentials(operator, { fetch: wire.fetch }))
 }
 
 /** The resources as the operator registers them: which scopes there are is said here, and nowhere in a token's favour. */
