@@ -560,6 +560,8 @@ export interface SecretVersion {
   readonly number: number
   readonly state: 'staged' | 'active' | 'retiring' | 'retired' | 'failed'
   readonly state_at: string
+  /** Which wraps it; null once nothing is left */
+  readonly vault_key: string | null
   /** What the upstream calls it */
   readonly handle: string | null
   readonly rotation: string | null

@@ -242,6 +242,7 @@ const versionColumns: readonly Column<Version>[] = [
   { head: 'upstream', of: ({ handle }) => handle },
   { head: 'last used', of: version => instant(version.last_used_at) ?? 'never' },
   { head: 'by', of: version => version.last_used_by },
+  { head: 'vault key', of: version => version.vault_key },
 ]
 
 function versionsCommand(terminal: Terminal): Command {
