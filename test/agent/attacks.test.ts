@@ -128,7 +128,7 @@ test('believes no metadata of the issuer that names another issuer, or an endpoi
   }
 })
 
-test('looks for the metadata of an issuer in the three places of MCP, in their order', async () => {
+test('looks for the metadata of an issuer in the places of its own and of MCP, in their order', async () => {
   await using issuer = await startIssuer({ grants: { 'https://api.example': [] } }, '/tenant')
   const agent = await loadAgent(issuer)
   issuer.asked.clear()
@@ -140,6 +140,7 @@ test('looks for the metadata of an issuer in the three places of MCP, in their o
   assert.deepEqual(
     [...issuer.asked.keys()],
     [
+      '/.well-known/writ-configuration/tenant',
       '/.well-known/oauth-authorization-server/tenant',
       '/.well-known/openid-configuration/tenant',
       '/tenant/.well-known/openid-configuration',

@@ -60,7 +60,6 @@ test('no parameter says who asks, for how long, or bound to what', async t => {
     writ: '{"epoch":9999}',
     username: 'admin',
     password: 'admin',
-    client_secret: 'x',
     subject_token: 'x',
     actor_token: 'x',
     refresh_token: 'x',
@@ -79,7 +78,11 @@ test('no parameter says who asks, for how long, or bound to what', async t => {
   const { jti: _c, iat: _d, exp: _e, ...same } = usual
   assert.deepEqual(rest, same)
   assert.equal((exp as number) - (claims['iat'] as number), 300)
-  for (const [name, value] of Object.entries({ client_id: writ.operator.clientId, grant_type: 'password' })) {
+  for (const [name, value] of Object.entries({
+    client_id: writ.operator.clientId,
+    client_secret: 'x',
+    grant_type: 'password',
+  })) {
     assert.notEqual((await agent.tokenRequest({ resource: api, [name]: value })).status, 200, name)
   }
   for (const name of ['scope', 'resource', 'client_assertion', 'client_id', 'grant_type', 'x']) {

@@ -42,13 +42,13 @@ const rotate = ['key', 'rotate', '--operator', '--json']
 
 describe("the operator's key", { concurrency: 2 }, () => {
   test('goes on with the successor, where the authority took it and the file was not written any more', async t => {
-    const { aside, read, command, cutOff } = await site(t, '--key-overlap-seconds', '1')
+    const { aside, read, command, cutOff } = await site(t, '--drain-seconds', '1')
     const before = read()
     assert.equal((await command(...rotate)).code, 0)
     const after = read()
     assert.notDeepEqual(after.jwk, before.jwk)
     cutOff(before, after.jwk)
-    // The overlap ends, and with it the key that the file still has.
+    // The old key is drained, and with it the key that the file still has.
     await until(async () => {
       assert.equal((await command('agent', 'list')).code, 0)
       return !existsSync(aside)

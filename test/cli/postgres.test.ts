@@ -15,7 +15,10 @@ test('migrate says what it did, and nothing the second time', async t => {
   const cwd = newFolder(work => t.after(work))
   const env = { WRIT_DATABASE_URL: cluster.database() }
   const first = await writ(['migrate', '--json'], { cwd, env })
-  assert.deepEqual(JSON.parse(first.stdout), { database: 'postgres', applied: ['foundation'] })
+  assert.deepEqual(JSON.parse(first.stdout), {
+    database: 'postgres',
+    applied: ['foundation', 'rotation-and-vault'],
+  })
   const second = await writ(['migrate', '--json'], { cwd, env })
   assert.deepEqual(JSON.parse(second.stdout), { database: 'postgres', applied: [] })
 })
