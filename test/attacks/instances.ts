@@ -9,13 +9,16 @@ export const newPair = (): KeyPair => generateKeyPair('ES256')
 export const partyOf = (writ: Authority, clientId: string, pair: KeyPair): Party =>
   writ.party(clientId, pair.secret.reveal() as unknown as Record<string, unknown>)
 
+/** Whatever stands for the authority: in this process, or a node of it. */
+type Asked = Pick<Authority, 'fetch' | 'operator'>
+
 /** An enrolment token of the agent. */
-export async function invite(writ: Authority, agent: string): Promise<string> {
+export async function invite(writ: Asked, agent: string): Promise<string> {
   return expect(await writ.operator.manage('POST', `/agents/${agent}/enrollments`), 201).token
 }
 
 async function postJson(
-  writ: Authority,
+  writ: Asked,
   path: string,
   body: unknown,
   headers: Record<string, string>,
@@ -33,7 +36,7 @@ export interface Enrolling {
   readonly proof?: string | null
 }
 
-export function enroll(writ: Authority, { token, pair, jwk, proof }: Enrolling): Promise<Answer> {
+export function enroll(writ: Asked, { token, pair, jwk, proof }: Enrolling): Promise<Answer> {
   const good = writ.operator.proof('/enroll', { key: pair.sign })
   const dpop = proof === null ? {} : { dpop: proof ?? good }
   return postJson(writ, '/enroll', { token, jwk: jwk ?? pair.verify.jwk }, dpop)
@@ -55,7 +58,7 @@ export interface Rotating {
   readonly assertion?: string
 }
 
-export function rekey(writ: Authority, { old, next, jwk, proof, assertion }: Rotating): Promise<Answer> {
+export function rekey(writ: Asked, { old, next, jwk, proof, assertion }: Rotating): Promise<Answer> {
   const good = old.proof('/rekey', { key: next.sign })
   const body = {
     client_assertion_type: assertionType,
