@@ -228,3 +228,27 @@ test('what stands upstream without a lease is withdrawn, what has one stays', as
   await run(1)
   assert.deepEqual([...upstream.handles], [known.handle])
 })
+
+test('an upstream that stays away is asked ever more slowly, and every few minutes at least', async t => {
+  const { lease, state, run, upstream } = await world(t)
+  const held = await lease({ expiresAt: start + 1, dueAt: start + 1 })
+  upstream.revoke = () => {
+    throw new Fault('temporarily_unavailable', 'It does not answer.')
+  }
+  const pauses: number[] = []
+  for (let after = 1; pauses.length < 12; after += pauses.at(-1) ?? 0) {
+    assert.equal(await run(after), 0)
+    pauses.push(((await state(held))?.dueAt ?? 0) - start - after)
+  }
+  assert.deepEqual(pauses.slice(0, 4), [2, 4, 8, 16])
+  assert.equal(Math.max(...pauses), 300)
+})
+
+test('a lease whose value was never answered is withdrawn once it is due', async t => {
+  const { lease, state, run, upstream } = await world(t)
+  const pending = await lease({ state: 'pending', dueAt: start + 30 })
+  assert.equal(await run(29), 0)
+  assert.equal(await run(30), 1)
+  assert.equal((await state(pending))?.state, 'ended')
+  assert.equal(upstream.handles.size, 0)
+})
