@@ -19,19 +19,25 @@ const perCommit = 200
  * keys to refuse. Repeatable: a node that is cut off here, or slower than another, finds the rest or nothing.
  */
 export async function adoptIssuerKeys(ctx: Ctx, { store, keyring, root }: AdoptionDeps): Promise<void> {
-  const puts: Put[] = []
-  for (const { version, ...key } of await store.issuerKeys.list(ctx)) {
+  const own = keyring.sealerOf(ctx)
+  const found = []
+  for (const key of await store.issuerKeys.list(ctx)) {
     if (key.sealed === '' || keyring.keyOf(ctx, key.sealed) !== undefined) continue
     const identity = identityOf(ctx.tenant, key.purpose, key.kid)
     const opened = await root.open(key.sealed, identity)
-    if (opened === undefined) continue
-    const sealed = keyring.sealerOf(ctx).seal(opened, identity)
-    puts.push({ put: 'issuerKey', value: { ...key, sealed }, ifVersion: version })
+    if (opened !== undefined) found.push({ key, identity, opened })
   }
-  for (let at = 0; at < puts.length; at += perCommit) {
-    const batch = puts.slice(at, at + perCommit)
+  for (let at = 0; at < found.length; at += perCommit) {
+    const batch = found.slice(at, at + perCommit)
+    // In one go with the sealing: what is sealed rests on the key that seals at this instant.
+    const basis = own.basis?.()
+    const puts = batch.map(({ key: { version, ...key }, identity, opened }): Put => {
+      const value = { ...key, sealed: own.seal(opened, identity) }
+      return { put: 'issuerKey', value, ifVersion: version }
+    })
     await store.commit(ctx, {
-      puts: batch,
+      puts,
+      bases: basis === undefined ? [] : [basis],
       entries: [
         {
           type: 'vault_key.adopted',

@@ -68,7 +68,7 @@ test('a sealer refuses to seal past its limit and still opens', () => {
 test('no nonce comes twice under one key', () => {
   const sealer = aesGcmSealer(new Secret(new Uint8Array(randomBytes(keyBytes))))
   const secret = new Secret(new Uint8Array(32))
-  const nonces = Array.from({ length: 5000 }, () => sealer.seal(secret, 'a').split('.')[2])
+  const nonces = Array.from({ length: 5000 }, () => sealer.seal(secret, 'a').split('.')[3])
   assert.equal(new Set(nonces).size, nonces.length)
 })
 
@@ -76,7 +76,7 @@ test('a sealed text says who sealed it, and any other text says nothing', () => 
   const sealer = aesGcmSealer(new Secret(new Uint8Array(randomBytes(keyBytes))))
   const sealed = sealer.seal(new Secret(new Uint8Array(32)), 'a')
   assert.equal(sealerOf(sealed), sealer.id)
-  for (const text of ['', 'v2', sealed.replace('v1.', 'v2.'), `${sealed}=`, sealed.slice(0, -1)]) {
+  for (const text of ['', 'v2', 'v3', sealed.replace('v2.', 'v1.'), `${sealed}=`, sealed.slice(0, -1)]) {
     assert.equal(sealerOf(text), undefined, text)
   }
 })
@@ -86,4 +86,27 @@ test('the id of a sealer is not a hash of its key', () => {
   const { id } = aesGcmSealer(new Secret(new Uint8Array(key)))
   assert.match(id, /^[A-Za-z0-9_-]{16}$/)
   assert.notEqual(id, hash('sha256', key, 'base64url').slice(0, 16))
+})
+
+test('every sealer of one key encrypts under a key of its own, and opens what the others sealed', () => {
+  const key = new Secret(new Uint8Array(randomBytes(keyBytes)))
+  const secret = new Secret(new Uint8Array(32))
+  const [one, two] = [aesGcmSealer(key), aesGcmSealer(key)]
+  const salts = [one, one, two].map(sealer => sealer.seal(secret, 'a').split('.')[2])
+  assert.equal(salts[0], salts[1])
+  assert.notEqual(salts[0], salts[2])
+  assert.ok(two.open(one.seal(secret, 'a'), 'a') && one.open(two.seal(secret, 'a'), 'a'))
+  // A salt that was changed makes another key.
+  const [version, id, , ...rest] = one.seal(secret, 'a').split('.')
+  assert.equal(one.open([version, id, salts[2], ...rest].join('.'), 'a'), undefined)
+  // Of more processes than are kept derived each is still opened.
+  const texts = Array.from({ length: 300 }, () => aesGcmSealer(key).seal(secret, 'a'))
+  for (const text of [...texts, ...texts]) assert.ok(one.open(text, 'a'))
+})
+
+test('a text that was sealed before there were salts is still opened', () => {
+  const key = Buffer.alloc(keyBytes, 7)
+  const sealed = 'v1.lJKr9Gso4KMwGWnj.t5QT2xdlvw0KXiRg.INCLWOXdG4IWdLlE4w.cHqAS7Pkilu81qI3ojs86A'
+  const opened = aesGcmSealer(new Secret(new Uint8Array(key))).open(sealed, '["issuer-key","default"]')
+  assert.equal(Buffer.from(opened?.reveal() ?? []).toString(), 'sealed before')
 })
