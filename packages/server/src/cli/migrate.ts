@@ -1,7 +1,7 @@
 // writ migrate: brings the database to this version without serving, so that a deployment can do it first.
 import type { Command } from 'commander'
 import { command, type GlobalOptions, type Terminal } from './command.ts'
-import { configOf, configurable } from './config-flags.ts'
+import { configOf, configurable } from './config/flags.ts'
 import { printerFor } from './terminal/print.ts'
 
 export function migrateCommand(terminal: Terminal): Command {

@@ -27,15 +27,15 @@ const nouns: Readonly<Record<string, Noun>> = {
   },
   rotate: {
     does: 'rotate one key or secret, or everything',
-    load: async on => (await import('./rotate.ts')).rotateCommand(on),
+    load: async on => (await import('./rotation/rotate.ts')).rotateCommand(on),
   },
   rotation: {
     does: 'see rotations and who still uses an old version, and decide them',
-    load: async on => (await import('./rotation.ts')).rotationCommand(on),
+    load: async on => (await import('./rotation/status.ts')).rotationCommand(on),
   },
   schedule: {
     does: 'rotate by a cron expression or a maximum age',
-    load: async on => (await import('./schedule.ts')).scheduleCommand(on),
+    load: async on => (await import('./rotation/schedule.ts')).scheduleCommand(on),
   },
   resource: {
     does: 'register, see, change and delete protected resources',
@@ -72,7 +72,7 @@ const nouns: Readonly<Record<string, Noun>> = {
   },
   config: {
     does: 'check the configuration, and say what there is to set',
-    load: async on => (await import('./config.ts')).configCommand(on),
+    load: async on => (await import('./config/config.ts')).configCommand(on),
   },
   migrate: {
     does: 'bring the database to the schema of this version, and say what was done',

@@ -6,7 +6,7 @@ import { operatorFile, trialCertificateFile } from '../compose/places.ts'
 import type { Started } from '../compose.ts'
 import type { Config } from '../config.ts'
 import { command, exitCodes, type Terminal } from './command.ts'
-import { configOf, configurable } from './config-flags.ts'
+import { configOf, configurable } from './config/flags.ts'
 
 export function serveCommand(terminal: Terminal): Command {
   return configurable(command('serve', 'run the authority')).action(

@@ -9,8 +9,8 @@ import type { IssuerKey } from './issuer-key.ts'
 import type { Resource } from './resource.ts'
 import type { Rotation } from './rotation.ts'
 import type { Schedule } from './schedule.ts'
-import type { SecretLease, SecretVersion, VaultSecret } from './secret.ts'
-import type { VaultKey } from './vault-key.ts'
+import type { VaultKey } from './vault/key.ts'
+import type { SecretLease, SecretVersion, VaultSecret } from './vault/secret.ts'
 
 /**
  * A replay mark: the commit holds only if nobody has left the same mark before `until` passed.

@@ -1,6 +1,6 @@
 // Rotations as they move: one stream of server-sent events for whoever may see them. Each event is a rotation as shown.
 import { permit } from '../admin/access.ts'
-import { showRotation } from '../admin/rotations.ts'
+import { showRotation } from '../admin/rotation/rotations.ts'
 import { readAs } from '../audit/reading.ts'
 import type { Ctx } from '../context.ts'
 import type { Caller } from '../domain/caller.ts'

@@ -10,9 +10,9 @@ import type { IssuerKey } from '../domain/issuer-key.ts'
 import type { Resource } from '../domain/resource.ts'
 import type { DrainUser, Rotation } from '../domain/rotation.ts'
 import type { Schedule } from '../domain/schedule.ts'
-import type { SecretLease, SecretVersion, VaultSecret } from '../domain/secret.ts'
 import type { Tenant, TenantId } from '../domain/tenant.ts'
-import type { VaultKey } from '../domain/vault-key.ts'
+import type { VaultKey } from '../domain/vault/key.ts'
+import type { SecretLease, SecretVersion, VaultSecret } from '../domain/vault/secret.ts'
 
 /** The scope of a read: every method sees the rows of this tenant and no others. */
 export type Scope = Pick<Ctx, 'tenant'>

@@ -5,7 +5,7 @@ import { readAs } from '../audit/reading.ts'
 import type { Ctx } from '../context.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Basis } from '../domain/change.ts'
-import { isConsumer, secretIdentifier, secretScope, type VaultSecret } from '../domain/secret.ts'
+import { isConsumer, secretIdentifier, secretScope, type VaultSecret } from '../domain/vault/secret.ts'
 import type { Store } from '../store/store.ts'
 import { activeVersion, givenOf, type RotatorDeps, usingOf } from './rotator-use.ts'
 

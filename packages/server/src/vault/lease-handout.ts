@@ -13,7 +13,7 @@ import {
   secretIdentifier,
   secretScope,
   type VaultSecret,
-} from '../domain/secret.ts'
+} from '../domain/vault/secret.ts'
 import type { Store } from '../store/store.ts'
 import { type Entitled, entitled, type HandoutDeps } from './handout.ts'
 import { contextOf, withinTime } from './lease-upstream.ts'

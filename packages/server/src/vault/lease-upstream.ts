@@ -1,7 +1,7 @@
 // What every call upstream about a lease is given, and how long it may take.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
-import type { SecretLease, VaultSecret } from '../domain/secret.ts'
+import type { SecretLease, VaultSecret } from '../domain/vault/secret.ts'
 import { type RotatorDeps, secretsFor } from './rotator-use.ts'
 import type { LeaseContext } from './rotators/rotator.ts'
 

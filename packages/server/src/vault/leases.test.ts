@@ -7,7 +7,7 @@ import { Secret } from '@writ/sdk/protocol/secret'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import type { Change, Put } from '../domain/change.ts'
-import { type SecretLease, secretIdentifier, type VaultSecret } from '../domain/secret.ts'
+import { type SecretLease, secretIdentifier, type VaultSecret } from '../domain/vault/secret.ts'
 import {
   agentOf,
   grantOf,

@@ -12,7 +12,7 @@ import {
   type SecretLease,
   secretIdentifier,
   type VaultSecret,
-} from '../domain/secret.ts'
+} from '../domain/vault/secret.ts'
 import type { Store } from '../store/store.ts'
 import { contextOf, withinTime } from './lease-upstream.ts'
 import { type RotatorDeps, usingOf } from './rotator-use.ts'

@@ -3,8 +3,8 @@ import type { VaultKeyId } from '@writ/sdk/protocol/identifier'
 import type { Secret } from '@writ/sdk/protocol/secret'
 import type { Ctx } from '../context.ts'
 import type { Basis } from '../domain/change.ts'
-import type { SecretVersion } from '../domain/secret.ts'
-import type { VaultKey } from '../domain/vault-key.ts'
+import type { VaultKey } from '../domain/vault/key.ts'
+import type { SecretVersion } from '../domain/vault/secret.ts'
 
 type Scope = Pick<Ctx, 'tenant'>
 

@@ -1,7 +1,7 @@
 // Leases of a secret: who holds what was made for it, until when; and their end before that.
 import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
-import { endLease, type SecretLease, secretIdentifier } from '../../domain/secret.ts'
+import { endLease, type SecretLease, secretIdentifier } from '../../domain/vault/secret.ts'
 import { reasonBody } from '../agent-moves.ts'
 import { operation, readEvent } from '../operation.ts'
 import * as wire from '../wire.ts'

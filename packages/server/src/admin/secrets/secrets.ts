@@ -14,8 +14,8 @@ import {
   secretIdentifier,
   secretScope,
   type VaultSecret,
-} from '../../domain/secret.ts'
-import { newVersion, secretRotation } from '../../domain/secret-succession.ts'
+} from '../../domain/vault/secret.ts'
+import { newVersion, secretRotation } from '../../domain/vault/succession.ts'
 import { readUse, secretsNamed, type Using } from '../../vault/rotator-use.ts'
 import { findAgent, findOwner, labels, mustHaveVersion, owner } from '../agents.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'

@@ -3,7 +3,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
 import type { Ctx } from '../../context.ts'
 import type { Versioned } from '../../domain/change.ts'
-import { isSecretName, secretIdentifier, type VaultSecret } from '../../domain/secret.ts'
+import { isSecretName, secretIdentifier, type VaultSecret } from '../../domain/vault/secret.ts'
 import type { Reads } from '../operation.ts'
 import * as wire from '../wire.ts'
 

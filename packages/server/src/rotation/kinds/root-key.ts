@@ -3,7 +3,7 @@ import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../../context.ts'
 import type { Put, Versioned } from '../../domain/change.ts'
 import { type DrainFacts, moveRotation, newRotation, type Rotation } from '../../domain/rotation.ts'
-import { type VaultKey, vaultKeySubject } from '../../domain/vault-key.ts'
+import { type VaultKey, vaultKeySubject } from '../../domain/vault/key.ts'
 import type { Kind, KindDeps, Look } from '../kind.ts'
 import { mustBeOwn, told } from './tenant-key.ts'
 

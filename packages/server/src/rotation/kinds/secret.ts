@@ -9,8 +9,8 @@ import {
   moveRotation,
   type Rotation,
 } from '../../domain/rotation.ts'
-import { type SecretVersion, secretIdentifier } from '../../domain/secret.ts'
-import { secretRotation } from '../../domain/secret-succession.ts'
+import { type SecretVersion, secretIdentifier } from '../../domain/vault/secret.ts'
+import { secretRotation } from '../../domain/vault/succession.ts'
 import { secretsNamed } from '../../vault/rotator-use.ts'
 import type { Kind, KindDeps, Look, Reach } from '../kind.ts'
 import {

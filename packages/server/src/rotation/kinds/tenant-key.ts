@@ -6,7 +6,7 @@ import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Put, Versioned } from '../../domain/change.ts'
 import type { IssuerKey } from '../../domain/issuer-key.ts'
 import { type DrainFacts, moveRotation, newRotation, type Rotation } from '../../domain/rotation.ts'
-import { activeVaultKey, moveVaultKey, type VaultKey, vaultKeySubject } from '../../domain/vault-key.ts'
+import { activeVaultKey, moveVaultKey, type VaultKey, vaultKeySubject } from '../../domain/vault/key.ts'
 import type { Kind, KindDeps, Look } from '../kind.ts'
 
 /** Until every node has read a new key, by signal or by the poll behind it. */

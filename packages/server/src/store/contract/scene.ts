@@ -11,9 +11,9 @@ import type { IssuerKey } from '../../domain/issuer-key.ts'
 import type { Resource } from '../../domain/resource.ts'
 import type { Rotation } from '../../domain/rotation.ts'
 import type { Schedule } from '../../domain/schedule.ts'
-import type { SecretLease, SecretVersion, VaultSecret } from '../../domain/secret.ts'
 import type { TenantId } from '../../domain/tenant.ts'
-import type { VaultKey } from '../../domain/vault-key.ts'
+import type { VaultKey } from '../../domain/vault/key.ts'
+import type { SecretLease, SecretVersion, VaultSecret } from '../../domain/vault/secret.ts'
 import type { Store } from '../store.ts'
 
 /** A store over data of its own. */

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Put } from '../../domain/change.ts'
-import type { SecretLease, SecretVersion } from '../../domain/secret.ts'
-import type { VaultKey } from '../../domain/vault-key.ts'
+import type { VaultKey } from '../../domain/vault/key.ts'
+import type { SecretLease, SecretVersion } from '../../domain/vault/secret.ts'
 import {
   clientSecretOf,
   fresh,

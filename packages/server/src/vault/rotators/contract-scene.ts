@@ -59,7 +59,11 @@ const losses: readonly Lost[] = ['request', 'answer']
 /** More pieces than any step sends: a step that is still cut then does not come to its end. */
 const mostPieces = 60
 
-function sceneOf<O>({ secretsOf, now = () => 1_800_000_000 }: Harness, upstream: Upstream, [wire, options]: [Wire, O]): Scene<O> {
+function sceneOf<O>(
+  { secretsOf, now = () => 1_800_000_000 }: Harness,
+  upstream: Upstream,
+  [wire, options]: [Wire, O],
+): Scene<O> {
   const kept = new Set<string>()
   const keepText = (text: string): void => {
     for (const part of secretsOf?.(text) ?? [text]) kept.add(part)

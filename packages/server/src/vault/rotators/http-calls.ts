@@ -1,7 +1,7 @@
 // Options of the rotator `http`: the calls of an API as a declaration, checked as far as it can be before any is made.
 import { canonicalHtu, isSecureUrl } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
-import { isSecretName } from '../../domain/secret.ts'
+import { isSecretName } from '../../domain/vault/secret.ts'
 import { isJsonPointer } from './json-pointer.ts'
 import {
   isPathTemplate,

@@ -2,7 +2,7 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import type { Secret } from '@writ/sdk/protocol/secret'
 import { z } from 'zod'
-import { isSecretName } from '../../domain/secret.ts'
+import { isSecretName } from '../../domain/vault/secret.ts'
 import type { PostgresSession } from './postgres-session.ts'
 import {
   isPostgresSecure,

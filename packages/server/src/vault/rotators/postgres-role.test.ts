@@ -1,5 +1,7 @@
 // The rotator `postgres-role` at a real PostgreSQL, administered by a role that is no superuser.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
 import { after, type TestContext, test } from 'node:test'
 import { inspect } from 'node:util'
 import { type Code, isFault } from '@writ/sdk/protocol/fault'
@@ -211,4 +213,37 @@ test('a PostgreSQL URL has one reading, or none', () => {
     ...{ username: 'a:/@%', password: '%:/@\u00e9 ' },
   }
   assert.deepEqual(parsePostgresUrl(formatPostgresUrl(access)), access)
+})
+
+test('an upstream that hangs, breaks off or speaks another protocol ends in a refusal, not in a wait', async t => {
+  const sockets: Socket[] = []
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  const garbage = [
+    'HTTP/1.1 400 Bad Request\r\n\r\n',
+    'R\0\0\0\u0004',
+    'R\x7f\xff\xff\xff\0\0\0\n',
+    'E\0\0\0\u0006S\0',
+  ]
+  for (const said of [undefined, '', ...garbage]) {
+    const upstream = createServer(socket => {
+      sockets.push(socket)
+      socket.on('error', () => undefined)
+      if (said === '') socket.destroy()
+      else if (said !== undefined) socket.write(Buffer.from(said, 'latin1'))
+    }).listen(0, '127.0.0.1')
+    t.after(() => upstream.close())
+    await once(upstream, 'listening')
+    const { port } = upstream.address() as { port: number }
+    const secrets = { 'postgres-root': `postgres://root:${adminPassword}@127.0.0.1:${port}/app` }
+    const options = { admin: 'postgres-root', role: 'app' }
+    const context = contextOf({ options, secrets }, { signal: AbortSignal.timeout(300) })
+    const next = { ...(await postgresRole.propose(context)), number: 1 }
+    await assert.rejects(
+      postgresRole.stage({ ...context, next }),
+      refuses('temporarily_unavailable', /no answer|cannot do this now/),
+      JSON.stringify(said),
+    )
+  }
 })

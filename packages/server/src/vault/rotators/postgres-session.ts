@@ -30,6 +30,22 @@ export const bounds = {
   idle_in_transaction_session_timeout: timeoutMs,
 } as const
 
+/**
+ * The driver reads without checking lengths, in a listener: what an upstream that is no PostgreSQL answers would be thrown
+ * out of every catch and end the process. Over TLS it reads from whoever the certificate vouches for.
+ */
+class GuardedSocket extends Socket {
+  override emit(event: string | symbol, ...values: unknown[]): boolean {
+    try {
+      return super.emit(event, ...values)
+    } catch (error) {
+      if (event !== 'data') throw error
+      this.destroy(new Error('an answer that is none of the protocol'))
+      return true
+    }
+  }
+}
+
 /** How a session is opened; `stream` is what can be cut without asking anybody. */
 export function clientConfig({ access, ca }: Pick<PostgresSession, 'access' | 'ca'>): pg.ClientConfig {
   const { host, port, database, username, password } = access
@@ -40,6 +56,7 @@ export function clientConfig({ access, ca }: Pick<PostgresSession, 'access' | 'c
     connectionTimeoutMillis: timeoutMs,
     query_timeout: timeoutMs,
     keepAlive: true,
+    stream: () => new GuardedSocket(),
   }
 }
 
@@ -61,7 +78,7 @@ async function inSession<T>(
   config: pg.ClientConfig,
   act: (postgres: Postgres) => Promise<T>,
 ): Promise<T> {
-  const socket = new Socket()
+  const socket = new GuardedSocket()
   const client = new pg.Client({ ...config, stream: () => socket })
   // Whoever waits is told by the rejection; without a listener the same error would end the process.
   client.on('error', () => undefined)

@@ -4,7 +4,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
 import { z } from 'zod'
 import type { DrainUser } from '../../domain/rotation.ts'
-import { isSecretName } from '../../domain/secret.ts'
+import { isSecretName } from '../../domain/vault/secret.ts'
 import { type Redis, withRedis } from './redis-session.ts'
 import {
   formatRedisUrl,

@@ -7,8 +7,8 @@ import {
   environmentName,
   readConfig,
   sayIssue,
-} from '../config.ts'
-import type { Terminal } from './command.ts'
+} from '../../config.ts'
+import type { Terminal } from '../command.ts'
 
 /** Flags that are spelt otherwise than their key, and what their values are called. */
 const spelt: Readonly<Partial<Record<ConfigKey, string>>> = {

@@ -1,7 +1,7 @@
 // How the versions of a secret follow one another, and the rotation that stands for it.
 import type { RotationId } from '@writ/sdk/protocol/identifier'
-import type { Put, Signal, Versioned } from './change.ts'
-import { type DrainProof, moveRotation, newRotation, type Rotation } from './rotation.ts'
+import type { Put, Signal, Versioned } from '../change.ts'
+import { type DrainProof, moveRotation, newRotation, type Rotation } from '../rotation.ts'
 import { moveVersion, type SecretVersion, type VaultSecret } from './secret.ts'
 
 /** The rotation of a secret at its beginning; `from` is null where its first version is to be made. */

@@ -2,10 +2,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Answer } from '@writ/sdk/admin'
 import type { Command } from 'commander'
-import { CommandFailure, command, exitCodes, family, type Terminal } from './command.ts'
-import { acting, given, type Paging, paged, printPages, type Session } from './session.ts'
-import { confirm, destructive, type Sure } from './terminal/confirm.ts'
-import { type Column, instant, type Printer, state } from './terminal/print.ts'
+import { CommandFailure, command, exitCodes, family, type Terminal } from '../command.ts'
+import { acting, given, type Paging, paged, printPages, type Session } from '../session.ts'
+import { confirm, destructive, type Sure } from '../terminal/confirm.ts'
+import { type Column, instant, type Printer, state } from '../terminal/print.ts'
 
 type Rotation = Answer<'rotations.get'>
 export type RotationKind = Rotation['kind']

@@ -2,10 +2,10 @@
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { parseId } from '@writ/sdk/protocol/identifier'
 import { z } from 'zod'
-import type { Ctx } from '../context.ts'
-import type { Caller } from '../domain/caller.ts'
-import type { Change, Versioned } from '../domain/change.ts'
-import { type Drain, hasEnded, moveRotation, type Rotation } from '../domain/rotation.ts'
+import type { Ctx } from '../../context.ts'
+import type { Caller } from '../../domain/caller.ts'
+import type { Change, Versioned } from '../../domain/change.ts'
+import { type Drain, hasEnded, moveRotation, type Rotation } from '../../domain/rotation.ts'
 import {
   aboutBeginning,
   decideBeginning,
@@ -13,11 +13,11 @@ import {
   kindNamed,
   newBatch,
   rotationFacts,
-} from '../rotation/engine.ts'
-import type { Ask } from '../rotation/kind.ts'
-import { mustReach } from './ceiling.ts'
-import { operation, type Reads, readEvent } from './operation.ts'
-import * as wire from './wire.ts'
+} from '../../rotation/engine.ts'
+import type { Ask } from '../../rotation/kind.ts'
+import { mustReach } from '../ceiling.ts'
+import { operation, type Reads, readEvent } from '../operation.ts'
+import * as wire from '../wire.ts'
 
 export const rotationKinds = [
   'instance_key',

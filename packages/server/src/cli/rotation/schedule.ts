@@ -1,11 +1,11 @@
 // writ schedule: rotations that begin by themselves.
 import type { Answer } from '@writ/sdk/admin'
 import type { Command } from 'commander'
-import { command, family, type Terminal, wholeNumber } from './command.ts'
-import type { RotationKind } from './rotation.ts'
-import { acting, given, type Paging, paged, printPages } from './session.ts'
-import { confirm, destructive, type Sure } from './terminal/confirm.ts'
-import { type Column, instant, type Printer, state } from './terminal/print.ts'
+import { command, family, type Terminal, wholeNumber } from '../command.ts'
+import { acting, given, type Paging, paged, printPages } from '../session.ts'
+import { confirm, destructive, type Sure } from '../terminal/confirm.ts'
+import { type Column, instant, type Printer, state } from '../terminal/print.ts'
+import type { RotationKind } from './status.ts'
 
 type Schedule = Answer<'schedules.get'>
 

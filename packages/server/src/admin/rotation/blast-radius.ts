@@ -1,13 +1,13 @@
 // The blast radius of a rotation: what the old version could reach, and what its holders did since a given instant.
 import { parseId } from '@writ/sdk/protocol/identifier'
 import { z } from 'zod'
-import type { Ctx } from '../context.ts'
-import { blastRadius } from '../rotation/engine.ts'
-import type { StoredEntry } from '../store/store.ts'
-import { eventShown } from './events.ts'
-import { operation, type Reads, readEvent } from './operation.ts'
+import type { Ctx } from '../../context.ts'
+import { blastRadius } from '../../rotation/engine.ts'
+import type { StoredEntry } from '../../store/store.ts'
+import { eventShown } from '../events.ts'
+import { operation, type Reads, readEvent } from '../operation.ts'
+import * as wire from '../wire.ts'
 import { find } from './rotations.ts'
-import * as wire from './wire.ts'
 
 type Shown = z.input<typeof eventShown>
 

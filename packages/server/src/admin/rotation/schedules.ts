@@ -2,13 +2,13 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
 import { z } from 'zod'
-import type { Ctx } from '../context.ts'
-import type { Versioned } from '../domain/change.ts'
-import type { Schedule } from '../domain/schedule.ts'
-import { nextAt } from '../rotation/schedules.ts'
-import { operation, type Reads, readEvent } from './operation.ts'
+import type { Ctx } from '../../context.ts'
+import type { Versioned } from '../../domain/change.ts'
+import type { Schedule } from '../../domain/schedule.ts'
+import { nextAt } from '../../rotation/schedules.ts'
+import { operation, type Reads, readEvent } from '../operation.ts'
+import * as wire from '../wire.ts'
 import { rotationKinds } from './rotations.ts'
-import * as wire from './wire.ts'
 
 const scheduleShown = z
   .strictObject({

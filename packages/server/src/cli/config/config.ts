@@ -1,9 +1,9 @@
 // writ config: what is in force and where it came from, and what there is to set.
 import type { Command } from 'commander'
-import { type ConfigKey, configRows, environmentName, type Source } from '../config.ts'
-import { command, family, type GlobalOptions, type Terminal } from './command.ts'
-import { configOf, configurable, flagOf } from './config-flags.ts'
-import { type Column, printerFor } from './terminal/print.ts'
+import { type ConfigKey, configRows, environmentName, type Source } from '../../config.ts'
+import { command, family, type GlobalOptions, type Terminal } from '../command.ts'
+import { type Column, printerFor } from '../terminal/print.ts'
+import { configOf, configurable, flagOf } from './flags.ts'
 
 export function configCommand(terminal: Terminal): Command {
   return family('config', 'check the configuration, and say what there is to set')
