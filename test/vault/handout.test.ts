@@ -201,7 +201,7 @@ test('twenty reads and a new version at once: whoever got the former is among it
   assert.equal(first.last_used_at !== null, former.length > 0)
 })
 
-test('the value stands nowhere but in its one answer: not in files, log, lists, metrics or errors', async t => {
+test('the value stands nowhere but in its one answer: in no log line, list, audit entry or repeated answer', async t => {
   const lines: unknown[] = []
   const observer = {
     request: (line: unknown) => void lines.push(line),
