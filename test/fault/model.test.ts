@@ -14,7 +14,7 @@ const mostKept = 200
 
 test(`the server does what the model says, in ${numRuns} histories, and still after a restart`, async t => {
   // The clock stands still unless a command moves it: an answer is then due at one instant, not around it.
-  const place = placeOf(t, { agentKeySeconds: 604_800 }, undefined, { isStill: true })
+  const place = placeOf(t, { agentKeySeconds: 604_800, drainSeconds: 86_400 }, undefined, { isStill: true })
   const real = await realIn(await place.open())
   const kept: { readonly model: Model; readonly token: ModelToken }[] = []
   let steps = 0

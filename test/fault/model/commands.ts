@@ -104,8 +104,6 @@ function enrolled(
   agent.keys.push({ ...made, state: 'active', expiresAt: model.now() + keySeconds })
 }
 
-/** How long a rotated key stays good. */
-const overlapSeconds = 300
 const enrollmentSeconds = 600
 
 /** One enrolment token, shown by several keys at once, in time or late. */
@@ -157,8 +155,8 @@ const rotateKey = (at: number, which: number): Command =>
     if (key.state !== 'active') return void expect(answer, 409)
     const { instance } = expect(answer, 200)
     mustBeInstance(key, instance)
+    // Good until nobody has used it for a day, which is longer than a history.
     key.state = 'retiring'
-    key.expiresAt = Math.min(key.expiresAt, now + overlapSeconds)
     agent.keys.push({ pair, instance, state: 'active', expiresAt: now + keySeconds })
   })
 
