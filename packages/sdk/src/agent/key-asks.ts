@@ -1,4 +1,5 @@
 // How an instance hears at once that the authority asks it to rotate its key: the revocation stream, followed quietly.
+import { randomInt } from 'node:crypto'
 import { type ClientRequest, get as getClear } from 'node:http'
 import { get as getSecure } from 'node:https'
 import type { Socket } from 'node:net'
@@ -40,7 +41,7 @@ export function listenForAsks(
       await once().catch(ignoreOutage)
       if (performance.now() - startedMs > longestPauseMs) pauseMs = firstPauseMs
       // Not all at once after an outage of the issuer.
-      await pauseFor(pauseMs * (0.5 + Math.random() / 2), closing.signal)
+      await pauseFor(pauseMs / 2 + randomInt(Math.ceil(pauseMs / 2)), closing.signal)
       pauseMs = Math.min(pauseMs * 2, longestPauseMs)
     }
   }

@@ -7,6 +7,8 @@ import { test } from 'node:test'
 import { isFault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
 import { aesGcmSealer, decrypt, encrypt, keyBytes, sealerOf } from './aes-gcm.ts'
+import { sealerContract } from './contract.ts'
+import type { Sealer } from './sealer.ts'
 
 interface Vector {
   readonly tcId: number
@@ -109,4 +111,17 @@ test('a text that was sealed before there were salts is still opened', () => {
   const sealed = 'v1.lJKr9Gso4KMwGWnj.t5QT2xdlvw0KXiRg.INCLWOXdG4IWdLlE4w.cHqAS7Pkilu81qI3ojs86A'
   const opened = aesGcmSealer(new Secret(new Uint8Array(key))).open(sealed, '["issuer-key","default"]')
   assert.equal(Buffer.from(opened?.reveal() ?? []).toString(), 'sealed before')
+})
+
+const masters = new Map<string, Secret<Uint8Array>>()
+
+const sealerUnder = (master: Secret<Uint8Array>): Sealer => {
+  const sealer = aesGcmSealer(master)
+  masters.set(sealer.id, master)
+  return sealer
+}
+
+sealerContract('AES-256-GCM', {
+  open: () => sealerUnder(new Secret<Uint8Array>(randomBytes(keyBytes))),
+  again: ({ id }) => aesGcmSealer(masters.get(id) as Secret<Uint8Array>),
 })

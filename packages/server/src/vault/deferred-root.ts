@@ -1,5 +1,4 @@
 // A root that is opened when it is first needed, and again after it could not be reached: a server may start before it.
-import { isFault } from '@writ/sdk/protocol/fault'
 import type { RootSealer } from './sealers/sealer.ts'
 
 /** `open` is called again after each time that it failed. `kind` and `place` describe it until then. */
@@ -37,9 +36,4 @@ export function deferredRoot(
     retire: async version => (await root()).retire(version),
     close: async () => opened?.close(),
   }
-}
-
-/** Whether the root was only out of reach, so that waiting helps. */
-export function isAway(error: unknown): boolean {
-  return isFault(error) && error.code === 'temporarily_unavailable'
 }
