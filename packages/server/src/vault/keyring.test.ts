@@ -194,7 +194,7 @@ test('what is sealed under a key that was superseded meanwhile is never committe
   const held = node.protect(ctx, new Secret('late'), late)
   const [row] = await store.vaultKeys.list(ctx)
   assert.ok(row)
-  const staged = await keyring.stage(ctx, { now: start, activatesAt: start })
+  const { key: staged } = await keyring.stage(ctx, { now: start, activatesAt: start })
   const { version, ...old } = row
   const entries = [{ type: 't', outcome: 'allowed', requestId: 'r' }] as const
   const made = await store.commit(ctx, { puts: [{ put: 'vaultKey', value: staged, ifVersion: 0 }], entries })

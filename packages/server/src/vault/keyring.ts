@@ -6,7 +6,7 @@ import { Secret } from '@writ/sdk/protocol/secret'
 import type { Ctx } from '../context.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { Basis, Versioned } from '../domain/change.ts'
-import { activeVaultKey, type VaultKey, vaultKeySubject } from '../domain/vault/key.ts'
+import { activeVaultKey, rootSubject, type VaultKey, vaultKeySubject } from '../domain/vault/key.ts'
 import type { SecretVersion } from '../domain/vault/secret.ts'
 import { aesGcmSealer, keyBytes, sealerOf } from '../keys/aes-gcm.ts'
 import type { Sealer } from '../keys/sealer.ts'
@@ -24,12 +24,18 @@ export interface Keyring extends Vault {
   ensure(ctx: Ctx): Promise<void>
   /** Takes over what the store holds now. When it throws, what was read before keeps being used. */
   reload(scope: Scope): Promise<void>
-  /** A new tenant key, sealed by the root, to be committed by whoever asks. */
-  stage(scope: Scope, at: { readonly now: number; readonly activatesAt: number }): Promise<VaultKey>
+  /** A new tenant key, sealed by the root, to be committed on its basis by whoever asks. */
+  stage(scope: Scope, at: { readonly now: number; readonly activatesAt: number }): Promise<Staged>
   /** The same tenant key under the root's current version; undefined where it is already. Throws where it does not open. */
   reseal(scope: Scope, key: VaultKey): Promise<VaultKey | undefined>
   /** The tenant key that sealed this text of the issuer's keys; undefined where none did that is known. */
   keyOf(scope: Scope, sealed: string): VaultKeyId | undefined
+}
+
+export interface Staged {
+  readonly key: VaultKey
+  /** Rests on the version of the root that sealed it: one that is about to go must not be the only one to open it. */
+  readonly basis: Basis
 }
 
 export interface KeyringOptions {
@@ -102,9 +108,15 @@ export function createKeyring(options: KeyringOptions): Keyring {
   }
   const stage: Keyring['stage'] = async ({ tenant }, { now, activatesAt }) => {
     const id = newId('vky', randomBytes)
-    const key = new Secret<Uint8Array>(new Uint8Array(randomBytes(keyBytes)))
-    const { text, root: version } = await root.seal(key, identityOf(tenant, id))
-    return { id, state: 'staged', sealed: text, root: version, createdAt: now, activatesAt, stateAt: now }
+    const secret = new Secret<Uint8Array>(new Uint8Array(randomBytes(keyBytes)))
+    // Before it is sealed: a version of the root that is superseded after this reading makes the commit stale.
+    const epoch = await store.signals.head({ tenant })
+    const { text, root: version } = await root.seal(secret, identityOf(tenant, id))
+    const life = { createdAt: now, activatesAt, stateAt: now }
+    return {
+      key: { id, state: 'staged', sealed: text, root: version, ...life },
+      basis: { epoch, subjects: [rootSubject(version)] },
+    }
   }
 
   return {
@@ -156,10 +168,11 @@ export function createKeyring(options: KeyringOptions): Keyring {
     async ensure(ctx) {
       const stored = await store.vaultKeys.list(ctx)
       if (stored.length === 0) {
-        const staged = await stage(ctx, { now: ctx.now, activatesAt: ctx.now })
-        const first: VaultKey = { ...staged, state: 'active' }
+        const { key, basis } = await stage(ctx, { now: ctx.now, activatesAt: ctx.now })
+        const first: VaultKey = { ...key, state: 'active' }
         // The database holds one active key of a tenant: of nodes that start together, one has made it.
         const committed = await store.commit(ctx, {
+          bases: [basis],
           puts: [{ put: 'vaultKey', value: first, ifVersion: 0 }],
           signals: [{ subject: vaultKeySubject(first.id), kind: 'changed' }],
           entries: [entryOf(ctx, 'vault_key.activated', first)],

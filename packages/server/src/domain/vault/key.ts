@@ -45,3 +45,8 @@ export function activeVaultKey<K extends VaultKey>(keys: readonly K[]): K | unde
 export function vaultKeySubject(id: string): string {
   return `vault-key:${id}`
 }
+
+/** The same of a version of the root: what it seals rests on it, so that nothing comes that it alone could open once it goes. */
+export function rootSubject(version: string): string {
+  return `vault-root:${version}`
+}

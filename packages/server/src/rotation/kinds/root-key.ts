@@ -1,9 +1,10 @@
 // The root of the vault: its next version seals the tenant keys anew, and the former one is forgotten.
+import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../../context.ts'
-import type { Put, Versioned } from '../../domain/change.ts'
+import type { Put, Signal, Versioned } from '../../domain/change.ts'
 import { type DrainFacts, moveRotation, newRotation, type Rotation } from '../../domain/rotation.ts'
-import { type VaultKey, vaultKeySubject } from '../../domain/vault/key.ts'
+import { rootSubject, type VaultKey, vaultKeySubject } from '../../domain/vault/key.ts'
 import type { Kind, KindDeps, Look } from '../kind.ts'
 import { mustBeOwn, told } from './tenant-key.ts'
 
@@ -14,7 +15,15 @@ export const rootKey: Kind = {
 
   async begin(ctx, deps, ask) {
     mustBeOwn(ctx, ask.target)
+    const [standing] = await deps.store.rotations.open(ctx, 'root_key', ctx.tenant)
     const from = await deps.root.current()
+    // Two that both tell the root what seals would turn it to and fro.
+    if (standing !== undefined && standing.from !== from) {
+      throw new Fault('conflict', `The root is being rotated already: see ${standing.id}.`, {
+        kind: 'already_rotating',
+        rotation: standing.id,
+      })
+    }
     const rotation = newRotation(
       {
         id: newId('rot', deps.randomBytes),
@@ -38,12 +47,11 @@ export const rootKey: Kind = {
     const to = rotation.to ?? ''
     // Repeated by whichever node goes on: a root may have to be told on each.
     await deps.root.activate(to)
+    const resealed = await reseal(ctx, deps, rotation)
+    if (resealed !== undefined) return resealed
     if (rotation.state === 'active') {
-      return (
-        (await reseal(ctx, deps, rotation)) ?? {
-          rotation: { ...moveRotation(rotation, 'drain', ctx.now), dueAt: ctx.now },
-        }
-      )
+      const retiring = { ...moveRotation(rotation, 'drain', ctx.now), dueAt: ctx.now }
+      return { rotation: retiring, parts: { signals: former(rotation) } }
     }
     await deps.root.retire(rotation.from ?? '')
     return { rotation: moveRotation(rotation, 'retire', ctx.now) }
@@ -62,7 +70,9 @@ export const rootKey: Kind = {
 
 /** A successor that waits at the root is known by the rotation, so that staging again makes no second one. */
 async function stage(ctx: Ctx, deps: KindDeps, rotation: Rotation): Promise<Look> {
-  if (rotation.wanted === 'cancel') {
+  // Once it seals, though a crash kept that from being written down, there is no way back.
+  const seals = rotation.to !== null && rotation.to === (await deps.root.current())
+  if (rotation.wanted === 'cancel' && !seals) {
     if (rotation.to !== null) await deps.root.retire(rotation.to)
     return { rotation: moveRotation({ ...rotation, problem: 'Cancelled.' }, 'fail', ctx.now) }
   }
@@ -70,7 +80,13 @@ async function stage(ctx: Ctx, deps: KindDeps, rotation: Rotation): Promise<Look
   // First that it is known, then that it is used: a crash between the two loses no version.
   if (rotation.to === null) return { rotation: { ...rotation, to, dueAt: ctx.now } }
   await deps.root.activate(to)
-  return { rotation: { ...moveRotation(rotation, 'promote', ctx.now), dueAt: ctx.now } }
+  const promoted = { ...moveRotation(rotation, 'promote', ctx.now), dueAt: ctx.now }
+  return { rotation: promoted, parts: { signals: former(rotation) } }
+}
+
+/** What the former version is sealing at this instant fails at its commit: nobody would find it to seal it anew. */
+function former({ from }: Rotation): readonly Signal[] {
+  return [{ subject: rootSubject(from ?? ''), kind: 'narrowed' }]
 }
 
 /** Tenant keys that another version of the root sealed: a root may end older ones together with the former one. */

@@ -24,7 +24,7 @@ export const tenantKey: Kind = {
     const active = activeVaultKey(await deps.store.vaultKeys.list(ctx))
     if (active === undefined) throw new Fault('conflict', 'The vault has no key that could be rotated.')
     const at = { now: ctx.now, activatesAt: ctx.now + (ask.emergency ? 0 : stagedSeconds) }
-    const staged = await deps.keyring.stage(ctx, at)
+    const { key: staged, basis } = await deps.keyring.stage(ctx, at)
     const rotation = newRotation(
       {
         id: newId('rot', deps.randomBytes),
@@ -45,6 +45,7 @@ export const tenantKey: Kind = {
     return {
       rotation,
       parts: {
+        bases: [basis],
         puts: [{ put: 'vaultKey', value: staged, ifVersion: 0 }],
         signals: [{ subject: vaultKeySubject(staged.id), kind: 'changed' }],
       },
