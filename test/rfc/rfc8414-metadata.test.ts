@@ -47,7 +47,7 @@ test('every endpoint that is named answers, and none is named that does not', as
     for (const [member, url] of urls) {
       // A base of further addresses, and a log that has no checkpoint yet, answer with their own errors.
       const answer = await a.fetch(url)
-      const isBase = ['management_api', 'tile', 'entries', 'checkpoint'].includes(member)
+      const isBase = ['management_api', 'vault', 'tile', 'entries', 'checkpoint'].includes(member)
       assert.notEqual(answer.status, 500, member)
       if (!isBase) assert.notEqual(answer.status, 404, member)
       await answer.body?.cancel()
