@@ -110,7 +110,9 @@ function rotationTold(entry: Entry, name: string, state: string): readonly Effec
   return typeof id === 'string' && id.startsWith('rot_') ? [[`rotation ${id}`, state]] : []
 }
 
-const moved = (entry: Entry): readonly Effect[] => rotationTold(entry, 'rotation', fact(entry, 'state'))
+/** Those of the issuer's keys follow the entries of the keys themselves, which tell them. */
+const moved = (entry: Entry): readonly Effect[] =>
+  fact(entry, 'kind') === 'issuer_key' ? [] : rotationTold(entry, 'rotation', fact(entry, 'state'))
 
 const version = (entry: Entry, state: string): Effect => [`version ${fact(entry, 'version')}`, state]
 
