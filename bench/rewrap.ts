@@ -1,5 +1,5 @@
 // A tenant key of the vault rotates under a million secrets: rows rewrapped a second, beside the bare cipher, memory flat.
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -84,8 +84,9 @@ async function measured({ data }: Site, writ: Running): Promise<readonly Figure[
   const operator = JSON.parse(readFileSync(join(data, 'operator.json'), 'utf8')) as OperatorCredentials
   const admin = createAdminClient(Agent.fromCredentials(operator))
   const { id } = await admin.call('rotations.create', { body: { kind: 'tenant_key', reason: 'bench' } })
+  const before = bareRate()
   const { seconds, earlyMb, lateMb } = await watch(admin, id, writ)
-  const bare = bareRate()
+  const bare = Math.max(before, bareRate())
   return [
     {
       name: `rewrap of ${rows.toLocaleString('en-US')} secrets, online`,
@@ -111,38 +112,47 @@ interface Watched {
   readonly lateMb: number
 }
 
-/** From the first look at which something was rewrapped to the last that found something. */
+/** From the last look at which it had not begun to the first that found nothing left: not less than it took. */
 async function watch(admin: AdminClient, id: string, writ: Running): Promise<Watched> {
-  let beganMs: number | undefined
+  let beganMs = performance.now()
   let earlyMb = 0
   for (;;) {
     const { state, drain, problem } = await admin.call('rotations.get', { params: { id } })
     const left = drain?.remaining ?? rows
     if (state === 'blocked' || state === 'failed') throw new Error(`the rotation is ${state}: ${problem}`)
-    if (state === 'active') beganMs ??= performance.now()
+    if (state === 'staged') beganMs = performance.now()
     if (earlyMb === 0 && left <= rows * 0.9) earlyMb = writ.residentMb()
     if (left === 0 || state === 'retired') {
-      return { seconds: (performance.now() - (beganMs ?? 0)) / 1000, earlyMb, lateMb: writ.residentMb() }
+      return { seconds: (performance.now() - beganMs) / 1000, earlyMb, lateMb: writ.residentMb() }
     }
     await pause(500)
   }
 }
 
-/** What cannot be avoided for a row: opening 32 bytes under one key, and sealing them under another. */
+const rounds = 10
+
+/**
+ * What cannot be avoided for a row: opening 32 bytes under one key, and sealing them under another. The best of some
+ * rounds: one that was disturbed would flatter what is held against it.
+ */
 function bareRate(): number {
-  const [from, to, plain] = [randomBytes(32), randomBytes(32), randomBytes(32)]
+  const [from, to] = [createSecretKey(randomBytes(32)), createSecretKey(randomBytes(32))]
   const nonce = randomBytes(12)
   const cipher = createCipheriv('aes-256-gcm', from, nonce)
-  const sealed = Buffer.concat([cipher.update(plain), cipher.final()])
+  const sealed = Buffer.concat([cipher.update(randomBytes(32)), cipher.final()])
   const tag = cipher.getAuthTag()
-  const count = 100_000
-  const beganMs = performance.now()
-  for (let at = 0; at < count; at += 1) {
-    const opening = createDecipheriv('aes-256-gcm', from, nonce).setAuthTag(tag)
-    const opened = Buffer.concat([opening.update(sealed), opening.final()])
-    const sealing = createCipheriv('aes-256-gcm', to, randomBytes(12))
-    Buffer.concat([sealing.update(opened), sealing.final()])
-    sealing.getAuthTag()
+  const count = 10_000
+  let best = 0
+  for (let round = 0; round < rounds; round += 1) {
+    const beganMs = performance.now()
+    for (let at = 0; at < count; at += 1) {
+      const opening = createDecipheriv('aes-256-gcm', from, nonce).setAuthTag(tag)
+      const opened = Buffer.concat([opening.update(sealed), opening.final()])
+      const sealing = createCipheriv('aes-256-gcm', to, randomBytes(12))
+      Buffer.concat([sealing.update(opened), sealing.final()])
+      sealing.getAuthTag()
+    }
+    best = Math.max(best, count / ((performance.now() - beganMs) / 1000))
   }
-  return count / ((performance.now() - beganMs) / 1000)
+  return best
 }
