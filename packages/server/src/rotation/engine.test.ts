@@ -253,3 +253,21 @@ test('a look whose commit fails is made again, and what it did upstream counts o
   assert.equal((await made.see(id)).state, 'retired')
   assert.deepEqual([...done], ['staged', 'active', 'retiring'])
 })
+
+test('one that has much to do at once keeps none of the others waiting for its end', async t => {
+  let isOtherDone = false
+  const made = await site(t, {
+    look(ctx, rotation) {
+      if (rotation.target === 'sec_short') {
+        isOtherDone ||= rotation.state === 'retiring'
+        return oneByOne(ctx, rotation)
+      }
+      // Something to commit with each look, and more of it at once.
+      return isOtherDone ? oneByOne(ctx, rotation) : { rotation: { ...rotation, dueAt: ctx.now }, parts: {} }
+    },
+  })
+  const long = await made.begin('sec_long')
+  const short = await made.begin('sec_short')
+  await made.at(start)
+  for (const { id } of [long, short]) assert.equal((await made.see(id)).state, 'retired')
+})

@@ -29,10 +29,12 @@ export interface EngineDeps extends Planning {
 
 /** Rotations looked at in one run of the loop; the next run takes the next. */
 const looksPerRun = 200
-/** Looks at one rotation in one run: what has nothing to wait for goes on at once, within the time of the run. */
+/** Looks at one rotation in one turn: what has nothing to wait for goes on at once. */
 const looksInARow = 1000
 /** A run ends after so long, in milliseconds, so that the lease is renewed in time. */
 const longestRunMs = 4000
+/** For how long one goes on before the next has its turn. */
+const turnMs = 250
 const longestPauseSeconds = 300
 const blockedPauseSeconds = 60
 
@@ -99,48 +101,65 @@ function overtaking(
   return { ...parts, puts }
 }
 
-/** Looks at every rotation that is due; answers how many moved. Bounded in number and time. */
+/**
+ * Looks at every rotation that is due; answers how many moved. Bounded in number and time. One that has much to do, such
+ * as a rewrap, goes on in turns with the others, so that none of them waits for its end.
+ */
 export async function advanceRotations(
   ctx: Ctx,
   deps: EngineDeps,
   fence: Fence | undefined,
 ): Promise<number> {
   const untilMs = performance.now() + longestRunMs
-  const due = await deps.kindDeps.store.rotations.due(ctx, ctx.now, looksPerRun)
+  let waiting = await deps.kindDeps.store.rotations.due(ctx, ctx.now, looksPerRun)
   let moved = 0
-  for (const rotation of due) {
-    if (performance.now() > untilMs || deps.kindDeps.signal.aborted) break
-    moved += await advance(ctx, deps, rotation, { fence, untilMs })
+  while (waiting.length > 0) {
+    const more: Versioned<Rotation>[] = []
+    for (const rotation of waiting) {
+      const nowMs = performance.now()
+      if (nowMs > untilMs || deps.kindDeps.signal.aborted) return moved
+      const turn = await advance(ctx, deps, rotation, { fence, untilMs: Math.min(untilMs, nowMs + turnMs) })
+      moved += turn.moves
+      if (turn.more !== undefined) more.push(turn.more)
+    }
+    waiting = more
   }
   return moved
 }
 
 interface Turn {
   readonly fence: Fence | undefined
-  /** By the steady clock, when this run has to end. */
+  /** By the steady clock, when this turn has to end. */
   readonly untilMs: number
 }
 
-/** As far as it goes now: each step is committed before the next is looked at. */
+interface Taken {
+  readonly moves: number
+  /** As it stands, where it could have gone on. */
+  readonly more?: Versioned<Rotation>
+}
+
+/** As far as it goes in one turn: each step is committed before the next is looked at. */
 async function advance(
   ctx: Ctx,
   deps: EngineDeps,
   rotation: Versioned<Rotation>,
   { fence, untilMs }: Turn,
-): Promise<number> {
+): Promise<Taken> {
   let current: Versioned<Rotation> = rotation
   let moves = 0
-  for (let looks = 0; looks < looksInARow && performance.now() < untilMs; looks += 1) {
+  for (let looks = 0; looks < looksInARow; looks += 1) {
     const look = await lookAt(ctx, deps, current)
-    if (look === undefined) return moves
+    if (look === undefined) return { moves }
     const committed = await commitLook(ctx, deps, { before: current, look, fence })
     // Somebody else changed it, or has the lease: whoever looks next reads again.
-    if (committed.kind !== 'done') return moves
+    if (committed.kind !== 'done') return { moves }
     if (look.rotation.state !== current.state) moves += 1
-    if (hasEnded(look.rotation) || (look.rotation.dueAt ?? 0) > ctx.now) return moves
+    if (hasEnded(look.rotation) || (look.rotation.dueAt ?? 0) > ctx.now) return { moves }
     current = { ...look.rotation, version: current.version + 1 }
+    if (performance.now() > untilMs) return { moves, more: current }
   }
-  return moves
+  return { moves }
 }
 
 /** What has become of it, with every failure turned into a state of its own; undefined where nothing has. */
