@@ -29,11 +29,9 @@ export interface EngineDeps extends Planning {
 
 /** Rotations looked at in one run of the loop; the next run takes the next. */
 const looksPerRun = 200
-/** Looks at one rotation in one turn: what has nothing to wait for goes on at once. */
-const looksInARow = 1000
 /** A run ends after so long, in milliseconds, so that the lease is renewed in time. */
 const longestRunMs = 4000
-/** For how long one goes on before the next has its turn. */
+/** What has nothing to wait for goes on at once, for so long before the next has its turn. */
 const turnMs = 250
 const longestPauseSeconds = 300
 const blockedPauseSeconds = 60
@@ -148,7 +146,7 @@ async function advance(
 ): Promise<Taken> {
   let current: Versioned<Rotation> = rotation
   let moves = 0
-  for (let looks = 0; looks < looksInARow; looks += 1) {
+  for (;;) {
     const look = await lookAt(ctx, deps, current)
     if (look === undefined) return { moves }
     const committed = await commitLook(ctx, deps, { before: current, look, fence })
@@ -159,7 +157,6 @@ async function advance(
     current = { ...look.rotation, version: current.version + 1 }
     if (performance.now() > untilMs) return { moves, more: current }
   }
-  return { moves }
 }
 
 /** What has become of it, with every failure turned into a state of its own; undefined where nothing has. */
