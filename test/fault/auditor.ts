@@ -81,8 +81,10 @@ function mustHoldWhatWasReleased({ released }: World, entries: readonly Entry[])
 function mustTellEveryAnswer({ acknowledged }: World, entries: readonly Entry[]): void {
   const counts = new Map<string, number>()
   for (const { request_id } of entries) counts.set(request_id, (counts.get(request_id) ?? 0) + 1)
+  // A lease is written before its upstream hears of it, so that nothing there is forgotten, and again when it lives.
+  const due = (what: string): number => (/^POST \S+\/vault\//.test(what) ? 2 : 1)
   for (const { requestId, what } of acknowledged)
-    assert.equal(counts.get(requestId), 1, `entries of ${what}, which was acknowledged`)
+    assert.equal(counts.get(requestId), due(what), `entries of ${what}, which was acknowledged`)
 }
 
 type Things = Readonly<Record<string, string>>
@@ -308,7 +310,7 @@ async function verified(world: World, earlier: string | undefined, atLeast: numb
   const url = `${operator.issuer}/api/v1/audit/export`
   const dpop = operator.proof(url, { method: 'GET', accessToken: token })
   const answer = await fetch(url, { headers: { authorization: `DPoP ${token}`, dpop } })
-  assert.equal(answer.status, 200)
+  assert.equal(answer.status, 200, answer.ok ? '' : await answer.text())
   const verifierKey = (await (await fetch('/audit/key')).text()).trim()
   const lines = (await answer.text()).split('\n').filter(line => line !== '')
   const trust = { verifierKey, ...(earlier === undefined ? {} : { earlier }) }

@@ -6,6 +6,7 @@ import { isAway } from './answers.ts'
 import { auditorOf } from './auditor.ts'
 import { isWrite } from './broken-store.ts'
 import { steps } from './scenario.ts'
+import { leases, startUpstream } from './scenario-leases.ts'
 import { type Scene, type Step, sceneOf } from './scene.ts'
 import { placeOf } from './world.ts'
 
@@ -54,8 +55,10 @@ test('a history survives that each of its reads failed once, and none of them wa
   const scene = sceneOf(world, 'reads')
   const auditor = auditorOf(world)
   await world.operator.manage('GET', '/agents')
+  const upstream = await startUpstream(0)
+  t.after(() => upstream.cluster.close())
   const missed: string[] = []
-  for (const step of steps) {
+  for (const step of [...steps, ...leases(upstream)]) {
     missed.push(...(await withoutEach(scene, step)))
     await auditor.check()
   }

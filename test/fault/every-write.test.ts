@@ -2,14 +2,20 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import type { ServerOptions } from '@writ/server'
-import { type Cluster, startPostgres } from '@writ/server/testing'
 import type { Answer } from '../harness/party.ts'
 import { isAway } from './answers.ts'
 import { type Auditor, auditorOf } from './auditor.ts'
 import { isWrite, type Way, ways } from './broken-store.ts'
 import { steps } from './scenario.ts'
+import { leases, startUpstream, type Upstream } from './scenario-leases.ts'
 import { type Scene, type Step, sceneOf } from './scene.ts'
 import { placeOf } from './world.ts'
+
+let upstream: Upstream
+before(async () => {
+  upstream = await startUpstream(16)
+})
+after(() => upstream?.cluster.close())
 
 /** More than any step commits; a step that reaches it would never end. */
 const mostCommits = 10
@@ -46,18 +52,13 @@ async function learn(scene: Scene, step: Step, answer: Answer): Promise<void> {
   if (known !== undefined) step.keep?.(scene, known)
 }
 
-/** Done to leases, which only a database upstream gives; each of its writes is broken beside the rotators. */
-const elsewhere = new Set(['secret-leases.revoke'])
-
 /** Every operation of the management API that does something, by the document that the server publishes. */
 async function operationsThatWrite({ fetch }: Scene): Promise<readonly string[]> {
   const document = (await (await fetch('/api/v1/openapi.json')).json()) as {
     paths: Record<string, Record<string, { operationId: string }>>
   }
   return Object.values(document.paths).flatMap(methods =>
-    Object.entries(methods).flatMap(([method, { operationId }]) =>
-      method === 'get' || elsewhere.has(operationId) ? [] : [operationId],
-    ),
+    Object.entries(methods).flatMap(([method, { operationId }]) => (method === 'get' ? [] : [operationId])),
   )
 }
 
@@ -70,7 +71,8 @@ function suite(options: () => ServerOptions): void {
       // Signed in before anything breaks: the token it calls with is none of the steps.
       await world.operator.manage('GET', '/agents')
       let count = 0
-      for (const step of steps) count += await survive(scene, step, way, auditor)
+      const history = [...steps, ...leases(upstream)]
+      for (const step of history) count += await survive(scene, step, way, auditor)
       const entries = await auditor.check()
       const done = new Set(
         entries.flatMap(({ action, outcome }) => (outcome === 'allowed' && action !== null ? [action] : [])),
@@ -78,7 +80,7 @@ function suite(options: () => ServerOptions): void {
       const missed = (await operationsThatWrite(scene)).filter(operation => !done.has(operation))
       assert.deepEqual(missed, [], 'operations that the history leaves out')
       t.diagnostic(`${count} commits were ${way}`)
-      assert.ok(count >= steps.length, `only ${count} commits in ${steps.length} steps`)
+      assert.ok(count >= history.length, `only ${count} commits in ${history.length} steps`)
     })
 
     test(`a first start survives that each of its writes was ${way} once`, async t => {
@@ -109,10 +111,5 @@ async function surviveFirstStart(t: TestContext, options: () => ServerOptions, w
 describe('on SQLite', () => suite(() => ({})))
 
 describe('on PostgreSQL', () => {
-  let cluster: Cluster
-  before(async () => {
-    cluster = await startPostgres({ databases: 16 })
-  })
-  after(() => cluster?.close())
-  suite(() => ({ databaseUrl: cluster.database() }))
+  suite(() => ({ databaseUrl: upstream.cluster.database() }))
 })

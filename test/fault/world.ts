@@ -107,6 +107,8 @@ export function placeOf(
 
 /** Everybody may fetch the rest. */
 const isDecided = ({ method, url }: Request): boolean =>
-  method !== 'GET' || (url.startsWith(`${issuer}/api/v1/`) && !url.endsWith('/openapi.json'))
+  method !== 'GET' ||
+  url.startsWith(`${issuer}/vault/`) ||
+  (url.startsWith(`${issuer}/api/v1/`) && !url.endsWith('/openapi.json'))
 
 const isAway = (error: unknown): boolean => isFault(error) && error.code === 'temporarily_unavailable'
