@@ -111,7 +111,9 @@ for (const name of names) {
     }
     for (const coordinate of Object.keys(row.coordinates)) {
       const text = parsed[coordinate as 'x'] ?? ''
-      for (const spelt of [`${text}=`, ` ${text}`, `${text}A`, text.slice(0, -4), '', `${text}\n`, 7, null]) {
+      // A shorter modulus may be another key's, as far as anybody can see.
+      const cut = row.fixed['kty'] === 'RSA' ? '' : text.slice(0, -4)
+      for (const spelt of [`${text}=`, ` ${text}`, `${text}A`, cut, '', `${text}\n`, 7, null]) {
         assert.notEqual(refused({ ...parsed, [coordinate]: spelt }), undefined, `${coordinate} ${spelt}`)
       }
     }
