@@ -229,3 +229,25 @@ test('every row of the table runs under the runner on a real store', async t => 
   assert.ok(ran(), JSON.stringify(reports))
   assert.equal(new Set(names).size, names.length, 'a lease has one loop')
 })
+
+test('a clock set forwards makes no rotation believe that somebody has been silent', async t => {
+  const store = await readyStore(t)
+  let steady = 5
+  const deps = await depsOver(store, () => steady)
+  const seen: number[] = []
+  const due: Store['rotations']['due'] = async (_scope, now) => {
+    seen.push(now)
+    return []
+  }
+  const kindDeps = { ...deps.engine.kindDeps, store: { ...store, rotations: { ...store.rotations, due } } }
+  const jumping = { ...deps, engine: { ...deps.engine, kindDeps } }
+  const run = (now: number) =>
+    loops.find(loop => loop.name === 'rotations')?.run(ctxAt(now), jumping, undefined)
+  await run(start)
+  steady = 6
+  // A day later by the clock, a second later in truth; and back again.
+  await run(start + 86_401)
+  steady = 7
+  await run(start + 2)
+  assert.deepEqual(seen, [start, start + 1, start + 2])
+})
