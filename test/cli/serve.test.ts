@@ -145,7 +145,7 @@ describe('starting', { concurrency: 2 }, () => {
     const port = String(await freePort())
     const first = await serve(['--port', port], { cwd })
     t.after(() => first.end('SIGKILL'))
-    assert.match(first.stderr(), /first start: the operator's key is in \.writ\/operator\.json/)
+    await until(() => /first start: the operator's key is in \.writ\/operator\.json/.test(first.stderr()))
     const made = await writ(['agent', 'create', '--name', 'a', '--purpose', 'p', '--json'], { cwd })
     const before = await writ(['agent', 'list', '--json'], { cwd })
     const keys = await (await fetch(`${first.issuer}/jwks`)).text()

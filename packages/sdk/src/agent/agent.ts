@@ -19,7 +19,7 @@ import { fileKeystore } from './keystores/file.ts'
 import type { Held, Keystore } from './keystores/keystore.ts'
 import { createOrigins } from './origins.ts'
 import { createProtectedResources } from './protected-resource.ts'
-import type { Replaced } from './rotation.ts'
+import { isCutOff, type Replaced } from './rotation.ts'
 import { createRotation, type Rotation, type RotationReport } from './rotation-schedule.ts'
 import { createSecrets, type HeldLease, type HeldSecret, type Secrets } from './secrets.ts'
 import { createStepUps } from './step-up.ts'
@@ -143,7 +143,8 @@ async function load(options: LoadOptions = {}): Promise<Agent> {
   const wire = wireOf(options)
   const keystore = options.keystore ?? fileKeystore({ directory: directoryOf(options) })
   const issuer = options.issuer ?? environment('WRIT_ISSUER')
-  const credentials = keptCredentials(await heldFor(options, { wire, keystore, issuer }))
+  const held = await heldFor(options, { wire, keystore, issuer })
+  const credentials = keptCredentials(held)
   if (credentials === undefined) {
     throw new Fault(
       'invalid_enrollment',
@@ -163,6 +164,8 @@ async function load(options: LoadOptions = {}): Promise<Agent> {
   const onReplaced = (replaced: Replaced): void => retireTokens(parts, replaced)
   const policy = { maxKeyAgeSeconds, onRotation, onReplaced }
   parts.rotation = createRotation({ wire, discovery: parts.discovery, keystore, credentials }, policy)
+  // One that was cut off is finished: as long as this goes on with the old key, the issuer waits for that to drain.
+  if (isCutOff(held)) parts.rotation.ask(0)
   if (options.listen ?? options.fetch === undefined) {
     parts.asks = listenForAsks(parts.discovery, acting.instance ?? '', within => parts.rotation?.ask(within))
   }

@@ -24,6 +24,11 @@ export interface Replaced {
 
 const purposeOf = (jkt: string): string => `rotation:${jkt}`
 
+/** Whether a successor of the key in use was made, and it was not learnt whether the issuer took it. */
+export function isCutOff({ active, staged }: Held): boolean {
+  return active !== undefined && staged?.purpose === purposeOf(active.key.jkt)
+}
+
 /**
  * Replaces the key in use, or goes on with the one by which another process has replaced it. Can be cut off anywhere:
  * the new key is durable before the issuer hears of it, and repeating the request with the same key is answered alike.

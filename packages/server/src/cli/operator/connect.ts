@@ -49,11 +49,18 @@ export async function connect(terminal: Terminal, options: GlobalOptions): Promi
   }
 }
 
-/** With a rotation that was cut off, the file may hold the old key: a keystore finds the new one. */
+/**
+ * A rotation that was cut off is finished first: whoever went on with the key in the file would keep that from draining,
+ * if the authority has taken the other already.
+ */
 async function agentOf(data: string, file: OperatorRecord, options: AgentOptions): Promise<Agent> {
   const keystore = operatorKeystore(data)
   const { member, staged } = await keystore.read()
-  if (staged !== undefined && member !== undefined) return rotatingAgent(keystore, file.issuer, options)
+  if (staged !== undefined && member !== undefined) {
+    const agent = await rotatingAgent(keystore, file.issuer, options)
+    await agent.rotateKey()
+    return agent
+  }
   const { issuer, client_id } = file
   return Agent.fromCredentials({ issuer, client_id, jwk: file.jwk.reveal() }, options)
 }
