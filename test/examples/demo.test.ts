@@ -1,7 +1,7 @@
 // npm run demo, as a stranger runs it: seven ticks, an end in time, nothing left behind, and an honest failure.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Where the demo puts its folders, so that what it leaves behind can be seen. */
 const temporary = mkdtempSync(join(tmpdir(), 'writ-demo-test-'))
+// A PostgreSQL that root starts runs as somebody else, who has to find the way to its folder.
+chmodSync(temporary, 0o711)
 after(() => rmSync(temporary, { recursive: true, force: true }))
 
 interface Ended {

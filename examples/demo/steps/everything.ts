@@ -50,6 +50,7 @@ export async function rotateEverything(
     const kinds = new Set(items.map(({ kind }) => kind))
     say.fact('begun', `${items.length} rotations of ${kinds.size} kinds of keys`)
     // The operator's own key is among them: whoever went on with the old one would keep it from ending.
+    say.fact('', 'staged/draining/ended, and what the old versions wait for:')
     done = await watch(operatorOf(stage), batch, say)
   } finally {
     await traffic.stop()
@@ -86,11 +87,12 @@ async function watch(admin: AdminClient, batch: string, say: Say): Promise<reado
 const units = {
   last_use: 'in use',
   last_token: 's of tokens',
-  no_records: 'records left',
+  no_records: 'records',
   live_sessions: 'sessions',
   none: '',
 } as const
 
+/** `4 drain: 2 s of tokens, 1 in use, 0 sessions`, with those that wait and those that have ended beside it. */
 function meterOf(rotations: readonly Rotation[]): string {
   const draining = rotations.filter(({ state }) => state === 'active' || state === 'retiring')
   const waiting = rotations.filter(({ state }) => state === 'staged').length
@@ -100,9 +102,6 @@ function meterOf(rotations: readonly Rotation[]): string {
     return `${sum} ${units[proof]}`
   })
   const ended = rotations.length - draining.length - waiting
-  return [
-    ...(waiting > 0 ? [`${waiting} staged`] : []),
-    `${draining.length} drain${parts.length === 0 ? '' : ` (${parts.join(', ')})`}`,
-    `${ended} ended`,
-  ].join(' · ')
+  const counts = `${waiting}/${draining.length}/${ended}`
+  return parts.length === 0 ? counts : `${counts}  left: ${parts.join(', ')}`
 }

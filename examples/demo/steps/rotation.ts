@@ -87,7 +87,7 @@ async function rotateAgentKey(
     // Uses are counted in whole seconds.
     expectTrue('not before it was unused', afterMs > (drainSeconds - 1) * 1000, `${afterMs} ms`)
     expectEqual('the old key is refused', await withOldKey(), 'refused')
-    say.fact('', `the old one is refused since ${since()}: nobody had used it for ${drainSeconds} s`)
+    say.fact('', `the old one is refused since ${since()}, unused for ${drainSeconds} s`)
   }
 }
 

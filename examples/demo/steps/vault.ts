@@ -50,7 +50,7 @@ export async function keepInVault(
       },
     },
   })
-  say.fact('secret', `${rotated}: role and password of PostgreSQL, made by its rotator`)
+  say.fact('secret', `${rotated}: a role of PostgreSQL, made by its rotator`)
   await expectFault('without a grant nobody reads it', 'invalid_scope', agent.secret(rotated))
   for (const name of [rotated, lent]) {
     const body = {
@@ -65,7 +65,7 @@ export async function keepInVault(
     agent.secret(rotated).catch(() => undefined),
   )
   const role = await roleThatLogsIn(held.value.reveal())
-  say.fact('grant', `on that very secret; the agent reads it and logs in as ${role}`)
+  say.fact('grant', `on that very secret; the agent logs in as ${role}`)
   const shown = await writ('secret', 'show', rotated)
   expectEqual('nothing shows its value', shown.stdout.includes(new URL(held.value.reveal()).password), false)
   return { rotated, lent, url }

@@ -54,6 +54,15 @@ wait $pid
 /** Makes a cluster and starts it. */
 export async function startPostgres(options: ClusterOptions = {}): Promise<Cluster> {
   const home = mkdtempSync(join(tmpdir(), 'writ-postgres-'))
+  try {
+    return await startIn(home, options)
+  } catch (error) {
+    rmSync(home, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function startIn(home: string, options: ClusterOptions): Promise<Cluster> {
   const owner = ownerOf(home)
   const bin = binaries(home, owner)
   const data = join(home, 'data')
