@@ -153,6 +153,15 @@ function repeating<O>(says: Says<Leases<O>>): void {
       }
     })
   })
+  says('two nodes that issue the same lease at once leave one value, which works', async scene => {
+    const handle = scene.fresh()
+    await Promise.all([1, 2, 3].map(() => scene.tried(() => scene.issued(handle))))
+    const value = await scene.issued(handle)
+    assert.ok(await scene.upstream.worksWith(value, handle))
+    assert.deepEqual(await handlesOf(scene), [handle])
+    await scene.rotator.revoke(scene.contextOf(handle))
+    assert.deepEqual(await handlesOf(scene), [])
+  })
   says('twenty at once get a value each, and two nodes end them at once', async scene => {
     const handles = Array.from({ length: 20 }, () => scene.fresh())
     const values = await Promise.all(handles.map(handle => scene.issued(handle)))

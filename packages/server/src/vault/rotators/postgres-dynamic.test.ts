@@ -1,6 +1,7 @@
 // The rotator `postgres-dynamic` at a real PostgreSQL, administered by a role that is no superuser.
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
+import { isFault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
 import pg from 'pg'
 import { startPostgres } from '../../store/contract/postgres.ts'
@@ -89,6 +90,38 @@ test('what another installation made at the same server under the same name is n
   const { context } = await leased(t)
   assert.deepEqual(await postgresDynamic.handles(context), [context.handle])
   assert.deepEqual(await postgresDynamic.handles({ ...context, secretName: 'other' }), [])
+})
+
+test('a node that issues what another is just issuing waits for it, and has a value that works', async t => {
+  const { upstream, context } = await leased(t)
+  const handle = postgresDynamic.handleOf(context.options, 'b'.repeat(26))
+  const other = new pg.Client({ connectionString: upstream.secrets['postgres-root'] })
+  await other.connect()
+  t.after(() => other.end())
+  await other.query(
+    `begin; create role ${handle} login; comment on role ${handle} is 'writ lease of app-database'`,
+  )
+  const issuing = postgresDynamic.issue({ ...context, handle })
+  const isWaiting = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%${handle}%'`
+  const until = performance.now() + 5000
+  while ((await upstream.ask(isWaiting)).length === 0)
+    assert.ok(performance.now() < until, 'it does not wait')
+  await other.query('commit')
+  const client = new pg.Client({ connectionString: (await issuing).reveal() })
+  await client.connect()
+  await client.end()
+})
+
+test("a role that is somebody else's is not given a password of ours, whatever it is called", async t => {
+  const { upstream, context } = await leased(t)
+  for (const comment of ['null', "'of another'", "'writ lease of other'"]) {
+    await upstream.ask(`comment on role ${context.handle} is ${comment}`)
+    await assert.rejects(postgresDynamic.issue(context), (error: unknown) => {
+      assert.ok(isFault(error))
+      assert.deepEqual([error.code, error.why?.kind], ['conflict', 'role_foreign'])
+      return true
+    })
+  }
 })
 
 test('the longest name is one that PostgreSQL takes whole', () => {
