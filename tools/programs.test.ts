@@ -112,6 +112,7 @@ const ran = async (context: TestContext, code: string, limitSeconds = 60): Promi
 }
 
 test('a run counts each test once, suites not at all, and keeps the reason of a skip', async context => {
+  // The program below is handed to the runner under test: what it skips and leaves to do is what the runner has to count.
   const code = `describe('s', () => {
     test('a', () => {})
     test('b', { skip: 'no vectors' }, () => {})

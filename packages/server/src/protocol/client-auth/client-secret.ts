@@ -30,7 +30,7 @@ export async function proveSecret(
   shown: Shown | undefined,
 ): Promise<Proven> {
   if (shown === undefined || shown.secret.reveal().length > mostLetters) throw refuse('malformed_secret')
-  // RFC 6749 §2.3: an agent proves itself with a key; its id is looked for nowhere else.
+  // Never for agents, which prove themselves with a key: only ids of other clients can have a secret.
   const client = parseId('cli', shown.client)
   if (client === undefined) throw refuse('not_a_client_id')
   const hash = sha256(shown.secret.reveal())
