@@ -106,42 +106,103 @@ const rowOf = (operation: Operation): string => {
 const generated = (what: string): string =>
   `// Generated from docs/openapi.json by tools/openapi.ts; never edited. ${what}`
 
-const renderObjects = ({ components }: OpenApi, used: readonly string[]): string =>
-  [
-    generated('The objects of the management API.'),
-    ...used.map(name => `export interface ${name} ${objectOf(components.schemas[name] ?? {})}`),
-  ].join('\n\n')
-
-/** The rows of both tables, in the order of the operations' names. */
-const rowsOf = ({ paths }: OpenApi): { readonly types: string; readonly places: string } => {
-  const all = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
-  )
-  all.sort((a, b) => (a.operation.operationId < b.operation.operationId ? -1 : 1))
-  return {
-    types: all.map(({ operation }) => rowOf(operation)).join('\n'),
-    places: all
-      .map(
-        ({ operation, method, path }) =>
-          `'${operation.operationId}': { method: '${method}', path: '${path}' },`,
-      )
-      .join('\n'),
-  }
+/** An operation with the row of its type, and the object of the API that it is about: the first segment of its path. */
+interface Row {
+  readonly id: string
+  readonly area: string
+  readonly type: string
+  readonly place: string
 }
 
-/** File → module, of the types that the admin client rests on. */
+/** In the order of the operations' names. */
+const rowsOf = ({ paths }: OpenApi): readonly Row[] =>
+  Object.entries(paths)
+    .flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, operation]) => ({
+        id: operation.operationId,
+        area: path.split('/')[1] ?? '',
+        type: rowOf(operation),
+        place: `'${operation.operationId}': { method: '${method.toUpperCase()}', path: '${path}' },`,
+      })),
+    )
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+
+const interfaceOf = (area: string): string => `${area.charAt(0).toUpperCase()}${area.slice(1)}Operations`
+
+const mentions = (type: string, name: string): boolean =>
+  new RegExp(`\\b${name}\\b`).test(type.replaceAll(/\/\*.*?\*\//g, ''))
+
+/** One file: the objects that only this area has, and what its operations take and answer. */
+const renderArea = (
+  { components: { schemas } }: OpenApi,
+  area: string,
+  {
+    rows,
+    own,
+    shared,
+  }: { readonly rows: readonly Row[]; readonly own: readonly string[]; readonly shared: readonly string[] },
+): string => {
+  const texts = [...rows.map(({ type }) => type), ...own.map(name => objectOf(schemas[name] ?? {}))]
+  const taken = shared.filter(name => texts.some(text => mentions(text, name)))
+  return [
+    generated(`What the operations below /${area} take and answer.`),
+    ...(taken.length === 0 ? [] : [`import type { ${taken.join(', ')} } from './shared.ts'`]),
+    ...own.map(name => `interface ${name} ${objectOf(schemas[name] ?? {})}`),
+    `export interface ${interfaceOf(area)} {\n${rows.map(({ type }) => type).join('\n')}\n}`,
+  ].join('\n\n')
+}
+
+const folder = 'packages/sdk/src/admin/operations'
+
+/** File → module, of the types that the admin client rests on: a file for each object of the API. */
 export const renderClient = (document: OpenApi): Readonly<Record<string, string>> => {
-  const { types, places } = rowsOf(document)
-  const said = types.replaceAll(/\/\*.*?\*\//g, '')
-  const used = Object.keys(document.components.schemas).filter(name => new RegExp(`\\b${name}\\b`).test(said))
-  const operations = [
-    generated('What each operation of the management API takes and answers, and where it is.'),
-    `import type { ${used.join(', ')} } from './objects.ts'`,
-    `export interface Operations {\n${types}\n}`,
-    `export const operations = {\n${places}\n} as const satisfies Readonly<Record<keyof Operations, { readonly method: string; readonly path: string }>>`,
+  const rows = rowsOf(document)
+  const areas = [...Map.groupBy(rows, ({ area }) => area)].sort(([a], [b]) => (a < b ? -1 : 1))
+  const { schemas } = document.components
+  // An object that another one holds is used wherever that one is.
+  const usedIn = (some: readonly Row[]): ReadonlySet<string> => {
+    const texts = some.map(({ type }) => type)
+    const used = new Set<string>()
+    for (const text of texts) {
+      for (const [name, schema] of Object.entries(schemas)) {
+        if (used.has(name) || !mentions(text, name)) continue
+        used.add(name)
+        texts.push(objectOf(schema))
+      }
+    }
+    return used
+  }
+  const byArea = new Map(areas.map(([area, some]) => [area, usedIn(some)]))
+  const users = new Map(
+    Object.keys(schemas).map(name => [
+      name,
+      areas.flatMap(([area]) => (byArea.get(area)?.has(name) ? [area] : [])),
+    ]),
+  )
+  const named = (those: (at: readonly string[]) => boolean): string[] =>
+    [...users].filter(([, at]) => those(at)).map(([name]) => name)
+  const shared = named(at => at.length > 1)
+  const objects = shared.map(name => `export interface ${name} ${objectOf(schemas[name] ?? {})}`)
+  const all = [
+    generated('Every operation of the management API, and where it is.'),
+    areas.map(([area]) => `import type { ${interfaceOf(area)} } from './operations/${area}.ts'`).join('\n'),
+    `export interface Operations extends ${areas.map(([area]) => interfaceOf(area)).join(', ')} {}`,
+    `export const operations = {\n${rows.map(({ place }) => place).join('\n')}\n} as const satisfies Readonly<Record<keyof Operations, { readonly method: string; readonly path: string }>>`,
   ]
   return {
-    'packages/sdk/src/admin/objects.ts': renderObjects(document, used),
-    'packages/sdk/src/admin/operations.ts': operations.join('\n\n'),
+    ...Object.fromEntries(
+      areas.map(([area, some]) => [
+        `${folder}/${area}.ts`,
+        renderArea(document, area, {
+          rows: some,
+          own: named(at => at.length === 1 && at[0] === area),
+          shared,
+        }),
+      ]),
+    ),
+    [`${folder}/shared.ts`]: [generated('Objects of several parts of the management API.'), ...objects].join(
+      '\n\n',
+    ),
+    [`${folder}.ts`]: all.join('\n\n'),
   }
 }

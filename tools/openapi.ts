@@ -1,8 +1,8 @@
 // docs/openapi.json and the types of the admin client: both from what a running server says of its management API.
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createServer } from '@writ/server'
 import { type OpenApi, renderClient } from './openapi-client.ts'
 
@@ -37,5 +37,8 @@ const formatted = (file: string, source: string): string =>
   })
 
 if (import.meta.main) {
-  for (const [file, text] of Object.entries(await renderOpenapi())) writeFileSync(join(root, file), text)
+  for (const [file, text] of Object.entries(await renderOpenapi())) {
+    mkdirSync(dirname(join(root, file)), { recursive: true })
+    writeFileSync(join(root, file), text)
+  }
 }
