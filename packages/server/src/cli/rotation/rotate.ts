@@ -4,7 +4,7 @@ import { isFault } from '@writ/sdk/protocol/fault'
 import { prefixOf } from '@writ/sdk/protocol/identifier'
 import type { Command } from 'commander'
 import { CommandFailure, command, exitCodes, type Terminal } from '../command.ts'
-import { agentId } from '../names.ts'
+import { rotatedAs } from '../names.ts'
 import { ownInstance, replaceOperatorKey } from '../operator/own-key.ts'
 import { acting, given, type Session } from '../session.ts'
 import { confirm, destructive, type Sure } from '../terminal/confirm.ts'
@@ -45,7 +45,10 @@ const ofPrefix: Readonly<Record<string, RotationKind>> = {
 
 export function rotateCommand(terminal: Terminal): Command {
   const made = command('rotate', 'rotate one key or secret, or everything')
-    .argument('[target]', 'issuer, tenant, root; the id of an instance or secret; the id or name of an agent')
+    .argument(
+      '[target]',
+      'issuer, tenant, root; the id of an instance or client; the id or name of an agent or secret',
+    )
     .option('--all', 'rotate every key and secret that can be')
     .option('--emergency', 'cut the old version at once, whoever still uses it, and list its blast radius')
     .option('--since <instant>', 'from when the blast radius lists deeds, such as 2h (default 24h)', ago)
@@ -90,10 +93,14 @@ async function bodiesOf({ admin, options }: Session<Options>, target: string) {
   if (word !== undefined) return [{ kind: word, ...common }]
   const kind = ofPrefix[prefixOf(target) ?? '']
   if (kind !== undefined) return [{ kind, target, ...common }]
-  const id = await agentId(admin, target)
-  const { items } = await admin.call('keys.list', { params: { id }, query: { limit: 200 } })
-  const live = items.filter(key => key.state === 'active' && key.instance !== null)
-  return live.map(key => ({ kind: 'instance_key' as const, target: key.instance ?? '', ...common }))
+  const named = await rotatedAs(admin, target)
+  if (named.kind === 'secret') return [{ kind: 'secret' as const, target: named.id, ...common }]
+  const bodies = []
+  for await (const key of admin.pages('keys.list', { params: { id: named.id }, query: { limit: 200 } })) {
+    if (key.state !== 'active' || key.instance === null) continue
+    bodies.push({ kind: 'instance_key' as const, target: key.instance, ...common })
+  }
+  return bodies
 }
 
 async function rotateAll(session: Session<Options>): Promise<void> {
