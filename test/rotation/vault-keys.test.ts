@@ -47,3 +47,20 @@ test('a tenant key that is not in use yet can be given up', async t => {
   })
   await ended(writ, expect(await begin(writ, 'tenant_key', { emergency: true }), 201).id)
 })
+
+test('a key of the vault is not ended by force in any state: what is under it would be lost', async t => {
+  const writ = await authority(t)
+  for (const kind of ['tenant_key', 'root_key']) {
+    const { id } = expect(await begin(writ, kind), 201)
+    const force = () =>
+      writ.operator.manage('POST', `/rotations/${id}/force`, { reason: 'will not wait for it' })
+    const refused = expect(await force(), 409)
+    assert.equal(refused.code, 'conflict')
+    assert.match(refused.detail, /would be lost/)
+    await ended(writ, id)
+    assert.match(expect(await force(), 409).detail, /would be lost/)
+    const { items } = expect(await writ.operator.manage('GET', '/events?type=rotation.forced'), 200)
+    assert.ok(items.every(({ outcome }: { outcome: string }) => outcome === 'refused'))
+    assert.ok(items.length > 0)
+  }
+})

@@ -29,12 +29,14 @@ const ctxAt = (now: number): Ctx => ({
 interface Script {
   /** What a look does; the rotation as it stands is given. */
   look(ctx: Ctx, rotation: Rotation): Look | Promise<Look>
+  unforced?: string
   facts?: () => DrainFacts
 }
 
 const scripted = (script: Script): Kind => ({
   kind: 'secret',
   proof: 'last_use',
+  ...(script.unforced !== undefined && { unforced: script.unforced }),
   targets: async () => ({ items: [], next: null }),
   async begin(ctx, deps, ask) {
     const about = {
@@ -179,10 +181,23 @@ test('one that does not go on by its limit is blocked and names its owner, and i
   for (let now = start + 100; now <= start + 110; now += 1) await at(now)
   const blocked = await see(id)
   assert.equal(blocked.state, 'blocked')
-  assert.match(blocked.problem ?? '', /usr_owner/)
+  assert.match(blocked.problem ?? '', /usr_owner, or end it by force/)
   isDrained = true
   for (let now = start + 111; now <= start + 300; now += 1) await at(now)
   assert.equal((await see(id)).state, 'retired')
+})
+
+test('nobody is told to end by force what is not', async t => {
+  const { begin, at, see } = await site(t, {
+    unforced: 'It would be lost.',
+    look: (ctx, rotation) =>
+      rotation.state === 'staged' ? move('promote')(ctx, rotation) : { rotation: { ...rotation } },
+  })
+  const { id } = await begin()
+  for (const now of [start, start + rules.drainLimitSeconds]) await at(now)
+  const { state, problem } = await see(id)
+  assert.equal(state, 'blocked')
+  assert.match(problem ?? '', /usr_owner\.$/)
 })
 
 test('a bug in one kind is logged, stops no other rotation, and ends nothing', async t => {

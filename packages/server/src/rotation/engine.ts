@@ -169,22 +169,23 @@ async function lookAt(ctx: Ctx, deps: EngineDeps, rotation: Versioned<Rotation>)
     return settled(ctx, deps, { before: bare, look })
   } catch (error) {
     if (!isFault(error)) deps.onError(bare, error)
-    return { rotation: troubled(ctx, bare, error) }
+    return { rotation: troubled(ctx, deps, bare, error) }
   }
 }
 
 function settled(
   ctx: Ctx,
-  { kindDeps }: EngineDeps,
+  deps: EngineDeps,
   { before, look }: { readonly before: Rotation; readonly look: Look },
 ): Look | undefined {
-  const { drainLimitSeconds } = kindDeps.rules
+  const { drainLimitSeconds } = deps.kindDeps.rules
   const next = look.rotation
   const isIdle = look.parts === undefined && next.state === (before.resumes ?? before.state)
   if (isIdle && before.state === 'blocked') {
     return { rotation: { ...before, dueAt: ctx.now + blockedPauseSeconds } }
   }
-  if (isIdle && next.limitAt <= ctx.now && next.state !== 'blocked') return { rotation: blocked(ctx, next) }
+  if (isIdle && next.limitAt <= ctx.now && next.state !== 'blocked')
+    return { rotation: blocked(ctx, deps, next) }
   if (next.state === 'active' && before.state !== 'active' && before.state !== 'blocked') {
     // From the promotion on the predecessor has its own time to drain.
     return { ...look, rotation: { ...next, limitAt: ctx.now + drainLimitSeconds } }
@@ -199,13 +200,14 @@ function settled(
   return look
 }
 
-function blocked(ctx: Ctx, rotation: Rotation): Rotation {
+function blocked(ctx: Ctx, deps: Pick<Planning, 'kinds'>, rotation: Rotation): Rotation {
   const whom = rotation.owner === null ? 'its owner' : rotation.owner
+  const orForce = kindNamed(deps, rotation.kind).unforced === undefined ? ', or end it by force' : ''
   const problem =
     rotation.problem ??
     (rotation.state === 'staged'
       ? `The successor did not come into use by its limit; ask ${whom}.`
-      : `The old version is still used after its limit; ask ${whom}, or end it by force.`)
+      : `The old version is still used after its limit; ask ${whom}${orForce}.`)
   return {
     ...moveRotation({ ...rotation, problem }, 'block', ctx.now),
     dueAt: ctx.now + blockedPauseSeconds,
@@ -213,13 +215,13 @@ function blocked(ctx: Ctx, rotation: Rotation): Rotation {
 }
 
 /** An upstream that is away is tried again, ever more slowly; one that refuses is for a person. */
-function troubled(ctx: Ctx, rotation: Rotation, error: unknown): Rotation {
+function troubled(ctx: Ctx, deps: Pick<Planning, 'kinds'>, rotation: Rotation, error: unknown): Rotation {
   const say = isFault(error) ? error.message : 'An internal error; the log says more.'
   const attempts = rotation.attempts + 1
   const refused = isFault(error) && error.code === 'conflict'
   const isOver = rotation.limitAt <= ctx.now
   if (rotation.state !== 'blocked' && (refused || isOver)) {
-    return { ...blocked(ctx, { ...rotation, problem: say }), attempts }
+    return { ...blocked(ctx, deps, { ...rotation, problem: say }), attempts }
   }
   const pause = Math.min(2 ** Math.min(attempts, 16), longestPauseSeconds)
   return { ...rotation, attempts, problem: say, dueAt: ctx.now + pause }

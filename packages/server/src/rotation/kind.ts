@@ -76,6 +76,8 @@ export interface Reach {
 export interface Kind {
   readonly kind: RotationKind
   readonly proof: DrainProof
+  /** Why nobody may end its old version by force, in a sentence for whoever asks; left out where one may. */
+  readonly unforced?: string
   /** Targets of the tenant for `--all`, in pages; ids, as `Ask.target` takes them. */
   targets(
     ctx: Ctx,

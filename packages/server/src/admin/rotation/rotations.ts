@@ -360,6 +360,10 @@ const decisions = verbs.map(({ name, summary, apply, otherwise }) =>
         throw new Fault('conflict', 'This was changed since you read it; look again.', { kind: 'if_match' })
       }
       await mustReachTarget(ctx, deps, caller, rotation.target)
+      const { unforced } = kindNamed(deps.engine, rotation.kind)
+      // In every state: whoever is told to wait for another one would try again, and count on it.
+      if (name === 'force' && unforced !== undefined)
+        throw new Fault('conflict', unforced, { kind: 'unforced' })
       const wanted = apply(rotation, ctx.now)
       if (wanted === undefined) throw new Fault('conflict', otherwise, { kind: rotation.state })
       return {

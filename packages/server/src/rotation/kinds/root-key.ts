@@ -11,6 +11,8 @@ import { mustBeOwn, told } from './tenant-key.ts'
 export const rootKey: Kind = {
   kind: 'root_key',
   proof: 'no_records',
+  unforced:
+    'A root is not ended by force: every secret of a tenant key still under it would be lost. It ends by itself once the last one is sealed anew.',
   targets: async ctx => ({ items: [ctx.tenant], next: null }),
 
   async begin(ctx, deps, ask) {

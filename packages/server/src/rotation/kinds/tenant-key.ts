@@ -17,6 +17,8 @@ const perLook = 400
 export const tenantKey: Kind = {
   kind: 'tenant_key',
   proof: 'no_records',
+  unforced:
+    'A key of the vault is not ended by force: every secret still under it would be lost. It ends by itself once the last one is wrapped anew.',
   targets: async ctx => ({ items: [ctx.tenant], next: null }),
 
   async begin(ctx, deps, ask) {
