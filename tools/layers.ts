@@ -21,11 +21,12 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   store: { at: `${server}store/`, may: `${uses} domain` },
   keys: { at: `${server}keys/`, may: `${uses} domain` },
   audit: { at: `${server}audit/`, may: `${uses} domain store keys` },
-  approvals: { at: `${server}approvals/`, may: `${uses} domain store audit` },
-  protocol: { at: `${server}protocol/`, may: `${uses} domain store keys audit approvals` },
+  decision: { at: `${server}decision/`, may: `${uses} domain store audit` },
+  approvals: { at: `${server}approvals/`, may: `${uses} domain store audit decision` },
+  protocol: { at: `${server}protocol/`, may: `${uses} domain store keys audit decision approvals` },
   vault: {
     at: `${server}vault/`,
-    may: `${uses} domain store keys audit approvals vault/sealer vault/rotator`,
+    may: `${uses} domain store keys audit decision approvals vault/sealer vault/rotator`,
   },
   governance: { at: `${server}governance/`, may: `${uses} domain store audit` },
   rotation: {
@@ -34,12 +35,15 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   },
   admin: {
     at: `${server}admin/`,
-    may: `${uses} domain store keys vault rotation approvals governance audit`,
+    may: `${uses} domain store keys vault rotation decision approvals governance audit`,
   },
-  work: { at: `${server}work/`, may: `${uses} domain store keys vault rotation approvals audit governance` },
+  work: {
+    at: `${server}work/`,
+    may: `${uses} domain store keys vault rotation decision approvals audit governance`,
+  },
   http: {
     at: `${server}http/`,
-    may: `${uses} domain:types store:types config:types protocol vault rotation admin approvals audit`,
+    may: `${uses} domain:types store:types config:types protocol vault rotation admin decision approvals audit`,
   },
   gateway: { at: `${server}gateway/`, may: 'sdk/protocol sdk/agent sdk/resource' },
   cli: { at: `${server}cli/`, may: 'sdk/protocol sdk/admin sdk/agent compose config' },
@@ -74,8 +78,12 @@ const confined: Readonly<Record<string, readonly string[]>> = {
   pg: [`${server}store/sql/`, `${server}vault/rotators/`],
   'node:sqlite': [`${server}store/sql/`, `${sdk}resource/shared-replay.ts`],
 }
-/** The only imports of others in `domain`: hashing is deterministic, and has one file. */
-const domainImports = new Map([[`${server}domain/hash.ts`, 'node:crypto']])
+/** The only imports of others in `domain`: hashing and policies are deterministic, and have one file each. */
+const domainImports = new Map([
+  [`${server}domain/hash.ts`, 'node:crypto'],
+  // A Cedar evaluation is a synchronous function of values as well.
+  [`${server}domain/authorization/policy/cedar.ts`, '@cedar-policy/cedar-wasm/nodejs'],
+])
 
 const layerOf = (file: string): string | undefined =>
   Object.entries(layers)

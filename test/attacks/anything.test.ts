@@ -203,6 +203,7 @@ test('a failure of ours tells nobody what failed, and lets nobody in', async t =
       wrapStore: store => ({
         ...store,
         facts: {
+          ...store.facts,
           caller: (...asked) => breaking(() => store.facts.caller(...asked)),
           resource: (...asked) => breaking(() => store.facts.resource(...asked)),
         },

@@ -15,7 +15,7 @@ export const prefixes = {
   tok: 'token',
   shd: 'shadow',
   apr: 'approval',
-  pol: 'policy',
+  pol: 'policy set',
   rot: 'rotation',
   sch: 'schedule of rotations',
   sec: 'secret in the vault',
@@ -23,6 +23,11 @@ export const prefixes = {
   lea: 'lease of a secret',
   vky: 'key of the vault',
   csc: 'secret of an OAuth client',
+  grp: 'group of people',
+  ses: 'session of an agent',
+  elg: 'eligibility',
+  hlt: 'halt',
+  rsv: 'reservation from a budget',
 } as const
 
 export type IdPrefix = keyof typeof prefixes
@@ -49,6 +54,12 @@ export type SecretVersionId = Id<'ver'>
 export type SecretLeaseId = Id<'lea'>
 export type VaultKeyId = Id<'vky'>
 export type ClientSecretId = Id<'csc'>
+export type PolicySetId = Id<'pol'>
+export type GroupId = Id<'grp'>
+export type SessionId = Id<'ses'>
+export type EligibilityId = Id<'elg'>
+export type HaltId = Id<'hlt'>
+export type ReservationId = Id<'rsv'>
 
 // Crockford's base32 in lower case: no i, l, o, u, so none is misread for another (threat C40).
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'

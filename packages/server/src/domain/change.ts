@@ -2,6 +2,14 @@
 
 import type { Agent, Instance, Key } from './agent.ts'
 import type { EntryDraft } from './audit-entry.ts'
+import type { Approval } from './authorization/approval.ts'
+import type { Settlement, Spend } from './authorization/budget.ts'
+import type { Eligibility } from './authorization/eligibility.ts'
+import type { Group } from './authorization/group.ts'
+import type { Halt } from './authorization/halt.ts'
+import type { PolicySet } from './authorization/policy/policy-set.ts'
+import type { Risk } from './authorization/risk.ts'
+import type { Session } from './authorization/session.ts'
 import type { Client, Person } from './client.ts'
 import type { ClientSecret } from './client-secret.ts'
 import type { Grant } from './grant.ts'
@@ -55,6 +63,13 @@ export interface Records {
   secretLease: SecretLease
   vaultKey: VaultKey
   clientSecret: ClientSecret
+  policySet: PolicySet
+  group: Group
+  session: Session
+  risk: Risk
+  eligibility: Eligibility
+  approval: Approval
+  halt: Halt
 }
 
 export type RecordKind = keyof Records
@@ -72,7 +87,7 @@ export type Put = {
 
 /** Removes one record that still has the version it was read at; most kinds are never removed. */
 export interface Removal {
-  readonly remove: 'resource' | 'person' | 'client' | 'schedule'
+  readonly remove: 'resource' | 'person' | 'client' | 'schedule' | 'group'
   readonly id: string
   readonly ifVersion: number
 }
@@ -149,6 +164,8 @@ export interface Change {
   readonly signals?: readonly Signal[]
   readonly touches?: readonly Touch[]
   readonly uses?: readonly Use[]
+  readonly spends?: readonly Spend[]
+  readonly settlements?: readonly Settlement[]
   readonly remembers?: readonly Remembered[]
   /** At least one: nothing changes unseen. */
   readonly entries: readonly [EntryDraft, ...EntryDraft[]]
@@ -157,8 +174,10 @@ export interface Change {
 /**
  * What became of a change. Only `done` changed anything: a change that failed leaves none of its claims marked, so it
  * may be decided again and committed anew. What a refused caller showed is used up by the change that records the
- * refusal. Of several reasons the first of this order is told: stale, replayed, spent or absent, conflict. `record` of
- * a conflict is the kind of record, or `oneTime`, or `answer` for an Idempotency-Key in use.
+ * refusal. Of several reasons the first of this order is told: stale, replayed, exhausted, unsettled, spent or absent,
+ * conflict. `record` of a conflict is the kind of record, or `oneTime`, or `answer` for an Idempotency-Key in use.
+ * `exhausted`: this would spend more than the budget has; `leftover` is what it still has, `againAt` the first instant
+ * at which the amount may fit, null where it never will. `unsettled`: no such reservation waits to be settled.
  */
 export type Committed =
   | {
@@ -168,5 +187,12 @@ export type Committed =
     }
   | { readonly kind: 'replayed'; readonly claim: Claim }
   | { readonly kind: 'spent' | 'absent'; readonly take: Take }
+  | {
+      readonly kind: 'exhausted'
+      readonly spend: Spend
+      readonly leftover: number
+      readonly againAt: number | null
+    }
+  | { readonly kind: 'unsettled'; readonly settlement: Settlement }
   | { readonly kind: 'conflict'; readonly record: string; readonly id: string }
   | { readonly kind: 'stale' }

@@ -1,5 +1,5 @@
 // Other OAuth clients (resource servers that introspect, applications) and people: records of the registry.
-import type { ClientId, PersonId } from '@writ/sdk/protocol/identifier'
+import type { ClientId, GroupId, PersonId } from '@writ/sdk/protocol/identifier'
 
 export type Status = 'active' | 'suspended'
 
@@ -49,6 +49,8 @@ export interface Person {
   readonly name: string | null
   /** scrypt, PHC string; null where the person signs in elsewhere. */
   readonly passwordHash: string | null
+  /** Groups it belongs to; absent where none was ever given. */
+  readonly groups?: readonly GroupId[]
   readonly status: Status
   readonly statusReason: string | null
   readonly createdAt: number

@@ -1,5 +1,6 @@
 // Protected resources and their scopes; bundles expand to leaves here, so that tokens carry leaves only.
 import type { ResourceId } from '@writ/sdk/protocol/identifier'
+import type { ScopeActionMap } from '@writ/sdk/protocol/scope-actions'
 
 export interface Scope {
   readonly name: string
@@ -20,6 +21,8 @@ export interface Resource {
   readonly introspectionClients: readonly string[]
   /** Whether tokens without a key binding may be issued for it. */
   readonly bearerAllowed: boolean
+  /** Which scopes an operation needs; absent or null where an action is the name of its scope. */
+  readonly actions?: ScopeActionMap | null
   readonly createdAt: number
   readonly updatedAt: number
 }

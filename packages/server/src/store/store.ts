@@ -2,6 +2,8 @@
 
 import type { Ctx } from '../context.ts'
 import type { Agent, Instance, Key, KeyUse } from '../domain/agent.ts'
+import type { Risk } from '../domain/authorization/risk.ts'
+import type { Session } from '../domain/authorization/session.ts'
 import type { Change, Committed, OneTimeKind, Remembered, Signal, Versioned } from '../domain/change.ts'
 import type { Client, Person } from '../domain/client.ts'
 import type { ClientSecret } from '../domain/client-secret.ts'
@@ -13,21 +15,22 @@ import type { Schedule } from '../domain/schedule.ts'
 import type { Tenant, TenantId } from '../domain/tenant.ts'
 import type { VaultKey } from '../domain/vault/key.ts'
 import type { SecretLease, SecretVersion, VaultSecret } from '../domain/vault/secret.ts'
+import type {
+  Approvals,
+  Budgets,
+  Eligibilities,
+  EnforcementPoints,
+  Governing,
+  Groups,
+  Halts,
+  PolicySets,
+  Risks,
+  Sessions,
+  Usage,
+} from './authorization.ts'
+import type { Page, PageRequest, Scope } from './page.ts'
 
-/** The scope of a read: every method sees the rows of this tenant and no others. */
-export type Scope = Pick<Ctx, 'tenant'>
-
-/** A page of a list, in the order of creation; `after` is the id of the last item seen. */
-export interface PageRequest {
-  readonly limit: number
-  readonly after?: string
-}
-
-export interface Page<T> {
-  readonly items: readonly T[]
-  /** The `after` of the next page, or null at the end. */
-  readonly next: string | null
-}
+export type { Page, PageRequest, Scope } from './page.ts'
 
 export interface Tenants {
   get(id: TenantId): Promise<Tenant | undefined>
@@ -86,6 +89,8 @@ export interface People {
   get(scope: Scope, id: string): Promise<Versioned<Person> | undefined>
   byLogin(scope: Scope, loginKey: string): Promise<Versioned<Person> | undefined>
   list(scope: Scope, page: PageRequest): Promise<Page<Versioned<Person>>>
+  /** Those who belong to the group, in the order of their creation. */
+  members(scope: Scope, page: PageRequest, group: string): Promise<Page<Versioned<Person>>>
 }
 
 export interface OneTimes {
@@ -135,6 +140,26 @@ export interface Facts {
     identifier: string,
     options?: { fresh?: boolean },
   ): Promise<(Resource & { readonly epoch: number }) | undefined>
+  /** A person with its groups; undefined when there is none of that id. */
+  person(
+    scope: Scope,
+    id: string,
+    options?: { fresh?: boolean },
+  ): Promise<{ readonly epoch: number; readonly person: Person } | undefined>
+  /** What holds for every decision of the tenant. */
+  governing(scope: Scope, options?: { fresh?: boolean }): Promise<Governing>
+  /** A session; undefined when there is none of that id. */
+  session(
+    scope: Scope,
+    id: string,
+    options?: { fresh?: boolean },
+  ): Promise<{ readonly epoch: number; readonly session: Session } | undefined>
+  /** The risk that was told of a subject; `risk` is undefined where none was. */
+  risk(
+    scope: Scope,
+    id: string,
+    options?: { fresh?: boolean },
+  ): Promise<{ readonly epoch: number; readonly risk: Risk | undefined }>
 }
 
 export interface SignalAt extends Signal {
@@ -324,6 +349,16 @@ export interface Store {
   readonly vaultKeys: VaultKeys
   readonly clientSecrets: ClientSecrets
   readonly uses: Uses
+  readonly policySets: PolicySets
+  readonly groups: Groups
+  readonly sessions: Sessions
+  readonly risks: Risks
+  readonly eligibilities: Eligibilities
+  readonly approvals: Approvals
+  readonly halts: Halts
+  readonly usage: Usage
+  readonly budgets: Budgets
+  readonly enforcementPoints: EnforcementPoints
   readonly leases: Leases
   readonly remembering: Remembering
   readonly sweeping: Sweeping

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { isFault } from '@writ/sdk/protocol/fault'
 import type { Committed, Put, RecordKind, Records } from '../../domain/change.ts'
 import type { Page, PageRequest, Store } from '../store.ts'
+import * as runtime from './authorization-scene.ts'
 import * as scenes from './scene.ts'
 import { fresh, type Given, type Scene, sceneIn, start, unique } from './scene.ts'
 
@@ -54,6 +55,21 @@ const kinds: {
     id: ({ id }) => id,
     read: async (s, id) => (await s.store.clientSecrets.ofClient(s, oneClient)).find(one => one.id === id),
   },
+  policySet: {
+    make: runtime.policySetOf,
+    id: ({ id }) => id,
+    read: (s, id) => s.store.policySets.get(s, id),
+  },
+  group: { make: runtime.groupOf, id: ({ id }) => id, read: (s, id) => s.store.groups.get(s, id) },
+  session: { make: runtime.sessionOf, id: ({ id }) => id, read: (s, id) => s.store.sessions.get(s, id) },
+  risk: { make: runtime.riskOf, id: ({ id }) => id, read: (s, id) => s.store.risks.get(s, id) },
+  eligibility: {
+    make: runtime.eligibilityOf,
+    id: ({ id }) => id,
+    read: (s, id) => s.store.eligibilities.get(s, id),
+  },
+  approval: { make: runtime.approvalOf, id: ({ id }) => id, read: (s, id) => s.store.approvals.get(s, id) },
+  halt: { make: runtime.haltOf, id: ({ id }) => id, read: (s, id) => s.store.halts.get(s, id) },
 }
 
 const put = (kind: RecordKind, value: unknown, ifVersion: number): Put =>

@@ -48,6 +48,9 @@ function problemOf(change: Change, codecs: ReadonlyMap<RecordKind, Codec>): stri
   for (const { version, caller, from, until } of change.uses ?? []) {
     if (!isStorable(version) || !isStorable(caller) || !saneOrNone(from) || !wholeOrNull(until)) return 'use'
   }
+  for (const { grant, amount } of [...(change.spends ?? []), ...(change.settlements ?? [])]) {
+    if (!isStorable(grant) || !whole(amount) || amount < 0) return 'spend'
+  }
   for (const entry of change.entries) {
     if (!isStorable(entry.type) || !isStorable(entry.requestId)) return 'entry'
     if (!saneOrNone(entry.agent) || !saneOrNone(entry.person)) return 'entry'

@@ -7,19 +7,11 @@ import type { Grant } from '../../domain/grant.ts'
 import type { Resource } from '../../domain/resource.ts'
 import type { CallerFacts, Facts } from '../store.ts'
 import type { Db } from './dialect.ts'
-import type { Engine } from './engine/engine.ts'
-import { type Memory, memoryOf } from './memory.ts'
+import { governingFactsOver } from './governing-facts.ts'
+import { type FactsTools, type Memory, memoryOf } from './memory.ts'
+import { parseFrozen } from './records/frozen.ts'
 import { isStorable } from './records/record.ts'
 import type { Ear } from './signals/feed.ts'
-
-export interface FactsTools {
-  readonly db: Db
-  readonly engine: Engine
-  /** The epoch up to which the feed has told the memory everything. */
-  seen(tenant: string): number
-  /** Whether memory may be used: on several nodes, only while the feed is followed. */
-  isFollowed(): boolean
-}
 
 type ResourceFacts = Resource & { readonly epoch: number }
 
@@ -57,16 +49,6 @@ const resourceQuery = (db: Db): { readonly sql: string } => ({
     .sql,
 })
 
-const freezeDeep = <T>(value: T): T => {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value)
-    for (const member of Object.values(value)) freezeDeep(member)
-  }
-  return value
-}
-
-const parse = <T>(body: string): T => freezeDeep(JSON.parse(body)) as T
-
 async function readCaller(
   tools: FactsTools,
   text: string,
@@ -85,11 +67,11 @@ async function readCaller(
   return Object.freeze({
     epoch: Number(epoch),
     remembered: false,
-    agent: agent === undefined ? undefined : parse<Agent>(agent),
-    client: client === undefined ? undefined : parse<Client>(client),
-    keys: Object.freeze(bodies('key').map(parse<Key>)),
-    clientSecrets: Object.freeze(bodies('secret').map(parse<ClientSecret>)),
-    grants: Object.freeze(bodies('grant').map(parse<Grant>)),
+    agent: agent === undefined ? undefined : parseFrozen<Agent>(agent),
+    client: client === undefined ? undefined : parseFrozen<Client>(client),
+    keys: Object.freeze(bodies('key').map(parseFrozen<Key>)),
+    clientSecrets: Object.freeze(bodies('secret').map(parseFrozen<ClientSecret>)),
+    grants: Object.freeze(bodies('grant').map(parseFrozen<Grant>)),
   })
 }
 
@@ -102,7 +84,7 @@ async function readResource(
   const { rows } = await tools.engine.query(text, [identifier, tenant], 'resource-facts')
   const body = rows[0]?.['body']
   if (typeof body !== 'string') return undefined
-  return Object.freeze({ ...parse<Resource>(body), epoch: rows[0]?.['epoch'] as number })
+  return Object.freeze({ ...parseFrozen<Resource>(body), epoch: rows[0]?.['epoch'] as number })
 }
 
 const callerSubjects = (facts: CallerFacts, id: string): readonly string[] => [
@@ -119,10 +101,12 @@ export function factsOver(tools: FactsTools): { readonly facts: Facts; readonly 
     seen: tools.seen,
     refresh: (old, epoch) => Object.freeze({ ...old, epoch }),
   })
+  const governing = governingFactsOver(tools)
   const callerText = callerQuery(tools.db).sql
   const resourceText = resourceQuery(tools.db).sql
   return {
     facts: {
+      ...governing.facts,
       async caller({ tenant, now }, id, options) {
         if (!isStorable(id)) return undefined
         const known = options?.fresh || !tools.isFollowed() ? undefined : callers.get(tenant, id)
@@ -141,7 +125,7 @@ export function factsOver(tools: FactsTools): { readonly facts: Facts; readonly 
         return resource
       },
     },
-    ears: [callers, resources],
+    ears: [callers, resources, ...governing.ears],
   }
 }
 

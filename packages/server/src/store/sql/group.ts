@@ -3,10 +3,12 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import type { EventId } from '@writ/sdk/protocol/identifier'
 import { entryText } from '../../domain/audit-entry.ts'
+import type { BudgetState } from '../../domain/authorization/budget.ts'
 import type { Change, Claim, Committed, Signal } from '../../domain/change.ts'
 import { leafHash } from '../../domain/merkle.ts'
 import type { SignalAt } from '../store.ts'
 import { entryLimit, type Member } from './admission.ts'
+import { budgetRows, readBudgets, takeFrom } from './counts/spending.ts'
 import { type Row, type Scalar, type Step, type Steps, step, Violation } from './engine/engine.ts'
 import { operationsOf } from './operations.ts'
 import type { Mark, ReplayMemory } from './replay.ts'
@@ -60,6 +62,9 @@ interface Run {
   >
   /** By tenant, version and caller: one row each, since a statement may not touch a row twice. */
   readonly uses: Map<string, UseRow>
+  /** Budgets by tenant, grant and name, as the members before left them; those that changed are written at the end. */
+  readonly budgets: Map<string, BudgetState>
+  readonly changedBudgets: Set<string>
   readonly rows: { readonly entries: Scalar[][]; readonly signals: Scalar[][] }
 }
 
@@ -87,9 +92,12 @@ export function* commitGroup(members: readonly Member[], tools: GroupTools): Ste
     signals: new Map(),
     touches: new Map(),
     uses: new Map(),
+    budgets: new Map(),
+    changedBudgets: new Set(),
     rows: { entries: [], signals: [] },
   }
   yield* readDoubts(run, members)
+  yield* readBudgets(run, write.budget, members)
   const outcomes: (Committed | Fault)[] = []
   for (const member of members) outcomes.push(yield* decide(run, member))
   const result = {
@@ -202,12 +210,18 @@ function* decide(
   if (isStale(run, member, head)) return { kind: 'stale' }
   const replayed = replayedOf(run, member)
   if (replayed !== undefined) return { kind: 'replayed', claim: replayed }
+  const spent = takeFrom(run.budgets, member)
+  if (!(spent instanceof Map)) return spent
   const entries = entryRows(run, member, head)
   if (entries === undefined) return new Fault('invalid_value', 'The audit entry of this is too long.')
   const operations = operationsOf(run.tools.write, member, () => ++head.ordinal)
   if (operations.length > 0) {
     const failed = yield* inSavepoint(operations)
     if (failed !== undefined) return failed
+  }
+  for (const [name, state] of spent) {
+    run.budgets.set(name, state)
+    run.changedBudgets.add(name)
   }
   return accept(run, member, head, entries)
 }
@@ -339,6 +353,7 @@ function lastSteps(run: Run): readonly Step[] {
   const heads = [...run.heads].map(([tenant, { size, epoch, ordinal }]) => [tenant, size, epoch, ordinal])
   last.push(step(write.log.append, run.rows.entries), step(write.advance, heads))
   if (run.touches.size > 0) last.push(step(write.touch, [...run.touches.values()]))
+  if (run.changedBudgets.size > 0) last.push(step(write.budget.write, budgetRows(run)))
   if (run.uses.size > 0) last.push(step(write.use, [...run.uses.values()]))
   if (run.rows.signals.length > 0) {
     last.push(step(write.signal.add, run.rows.signals))

@@ -1,6 +1,18 @@
 // A bounded memory of facts that forgets by signals: coherent with the feed, whatever arrives during a read.
 import type { SignalAt } from '../store.ts'
+import type { Db } from './dialect.ts'
+import type { Engine } from './engine/engine.ts'
 import type { Ear } from './signals/feed.ts'
+
+/** What reads of facts are made of, remembered or not. */
+export interface FactsTools {
+  readonly db: Db
+  readonly engine: Engine
+  /** The epoch up to which the feed has told the memory everything. */
+  seen(tenant: string): number
+  /** Whether memory may be used: on several nodes, only while the feed is followed. */
+  isFollowed(): boolean
+}
 
 /** Facts kept at once; the least recently used go first. */
 const memoryLimit = 10_000

@@ -192,6 +192,7 @@ async function readAll(store: Store): Promise<void> {
   assert.deepEqual(await store.log.tile(scope, 0, 0), Uint8Array.of(1, 2))
   assert.deepEqual(await store.log.checkpoint(scope), { size: 1, note: 'note' })
   await readVault(store)
+  await readAuthorization(store)
   const facts = await store.facts.caller({ ...scope, now }, agentId)
   assert.deepEqual([facts?.epoch, facts?.keys.length, facts?.grants.length], [3, 1, 1])
   const ctx = { ...scope, now, nowMs: now * 1000 }
@@ -214,4 +215,25 @@ async function readVault(store: Store): Promise<void> {
   assert.equal((await store.vaultKeys.list(scope))[0]?.root, 'root-1')
   assert.equal((await store.clientSecrets.ofClient(scope, id('cli')))[0]?.hash, 'hash')
   assert.equal((await store.uses.of(scope, id('ver'), 5))[0]?.until, now + 60)
+}
+
+/** The rows of migration 3, through the ports. */
+async function readAuthorization(store: Store): Promise<void> {
+  const id = <P extends string>(prefix: P) => `${prefix}_00000000000000000000000001` as const
+  const { active, halts } = await store.facts.governing(scope)
+  assert.deepEqual([active?.number, halts[0]?.target], [1, 'https://depot.example#burn'])
+  assert.equal((await store.groups.byName(scope, 'couriers'))?.id, id('grp'))
+  assert.equal((await store.people.members(scope, { limit: 5 }, id('grp'))).items[0]?.id, id('usr'))
+  assert.equal((await store.facts.session(scope, id('ses')))?.session.task, 'sorts')
+  assert.equal((await store.facts.risk(scope, id('agt'))).risk?.score, 40)
+  assert.equal((await store.eligibilities.list(scope, { limit: 5 }, { agent: id('agt') })).items.length, 1)
+  assert.equal((await store.approvals.list(scope, { limit: 5 }, { unreviewed: true })).items.length, 1)
+  assert.equal((await store.approvals.overdue(scope, now + 300, 5)).length, 1)
+  const budget = { unit: 'calls', currency: null, limit: 3, windowSeconds: 60, burst: 0 } as const
+  assert.equal((await store.budgets.left(scope, id('grt'), budget, now)).left, 1)
+  assert.deepEqual(
+    (await store.usage.of(scope, id('grt'), 5)).map(({ count }) => count),
+    [3],
+  )
+  assert.equal((await store.enforcementPoints.list(scope, 0))[0]?.label, 'gate')
 }

@@ -5,6 +5,7 @@ import { type Kind, type Words, words } from './dialect.ts'
 import { type Batches, type Engine, type Row, type Steps, step } from './engine/engine.ts'
 import * as foundation from './migrations/0001-foundation.ts'
 import * as rotationAndVault from './migrations/0002-rotation-and-vault.ts'
+import * as authorization from './migrations/0003-authorization.ts'
 
 /** One small step of the schema, written once for both dialects. */
 export interface Migration {
@@ -13,7 +14,7 @@ export interface Migration {
 }
 
 /** In order: the first is number 1. Only ever appended to. */
-export const migrations: readonly Migration[] = [foundation, rotationAndVault]
+export const migrations: readonly Migration[] = [foundation, rotationAndVault, authorization]
 
 /** The table of migrations itself; row 0 is there to be locked. */
 const ledger = ({ text, int, table }: Words): string =>

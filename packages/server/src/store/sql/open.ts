@@ -3,6 +3,8 @@ import type { EventId } from '@writ/sdk/protocol/identifier'
 import type { RecordKind } from '../../domain/change.ts'
 import type { Store } from '../store.ts'
 import { committerOver } from './commit.ts'
+import { budgetsOver } from './counts/budgets.ts'
+import { usageOver } from './counts/usage.ts'
 import { batchesOf, openKysely } from './dialect.ts'
 import type { Engine } from './engine/engine.ts'
 import { openPostgres } from './engine/postgres.ts'
@@ -15,12 +17,17 @@ import { indexerOver } from './log/find.ts'
 import { migrate } from './migrate.ts'
 import { oneTimesOver, rememberingOver } from './one-time.ts'
 import { agentCodec, agentsOver, instanceCodec } from './records/agents.ts'
+import { approvalCodec, approvalsOver } from './records/approvals.ts'
 import { clientSecretCodec, clientSecretsOver } from './records/client-secrets.ts'
 import { clientCodec, clientsOver } from './records/clients.ts'
+import { eligibilitiesOver, eligibilityCodec } from './records/eligibilities.ts'
 import { grantCodec, grantsOver } from './records/grants.ts'
+import { groupCodec, groupsOver } from './records/groups.ts'
+import { haltCodec, haltsOver } from './records/halts.ts'
 import { issuerKeyCodec, issuerKeysOver } from './records/issuer-keys.ts'
 import { keyCodec, keysOver } from './records/keys.ts'
 import { peopleOver, personCodec } from './records/people.ts'
+import { policySetCodec, policySetsOver } from './records/policy-sets.ts'
 import type { Codec } from './records/record.ts'
 import { resourceCodec, resourcesOver } from './records/resources.ts'
 import { rotationCodec, rotationsOver, scheduleCodec, schedulesOver } from './records/rotations.ts'
@@ -32,8 +39,10 @@ import {
   vaultKeyCodec,
   vaultKeysOver,
 } from './records/secrets.ts'
+import { riskCodec, risksOver, sessionCodec, sessionsOver } from './records/sessions.ts'
 import { replayMemory } from './replay.ts'
 import { deliveryOf, localFeed } from './signals/feed.ts'
+import { enforcementPointsOver } from './signals/points.ts'
 import { sharedFeed } from './signals/shared-feed.ts'
 import { signalReadsOver } from './signals/stored.ts'
 import { sweepingOver, sweepWriterOf } from './sweep.ts'
@@ -69,6 +78,13 @@ const codecs: readonly Codec[] = [
   secretLeaseCodec,
   vaultKeyCodec,
   clientSecretCodec,
+  policySetCodec,
+  groupCodec,
+  sessionCodec,
+  riskCodec,
+  eligibilityCodec,
+  approvalCodec,
+  haltCodec,
 ] as unknown as readonly Codec[]
 
 /**
@@ -174,6 +190,16 @@ export async function storeOver({ database, engine, randomBytes, onError }: Part
     vaultKeys: vaultKeysOver(db),
     clientSecrets: clientSecretsOver(db),
     uses: usesOver(db),
+    policySets: policySetsOver(db),
+    groups: groupsOver(db),
+    sessions: sessionsOver(db),
+    risks: risksOver(db),
+    eligibilities: eligibilitiesOver(db),
+    approvals: approvalsOver(db),
+    halts: haltsOver(db),
+    usage: usageOver(db, engine, batches),
+    budgets: budgetsOver(db),
+    enforcementPoints: enforcementPointsOver(db, engine, batches),
     leases: leasesOver(db, engine),
     remembering: rememberingOver(db),
     sweeping: sweepingOver({ db, engine, write: sweepWriterOf(batches), replays }),

@@ -104,6 +104,7 @@ create table grants (
   resource text not null,
   expires_at integer,
   revoked_at integer,
+  created_at integer not null default 0,
   primary key (tenant, id),
   unique (tenant, ordinal)
 ) strict;
@@ -127,6 +128,7 @@ create table people (
   version integer not null,
   body text not null,
   login_key text not null,
+  groups text not null default '  ',
   primary key (tenant, id),
   unique (tenant, ordinal),
   unique (tenant, login_key)
@@ -377,3 +379,136 @@ create table uses (
   until integer,
   primary key (tenant, subject, caller)
 ) strict, without rowid;
+
+
+-- What decides at run time: policy sets in their versions, and what is halted.
+create table policy_sets (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  number integer not null,
+  state text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal),
+  unique (tenant, number)
+) strict;
+create unique index policy_sets_in_use on policy_sets (tenant, state) where state in ('active', 'shadow');
+
+create table halts (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  target text not null,
+  lifted integer not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+create unique index halts_live on halts (tenant, target) where lifted = 0;
+
+-- Groups of people; who belongs to one stands with the person.
+create table groups (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  name text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal),
+  unique (tenant, name)
+) strict;
+
+-- Runs of instances, and the risk that was told of a subject.
+create table sessions (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  agent text not null,
+  instance text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+create index sessions_by_agent on sessions (tenant, agent, ordinal);
+create index sessions_by_instance on sessions (tenant, instance, ordinal);
+
+create table risks (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+
+-- What may be activated for a while, and the tasks that somebody has to approve.
+create table eligibilities (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  agent text not null,
+  resource text not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+create index eligibilities_by_agent on eligibilities (tenant, agent, ordinal);
+create index eligibilities_by_resource on eligibilities (tenant, resource, ordinal);
+
+create table approvals (
+  tenant text not null references tenants (id),
+  id text not null,
+  ordinal integer not null,
+  version integer not null,
+  body text not null,
+  agent text not null,
+  kind text not null,
+  state text not null,
+  expires_at integer not null,
+  unreviewed integer not null,
+  primary key (tenant, id),
+  unique (tenant, ordinal)
+) strict;
+create index approvals_by_agent on approvals (tenant, agent, ordinal);
+create index approvals_by_state on approvals (tenant, state, ordinal);
+create index approvals_by_end on approvals (tenant, expires_at) where state = 'pending';
+create index approvals_unreviewed on approvals (tenant, ordinal) where unreviewed = 1;
+
+-- What was spent of the budgets of grants, how grants were used, and who enforces what is said over the stream.
+create table budgets (
+  tenant text not null,
+  owner text not null,
+  name text not null,
+  body text not null,
+  primary key (tenant, owner, name)
+) strict, without rowid;
+
+create table usage (
+  tenant text not null,
+  owner text not null,
+  scope text not null,
+  tool text not null,
+  caller text not null,
+  first_at integer not null,
+  last_at integer not null,
+  count integer not null,
+  primary key (tenant, owner, scope, tool, caller)
+) strict, without rowid;
+
+create table enforcement_points (
+  tenant text not null,
+  id text not null,
+  label text not null,
+  node text not null,
+  epoch integer not null,
+  seen_ms integer not null,
+  primary key (tenant, id)
+) strict, without rowid;
+create index enforcement_points_by_time on enforcement_points (tenant, seen_ms);

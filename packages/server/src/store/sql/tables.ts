@@ -32,9 +32,10 @@ export interface Tables {
     readonly resource: string
     readonly expires_at: number | null
     readonly revoked_at: number | null
+    readonly created_at: number
   }
   clients: Identified
-  people: Identified & { readonly login_key: string }
+  people: Identified & { readonly login_key: string; readonly groups: string }
   issuer_keys: RecordTable & { readonly kid: string }
   rotations: Identified & {
     readonly kind: string
@@ -112,4 +113,36 @@ export interface Tables {
   tiles: { tenant: string; level: number; index: number; hashes: Uint8Array }
   checkpoints: { tenant: string; size: number; note: string }
   leases: { name: string; holder: string | null; fence: number; until_ms: number }
+  policy_sets: Identified & { readonly number: number; readonly state: string }
+  halts: Identified & { readonly target: string; readonly lifted: number }
+  groups: Identified & { readonly name: string }
+  sessions: Identified & { readonly agent: string; readonly instance: string }
+  risks: Identified
+  eligibilities: Identified & { readonly agent: string; readonly resource: string }
+  approvals: Identified & {
+    readonly agent: string
+    readonly kind: string
+    readonly state: string
+    readonly expires_at: number
+    readonly unreviewed: number
+  }
+  budgets: { tenant: string; owner: string; name: string; body: string }
+  usage: {
+    tenant: string
+    owner: string
+    scope: string
+    tool: string
+    caller: string
+    first_at: number
+    last_at: number
+    count: number
+  }
+  enforcement_points: {
+    tenant: string
+    id: string
+    label: string
+    node: string
+    epoch: number
+    seen_ms: number
+  }
 }

@@ -1,6 +1,7 @@
 // Everything a group of changes writes with: the batches of all tables, compiled once per store.
 import { sql } from 'kysely'
 import type { RecordKind } from '../../domain/change.ts'
+import { type BudgetWriter, budgetWriterOf } from './counts/budgets.ts'
 import type { Batch, Batches } from './engine/engine.ts'
 import { type LogWriter, logWriterOf } from './log/entries.ts'
 import { type IndexWriter, indexWriterOf } from './log/find.ts'
@@ -22,6 +23,7 @@ export interface GroupWriter {
   readonly touch: Batch
   /** (tenant, version, caller, at, from, until) */
   readonly use: Batch
+  readonly budget: BudgetWriter
   /** (tenant): tells the other nodes; undefined where there are none. */
   readonly notify: Batch | undefined
   readonly once: OnceWriter
@@ -70,6 +72,7 @@ export function groupWriterOf(batches: Batches, codecs: readonly Codec[], notifi
       where key_uses.last_used_at < excluded.last_used_at`,
     ),
     use: useWriterOf(batches),
+    budget: budgetWriterOf(batches),
     notify: notifies
       ? batch(
           'notify',

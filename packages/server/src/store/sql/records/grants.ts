@@ -13,18 +13,22 @@ export const grantCodec: Codec<'grant'> = {
     agent: true,
     resource: true,
     scopes: true,
+    authorizationDetails: true,
+    condition: true,
+    budgets: true,
+    activation: true,
     reason: true,
     expiresAt: true,
     createdAt: true,
     createdBy: true,
     revokedAt: true,
   },
-  columns: { agent: 'text', resource: 'text', expires_at: 'int', revoked_at: 'int' },
+  columns: { agent: 'text', resource: 'text', expires_at: 'int', revoked_at: 'int', created_at: 'int' },
   // INVARIANT: a grant is never turned into one for somebody or something else.
   fixed: ['agent', 'resource'],
   idOf: grant => grant.id,
   subjectOf: grant => grant.agent,
-  valuesOf: grant => [grant.agent, grant.resource, grant.expiresAt, grant.revokedAt],
+  valuesOf: grant => [grant.agent, grant.resource, grant.expiresAt, grant.revokedAt, grant.createdAt],
 }
 
 export const grantsOver = (db: Db): Grants => ({

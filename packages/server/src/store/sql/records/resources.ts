@@ -14,6 +14,7 @@ export const resourceCodec: Codec<'resource'> = {
     scopes: true,
     introspectionClients: true,
     bearerAllowed: true,
+    actions: true,
     createdAt: true,
     updatedAt: true,
   },
