@@ -134,7 +134,8 @@ test('a listener who does not read is cut off, and costs no more than his share 
   const writ = await authority(t)
   const agent = await newAgent(writ)
   const lazy = await writ.fetch('/revocations', events)
-  for (let at = 0; at < 270; at++) {
+  // Every other of them is news.
+  for (let at = 0; at < 540; at++) {
     const verb = at % 2 === 0 ? 'suspend' : 'resume'
     expect(await writ.operator.manage('POST', `/agents/${agent.clientId}/${verb}`, { reason: 'again' }), 200)
   }
@@ -174,4 +175,29 @@ test('whoever comes without knowing anything hears all that can matter, however 
   writ.advance(-3600)
   const again = (await ask()).narrowed.map(([, digest]) => digest)
   for (const digest of ended) assert.ok(again.includes(digest))
+})
+
+test('commits that end nothing cost a listener one message a heartbeat, however many there are, and leave no gap', async t => {
+  const writ = await authority(t)
+  const agent = await newAgent(writ)
+  const beganMs = performance.now()
+  const answer = await writ.fetch('/revocations', events)
+  const heard: StreamMessage[] = []
+  let goal = Number.POSITIVE_INFINITY
+  for await (const message of messagesOf(answer)) {
+    // A heartbeat tells nothing new: one at an epoch that was not heard before would say that something is missing.
+    if (message.type === 'heartbeat') assert.ok(heard.some(({ epoch }) => epoch === message.epoch))
+    heard.push(message)
+    if (heard.length === 1) {
+      for (let at = 0; at < 40; at++) {
+        const change = { purpose: `Weekly report ${at}` }
+        expect(await writ.operator.manage('PATCH', `/agents/${agent.clientId}`, change), 200)
+      }
+      goal = ((await (await writ.fetch('/revocations')).json()) as StreamMessage).epoch
+    }
+    if (message.epoch >= goal) break
+  }
+  const beats = Math.ceil((performance.now() - beganMs) / 1000)
+  assert.ok(heard.length <= beats + 1, `${heard.length} messages in ${beats} beats`)
+  assert.ok(heard.slice(1).every(({ narrowed }) => narrowed.length === 0))
 })

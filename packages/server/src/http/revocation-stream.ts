@@ -129,6 +129,8 @@ function feedOf(
   { contactMs, within }: { readonly contactMs: () => number; readonly within: number },
 ): Feed {
   let epoch = -1
+  // Whether the listener has yet to hear that it is complete up to `epoch`.
+  let isOwed = false
   let waiting: SignalAt[] | undefined = []
   const write = (upTo: number, bytes: Uint8Array): void => {
     epoch = upTo
@@ -141,7 +143,11 @@ function feedOf(
     const news = isAllNew ? signals : signals.filter(signal => signal.epoch > epoch)
     if (news.length === 0) return
     const { message, bytes } = prepared(news, contactMs(), within)
-    write(message.epoch, bytes)
+    // Most commits are no news here. One message for all since the last beat: else each of them would cost a write to
+    // each listener, and ten thousand instances that rotate would be heard of by everybody.
+    isOwed = message.narrowed.length === 0 && message.asked === undefined
+    if (isOwed) epoch = message.epoch
+    else write(message.epoch, bytes)
   }
   return {
     send,
@@ -155,8 +161,11 @@ function feedOf(
       else waiting.push(...signals)
     },
     beat() {
-      if (waiting === undefined)
-        send(writeMessage({ type: 'heartbeat', epoch, at: contactMs(), narrowed: [] }))
+      if (waiting !== undefined) return
+      // A heartbeat at an epoch that the listener has not heard of would say that it has missed something.
+      const type = isOwed ? 'narrowed' : 'heartbeat'
+      isOwed = false
+      send(writeMessage({ type, epoch, at: contactMs(), narrowed: [] }))
     },
   }
 }
