@@ -8,6 +8,7 @@ import { issuance } from './issuance.ts'
 import { issuerRotation } from './issuer-rotation.ts'
 import { type Figure, isMet, tableOf } from './measure.ts'
 import { rewrap } from './rewrap.ts'
+import { herd } from './rotation/herd.ts'
 import { rotation } from './rotation/rotation.ts'
 import { verification } from './verification.ts'
 
@@ -20,6 +21,7 @@ const benchmarks: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   rewrap,
   'issuer-rotation': issuerRotation,
   rotation,
+  'rotation-herd': herd,
 }
 
 const wanted = process.argv.slice(2)

@@ -12,6 +12,8 @@ export interface Running {
   readonly readyMs: number
   /** Resident memory in MB, as the operating system counts it. */
   residentMb(): number
+  /** Time on the processor so far, in seconds, as the operating system counts it. */
+  cpuSeconds(): number
   stop(): Promise<void>
 }
 
@@ -68,6 +70,9 @@ export async function startNode({
   return { ...(await start(program, flags, /^writ: ready/m, environment)), port }
 }
 
+/** USER_HZ of Linux. */
+const ticksPerSecond = 100
+
 export function startFloor(mode: 'crypto' | 'sqlite' | 'postgres', place = ''): Promise<Running> {
   return start(join(root, 'bench/floor-server.ts'), [mode, place], /^ready (\d+)/m)
 }
@@ -98,6 +103,11 @@ async function start(
     residentMb: () =>
       Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1] ?? Number.NaN) /
       1024,
+    cpuSeconds() {
+      // proc(5): user and system time are the 14th and 15th field; the second may contain anything, up to its bracket.
+      const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
+      return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+    },
     async stop() {
       process.off('exit', end)
       const gone = new Promise(resolve => child.once('exit', resolve))

@@ -1,5 +1,4 @@
 // Everything is rotated under load: 200 agents through two nodes on PostgreSQL, and not one call may fail.
-import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -16,6 +15,7 @@ import type { Figure } from '../measure.ts'
 import { freePort, type Running, startNode } from '../processes.ts'
 import { hire, type Worked } from './agents.ts'
 import { openBalancer } from './balancer.ts'
+import { rotateAll } from './operator.ts'
 
 const agents = Number(process.env['WRIT_BENCH_AGENTS'] ?? 200)
 const roles = Number(process.env['WRIT_BENCH_ROLES'] ?? 20)
@@ -86,7 +86,7 @@ async function measured(site: Site): Promise<readonly Figure[]> {
   const before = workers.agents.map(agent => agent.key().thumbprint)
   console.error('bench: writ rotate --all …')
   const beganMs = performance.now()
-  const batch = await rotateAll(site)
+  const { batch } = await rotateAll(site)
   // The operator's own key is among those that rotated: whoever goes on with the old one keeps it from draining.
   const ended = await untilEnded(operatorOf(site.data).admin, batch)
   const seconds = (performance.now() - beganMs) / 1000
@@ -164,21 +164,6 @@ async function makeSecrets({ admin, upstream }: Site): Promise<readonly string[]
     await admin.call('secrets.create', { body: { name, consumers: [], lease_seconds: 5, rotator } })
   }
   return names
-}
-
-/** As an operator does it. Answers the name of the batch. */
-async function rotateAll({ data, issuer }: Site): Promise<string> {
-  const writ = join(import.meta.dirname, '../../node_modules/.bin/writ')
-  const args = ['rotate', '--all', '--json', '--data', data, '--issuer', issuer]
-  const child = spawn(writ, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  let said = ''
-  child.stdout.on('data', chunk => {
-    said += chunk
-  })
-  await new Promise(resolve => child.once('close', resolve))
-  const { batch, items, skipped } = JSON.parse(said)
-  console.error(`bench: ${items.length} rotations begun, ${skipped.length} left out`)
-  return batch
 }
 
 /** Waits until every rotation of the batch has ended; answers how many. Throws where one did not. */
