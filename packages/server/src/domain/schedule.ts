@@ -20,6 +20,8 @@ export interface Schedule {
   readonly nextAt: number
   readonly lastAt: number | null
   readonly lastRotation: RotationId | null
+  /** While one time is served in parts, for it has many targets: the page after which the next part goes on. */
+  readonly goesOnAfter: string | null
   readonly createdAt: number
   readonly updatedAt: number
 }

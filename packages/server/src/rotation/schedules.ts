@@ -69,12 +69,14 @@ async function serve(
   { version, ...schedule }: Versioned<Schedule>,
   fence: Fence | undefined,
 ): Promise<boolean> {
-  const targets = schedule.target === '*' ? await every(ctx, deps, schedule) : [schedule.target]
-  const begun = await beginEach(ctx, deps, schedule, targets)
+  const part = schedule.target === '*' ? await partOf(ctx, deps, schedule) : onlyOf(schedule)
+  const begun = await beginEach(ctx, deps, schedule, part.items)
   const last = begun.rotations.at(-1)?.id ?? schedule.lastRotation
   const next: Schedule = {
     ...schedule,
-    nextAt: nextAt(schedule, ctx.now),
+    // Where there is more, the next run goes on with it: many targets take many changes.
+    nextAt: part.next === null ? nextAt(schedule, ctx.now) : ctx.now,
+    goesOnAfter: part.next,
     lastAt: ctx.now,
     lastRotation: last,
   }
@@ -89,24 +91,28 @@ async function serve(
   return committed.kind === 'done'
 }
 
-/** So many at most at once: a schedule of more begins the rest at its next time. */
-const mostTargets = 300
+/** A part is whole once it has so many: with one more page it is still no more than one change holds. */
+const enoughTargets = 100
 
-async function every(ctx: Ctx, deps: EngineDeps, schedule: Schedule): Promise<readonly string[]> {
+interface Part {
+  readonly items: readonly string[]
+  /** Where the next part begins; null after the last. */
+  readonly next: string | null
+}
+
+const onlyOf = ({ target }: Schedule): Part => ({ items: [target], next: null })
+
+async function partOf(ctx: Ctx, deps: EngineDeps, schedule: Schedule): Promise<Part> {
   const kind = kindNamed(deps, schedule.kind)
-  const all: string[] = []
-  let after: string | null = null
-  for (let pages = 0; pages < pagesPerRun && all.length < mostTargets; pages += 1) {
-    const page: { items: readonly string[]; next: string | null } = await kind.targets(
-      ctx,
-      deps.kindDeps,
-      after,
-    )
-    all.push(...page.items)
-    after = page.next
-    if (after === null) break
+  const items: string[] = []
+  let next = schedule.goesOnAfter ?? null
+  for (let pages = 0; pages < pagesPerRun && items.length < enoughTargets; pages += 1) {
+    const page: Part = await kind.targets(ctx, deps.kindDeps, next)
+    items.push(...page.items)
+    next = page.next
+    if (next === null) break
   }
-  return all.slice(0, mostTargets)
+  return { items, next }
 }
 
 interface BegunEach {

@@ -89,6 +89,7 @@ const create = operation({
       nextAt: 0,
       lastAt: null,
       lastRotation: null,
+      goesOnAfter: null,
       createdAt: ctx.now,
       updatedAt: ctx.now,
     }
@@ -190,6 +191,7 @@ const update = operation({
       maxAgeSeconds: body.max_age_seconds === undefined ? before.maxAgeSeconds : body.max_age_seconds,
       jitterSeconds: body.jitter_seconds ?? before.jitterSeconds,
       status: body.status ?? before.status,
+      goesOnAfter: null,
       updatedAt: ctx.now,
     }
     mustBeOne(changed)

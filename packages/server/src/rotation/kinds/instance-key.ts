@@ -2,15 +2,17 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../../context.ts'
-import { isKeyLive, type Key, revokeKey } from '../../domain/agent.ts'
+import { type Instance, isKeyLive, type Key, revokeKey } from '../../domain/agent.ts'
 import type { EntryDraft } from '../../domain/audit-entry.ts'
 import type { Put, Signal, Versioned } from '../../domain/change.ts'
 import { askOf, instanceKeyRotation } from '../../domain/instance-key.ts'
 import { type DrainFacts, drainOf, moveRotation, type Rotation } from '../../domain/rotation.ts'
 import type { Begun, Kind, KindDeps, Look, Reach } from '../kind.ts'
 
-/** Agents whose instances one page of targets holds. */
+/** Agents that one page of targets looks through. */
 const agentsOfPage = 50
+/** Instances of one page: each makes two writes of a change, which has at most a thousand, however many an agent has. */
+const instancesOfPage = 200
 /** How often an instance that has been asked is looked at: its answer arrives by itself, so this is only for its end. */
 const askedSeconds = 300
 
@@ -18,17 +20,25 @@ export const instanceKey: Kind = {
   kind: 'instance_key',
   proof: 'last_use',
 
+  /** A page begins after an agent or, where the instances of one did not fit, after an instance of it. */
   async targets(ctx, { store }, after) {
+    const within = after === null ? undefined : await store.agents.instance(ctx, after)
+    const rest = within === undefined ? [] : await restOf(ctx, store, within)
+    if (rest.length > instancesOfPage) return firstOf(rest)
+    const items = [...rest]
+    let reached = within?.agent ?? after
     const page = await store.agents.list(
       ctx,
-      { limit: agentsOfPage, ...(after !== null && { after }) },
+      { limit: agentsOfPage, ...(reached !== null && { after: reached }) },
       { status: 'active' },
     )
-    const items: string[] = []
     for (const agent of page.items) {
-      const keys = await store.keys.ofOwner(ctx, agent.id)
-      const live = keys.filter(key => key.state === 'active' && isKeyLive(key, ctx.now))
-      items.push(...live.flatMap(({ instance }) => (instance === null ? [] : [instance])))
+      const live = await liveOf(ctx, store, agent.id)
+      if (items.length + live.length > instancesOfPage) {
+        return items.length === 0 ? firstOf(live) : { items, next: reached }
+      }
+      items.push(...live)
+      reached = agent.id
     }
     return { items, next: page.next }
   },
@@ -87,6 +97,28 @@ export const instanceKey: Kind = {
   },
 
   holders: async (_ctx, _deps, rotation) => (rotation.from === null ? [] : [`key:${rotation.from}`]),
+}
+
+/** Instances of the agent with a key in use, in the order of their ids: a key that came since then moves none of them. */
+async function liveOf(ctx: Ctx, store: KindDeps['store'], agent: string): Promise<readonly string[]> {
+  const keys = await store.keys.ofOwner(ctx, agent)
+  const live = keys.filter(key => key.state === 'active' && isKeyLive(key, ctx.now))
+  return [...new Set(live.flatMap(({ instance }) => (instance === null ? [] : [instance])))].sort()
+}
+
+/** Those of the same agent that come after the instance. */
+async function restOf(
+  ctx: Ctx,
+  store: KindDeps['store'],
+  { id, agent }: Instance,
+): Promise<readonly string[]> {
+  if ((await store.agents.get(ctx, agent))?.status !== 'active') return []
+  return (await liveOf(ctx, store, agent)).filter(other => other > id)
+}
+
+function firstOf(instances: readonly string[]) {
+  const items = instances.slice(0, instancesOfPage)
+  return { items, next: instances.length > items.length ? (items.at(-1) ?? null) : null }
 }
 
 const mostReach = 200

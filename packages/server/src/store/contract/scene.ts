@@ -231,6 +231,7 @@ export const scheduleOf = (more: Partial<Schedule> = {}): Schedule => ({
   nextAt: start,
   lastAt: null,
   lastRotation: null,
+  goesOnAfter: null,
   createdAt: start,
   updatedAt: start,
   ...more,

@@ -70,6 +70,7 @@ export const scheduleCodec: Codec<'schedule'> = {
     nextAt: true,
     lastAt: true,
     lastRotation: true,
+    goesOnAfter: true,
     createdAt: true,
     updatedAt: true,
   },
