@@ -32,6 +32,7 @@ import { registrationRoutes } from './http/registration.ts'
 import { revocationsRoute } from './http/revocations.ts'
 import { rotationEventsRoute } from './http/rotation-events.ts'
 import type { FaceDeps, Route } from './http/route.ts'
+import { sessionRoutes } from './http/sessions.ts'
 import { vaultRoutes } from './http/vault.ts'
 import { followKeys } from './keys/follow.ts'
 import type { Keys } from './keys/keys.ts'
@@ -265,6 +266,7 @@ function routesOf(
     ...oauthRoutes,
     ...instanceRoutes,
     ...registrationRoutes,
+    ...sessionRoutes,
     revocationsRoute(createAudience(closing)),
     // Before the routes of single rotations, which would take its path.
     rotationEventsRoute({ verifiedTokens }),
