@@ -77,7 +77,7 @@ test('a session of somebody else is as unknown as none, and nobody begins one fo
   assert.equal((await post(other, '/sessions/end', { session })).status, 404)
   assert.equal(
     (await post(agent, '/sessions', { task: 'x' }, other.key)).status,
-    400,
+    401,
     'the proof of another key',
   )
   const bare = await agent.post('/sessions', {

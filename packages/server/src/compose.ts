@@ -23,6 +23,7 @@ import { type Connection, createApp, type Observer } from './http/app.ts'
 import { createAudience } from './http/audience.ts'
 import { auditRoutes } from './http/audit.ts'
 import { discoveryRoutes, documentRoutes } from './http/discovery.ts'
+import { confirmationRoute, createPoints } from './http/enforcement-points.ts'
 import { healthRoutes } from './http/health.ts'
 import { instanceRoutes } from './http/instances.ts'
 import { listen } from './http/listen.ts'
@@ -267,7 +268,8 @@ function routesOf(
     ...instanceRoutes,
     ...registrationRoutes,
     ...sessionRoutes,
-    revocationsRoute(createAudience(closing)),
+    revocationsRoute(createAudience(closing), createPoints(randomUUID().slice(0, 8))),
+    confirmationRoute,
     // Before the routes of single rotations, which would take its path.
     rotationEventsRoute({ verifiedTokens }),
     ...adminRoutes({
