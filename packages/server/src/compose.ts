@@ -23,6 +23,7 @@ import { type Connection, createApp, type Observer } from './http/app.ts'
 import { createAudience } from './http/audience.ts'
 import { auditRoutes } from './http/audit.ts'
 import { discoveryRoutes, documentRoutes } from './http/discovery.ts'
+import { confirmationRoute, createPoints } from './http/enforcement-points.ts'
 import { healthRoutes } from './http/health.ts'
 import { instanceRoutes } from './http/instances.ts'
 import { listen } from './http/listen.ts'
@@ -32,6 +33,7 @@ import { registrationRoutes } from './http/registration.ts'
 import { revocationsRoute } from './http/revocations.ts'
 import { rotationEventsRoute } from './http/rotation-events.ts'
 import type { FaceDeps, Route } from './http/route.ts'
+import { sessionRoutes } from './http/sessions.ts'
 import { vaultRoutes } from './http/vault.ts'
 import { followKeys } from './keys/follow.ts'
 import type { Keys } from './keys/keys.ts'
@@ -265,7 +267,9 @@ function routesOf(
     ...oauthRoutes,
     ...instanceRoutes,
     ...registrationRoutes,
-    revocationsRoute(createAudience(closing)),
+    ...sessionRoutes,
+    revocationsRoute(createAudience(closing), createPoints(randomUUID().slice(0, 8))),
+    confirmationRoute,
     // Before the routes of single rotations, which would take its path.
     rotationEventsRoute({ verifiedTokens }),
     ...adminRoutes({

@@ -23,6 +23,10 @@ export interface AccessTokenClaims {
   readonly scope?: string
   readonly cnf?: { readonly jkt: string }
   readonly agent_instance_id?: string
+  /** The session of the instance that the token belongs to. */
+  readonly sid?: string
+  /** OIDC-A §2.3: what the instance says that it works on. */
+  readonly agent_context_id?: string
   readonly agent_type?: string
   readonly agent_model?: string
   readonly agent_version?: string
@@ -36,6 +40,8 @@ export interface AccessTokenClaims {
  */
 export function subjectsOf(claims: AccessTokenClaims): readonly string[] {
   const subjects = [
+    // The whole tenant may be halted.
+    claims.iss,
     claims.client_id,
     claims.aud,
     `key:${claims.writ.key}`,
@@ -43,6 +49,7 @@ export function subjectsOf(claims: AccessTokenClaims): readonly string[] {
     ...claims.writ.grants,
   ]
   if (claims.agent_instance_id !== undefined) subjects.push(claims.agent_instance_id)
+  if (claims.sid !== undefined) subjects.push(claims.sid)
   if (claims.cnf !== undefined && claims.cnf.jkt !== claims.writ.key) subjects.push(`key:${claims.cnf.jkt}`)
   return subjects
 }
@@ -86,6 +93,8 @@ export function checkAccessToken(
   if (!isRoots(writ)) throw invalid('roots')
   const instance = payload['agent_instance_id']
   if (instance !== undefined && typeof instance !== 'string') throw invalid('claims')
+  const { sid, agent_context_id: context } = payload
+  if (![sid, context].every(text => text === undefined || typeof text === 'string')) throw invalid('claims')
   return payload as unknown as AccessTokenClaims
 }
 

@@ -28,6 +28,8 @@ export interface StreamMessage {
   readonly asked?: readonly Narrowing[]
   /** Over how many seconds those that are asked spread their answers. */
   readonly within?: number
+  /** In the first message of a stream: by which name this connection confirms what it enforces. A secret of the two. */
+  readonly point?: string
 }
 
 /** A message as it is sent: its JSON, and what of it stands beside the JSON in an event. */
@@ -37,6 +39,11 @@ export interface WrittenMessage extends Pick<StreamMessage, 'type' | 'epoch'> {
 
 export function writeMessage(message: StreamMessage): WrittenMessage {
   return { type: message.type, epoch: message.epoch, text: JSON.stringify(message) }
+}
+
+/** The same message with the name by which its listener confirms. */
+export function withPoint({ text, ...message }: WrittenMessage, point: string): WrittenMessage {
+  return { ...message, text: `${text.slice(0, -1)},"point":${JSON.stringify(point)}}` }
 }
 
 /** A server-sent event per message: `event` is the type, `id` the epoch, `data` the JSON. */
@@ -51,7 +58,8 @@ export function parseMessage(value: unknown): StreamMessage | undefined {
   if (type !== 'snapshot' && type !== 'narrowed' && type !== 'heartbeat') return undefined
   if (!Number.isSafeInteger(epoch) || typeof at !== 'number' || !Array.isArray(narrowed)) return undefined
   if (!narrowed.every(isNarrowing)) return undefined
-  const { asked = [], within = 0 } = value as Record<string, unknown>
+  const { asked = [], within = 0, point = '' } = value as Record<string, unknown>
+  if (typeof point !== 'string' || point.length > 256) return undefined
   if (!Array.isArray(asked) || !asked.every(isNarrowing)) return undefined
   if (typeof within !== 'number' || !(within >= 0)) return undefined
   return value as StreamMessage

@@ -5,6 +5,10 @@ export interface Caller {
   readonly agent: string
   /** The running instance of the agent, where it has one. */
   readonly instance: string | null
+  /** The session of the instance that this call belongs to, where it has one. */
+  readonly session: string | null
+  /** The task that the instance says it works on: a label, never evidence. */
+  readonly task: string | null
   /** Whom the call is for: a person, or the agent itself. */
   readonly subject: string
   /** The person on whose behalf the agent acts; null when it acts for itself. */

@@ -136,6 +136,8 @@ function callerOf(claims: AccessTokenClaims, holds: () => boolean): Caller {
   return Object.freeze({
     agent: claims.client_id,
     instance: claims.agent_instance_id ?? null,
+    session: claims.sid ?? null,
+    task: claims.agent_context_id ?? null,
     subject: claims.sub,
     person: claims.sub === claims.client_id ? null : claims.sub,
     chain: Object.freeze([claims.client_id]),

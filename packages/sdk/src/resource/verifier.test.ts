@@ -70,6 +70,8 @@ test('says which agent calls, for whom, on which grants and with which rights', 
   assert.deepEqual(facts, {
     agent: 'agt_1',
     instance: 'ins_1',
+    session: null,
+    task: null,
     subject: 'usr_7',
     person: 'usr_7',
     chain: ['agt_1'],

@@ -121,6 +121,7 @@ function assemble(options: VerifierOptions): Parts {
     clock,
     stalenessSeconds: options.stalenessSeconds ?? 5,
     rememberSeconds: longestTokenSeconds + 2 * skewSeconds + 60,
+    label: place.resource,
     onTrouble: options.onTrouble,
   })
   const { keys, revocations } = link

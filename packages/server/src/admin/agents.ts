@@ -9,7 +9,7 @@ import type { Put, Versioned } from '../domain/change.ts'
 import { loginKey, ownershipOf } from '../domain/client.ts'
 import { isOperator } from '../domain/operator.ts'
 import { mustReach } from './ceiling.ts'
-import { newKeys } from './instance-keys.ts'
+import { newKeys } from './keys/instance-keys.ts'
 import { operation, type Reads, readEvent } from './operation.ts'
 import * as wire from './wire.ts'
 

@@ -47,6 +47,11 @@ export interface Reads extends Omit<AdminDeps, 'store'> {
     | 'secrets'
     | 'clientSecrets'
     | 'uses'
+    | 'halts'
+    | 'risks'
+    | 'sessions'
+    | 'enforcementPoints'
+    | 'signals'
   >
 }
 

@@ -3,11 +3,15 @@ import { agentMoveOperations } from './agent-moves.ts'
 import { agentOperations } from './agents.ts'
 import { clientOperations } from './clients/clients.ts'
 import { clientSecretOperations } from './clients/secrets.ts'
+import { haltOperations } from './enforcement/halts.ts'
+import { enforcementPointOperations } from './enforcement/points.ts'
+import { riskOperations } from './enforcement/risks.ts'
+import { sessionOperations } from './enforcement/sessions.ts'
 import { enrollmentOperations } from './enrollments.ts'
 import { eventOperations } from './events.ts'
 import { grantOperations } from './grants.ts'
-import { issuerKeyOperations } from './issuer-keys.ts'
-import { keyOperations } from './keys.ts'
+import { issuerKeyOperations } from './keys/issuer-keys.ts'
+import { keyOperations } from './keys/keys.ts'
 import type { AnyOperation } from './operation.ts'
 import { peopleOperations } from './people/people.ts'
 import { resourceOperations } from './resources.ts'
@@ -38,6 +42,10 @@ export const operations: readonly AnyOperation[] = [
   ...secretVersionOperations,
   ...secretRetirementOperations,
   ...secretLeaseOperations,
+  ...haltOperations,
+  ...enforcementPointOperations,
+  ...riskOperations,
+  ...sessionOperations,
   ...eventOperations,
   ...whyOperations,
 ]

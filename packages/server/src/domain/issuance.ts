@@ -1,5 +1,5 @@
 // What has been decided, before anything is minted: inert data that names who, what, for how long, bound to which key.
-import type { AgentId, ClientId, GrantId, InstanceId } from '@writ/sdk/protocol/identifier'
+import type { AgentId, ClientId, GrantId, InstanceId, SessionId } from '@writ/sdk/protocol/identifier'
 import type { Basis, Claim, Take } from './change.ts'
 
 /** Who the token speaks for, and the OIDC-A members that describe the agent. */
@@ -26,6 +26,8 @@ export interface Issuance {
   readonly takes: readonly Take[]
   readonly bases: readonly Basis[]
   readonly rule: string
+  /** The session that it belongs to and ends with; absent or null for one that belongs to none. */
+  readonly session?: { readonly id: SessionId; readonly task: string | null } | null
   /** Whether the holder is asked to replace its key, which the answer tells it. */
   readonly isKeyRotationAsked: boolean
 }

@@ -13,7 +13,7 @@ import { type FaceDeps, json, published, type Route } from './route.ts'
 
 const form = 'application/x-www-form-urlencoded'
 
-async function evidenceOf(
+export async function evidenceOf(
   ctx: Ctx,
   deps: FaceDeps,
   request: Request,

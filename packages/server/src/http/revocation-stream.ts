@@ -5,12 +5,14 @@ import {
   type StreamMessage,
   subjectDigest,
   type WrittenMessage,
+  withPoint,
   writeMessage,
 } from '@writ/sdk/protocol/revocation'
 import { networkOf } from '../audit/network.ts'
 import type { Ctx } from '../context.ts'
 import type { SignalAt } from '../store/store.ts'
 import type { Audience } from './audience.ts'
+import type { Points } from './enforcement-points.ts'
 import type { FaceDeps } from './route.ts'
 
 /** After this long without contact to its store a node does not call itself a live source. */
@@ -45,6 +47,7 @@ export interface Listening {
   readonly request: Request
   /** The epoch up to which the listener says it is complete. */
   readonly after: number | undefined
+  readonly points: Points
   catchUp(after: number | undefined): Promise<WrittenMessage>
 }
 
@@ -64,6 +67,8 @@ export function openStream(ctx: Ctx, deps: FaceDeps, audience: Audience, listeni
     for (const ending of endings.splice(0)) ending()
   }
   endings.push(audience.join(networkOf(ctx.peer), end))
+  const point = listening.points.open(ctx, deps)
+  endings.push(point.close)
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       endings.push(() => closeQuietly(controller))
@@ -84,7 +89,7 @@ export function openStream(ctx: Ctx, deps: FaceDeps, audience: Audience, listeni
       endings.push(() => request.signal.removeEventListener('abort', end))
       if (request.signal.aborted) return end()
       // What fails before the listener is complete leaves it unserved: it hears the end and asks again.
-      catchUp(listening, deps.store.signals.head(ctx), feed).catch(end)
+      catchUp(listening, deps.store.signals.head(ctx), { feed, point: point.name }).catch(end)
     },
     cancel: end,
   })
@@ -171,12 +176,18 @@ function feedOf(
 }
 
 /** Message by message until the listener has reached the head that stood when it came. */
-async function catchUp(listening: Listening, standing: Promise<number>, feed: Feed): Promise<void> {
+async function catchUp(
+  listening: Listening,
+  standing: Promise<number>,
+  { feed, point }: { readonly feed: Feed; readonly point: string },
+): Promise<void> {
   const head = await standing
   let { after } = listening
+  let isFirst = true
   do {
     const message = await listening.catchUp(after)
-    feed.send(message)
+    feed.send(isFirst ? withPoint(message, point) : message)
+    isFirst = false
     after = message.epoch
   } while (after < head)
   feed.goLive()

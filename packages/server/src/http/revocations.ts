@@ -5,11 +5,12 @@ import { type WrittenMessage, writeMessage } from '@writ/sdk/protocol/revocation
 import type { Ctx } from '../context.ts'
 import { maxTokenSeconds } from '../limits.ts'
 import type { Audience } from './audience.ts'
+import type { Points } from './enforcement-points.ts'
 import { isInContact, newsOf, openStream } from './revocation-stream.ts'
 import type { FaceDeps, Route } from './route.ts'
 import { createSnapshots, type Snapshots } from './snapshot.ts'
 
-export function revocationsRoute(audience: Audience): Route {
+export function revocationsRoute(audience: Audience, points: Points): Route {
   const snapshots = createSnapshots()
   return {
     name: 'revocations',
@@ -22,7 +23,7 @@ export function revocationsRoute(audience: Audience): Route {
       const after = afterOf(request)
       if (request.headers.get('accept')?.includes('text/event-stream')) {
         const catchUp = (from: number | undefined) => messageAfter(ctx, deps, snapshots, from)
-        return openStream(ctx, deps, audience, { request, after, catchUp })
+        return openStream(ctx, deps, audience, { request, after, points, catchUp })
       }
       requireContact(deps)
       const { text } = await messageAfter(ctx, deps, snapshots, after)

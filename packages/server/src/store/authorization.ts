@@ -54,8 +54,8 @@ export interface Approvals {
     page: PageRequest,
     filter: { agent?: string; state?: string; kind?: string; unreviewed?: true },
   ): Promise<Page<Versioned<Approval>>>
-  /** At most `limit` pending ones whose time to be decided ended at or before `now`. */
-  overdue(scope: Scope, now: number, limit: number): Promise<readonly Versioned<Approval>[]>
+  /** At most `limit` with something to do at or before `now`: to expire, or to tell of; those due longest first. */
+  due(scope: Scope, now: number, limit: number): Promise<readonly Versioned<Approval>[]>
 }
 
 export interface Halts {

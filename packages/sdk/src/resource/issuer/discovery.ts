@@ -5,6 +5,8 @@ import { type DocumentOptions, fetchDocument } from './document.ts'
 export interface IssuerPlaces {
   readonly jwksUri: string
   readonly revocationStream: string
+  /** Where a verifier says what it enforces; undefined where the issuer does not ask. */
+  readonly confirmationEndpoint: string | undefined
   readonly heartbeatSeconds: number
   /** After how long without contact the issuer wants verifiers to deny. */
   readonly stalenessSeconds: number
@@ -25,6 +27,8 @@ export async function discover(issuer: string, options: DocumentOptions): Promis
   return {
     jwksUri: secureUrl(server, 'jwks_uri'),
     revocationStream: secureUrl(writ, 'revocation_stream'),
+    confirmationEndpoint:
+      writ['confirmation_endpoint'] === undefined ? undefined : secureUrl(writ, 'confirmation_endpoint'),
     heartbeatSeconds: within(limits['heartbeat_seconds'], 0.05, 10, 1),
     stalenessSeconds: within(limits['staleness_seconds'], 0, 3600, 5),
     keysCacheSeconds: within(limits['jwks_cache_seconds'], 1, 3600, 60),

@@ -13,6 +13,8 @@ export interface IssuerLinkOptions {
   readonly stalenessSeconds: number
   /** How long ends are remembered: longer than any accepted token lives. */
   readonly rememberSeconds: number
+  /** What this process calls itself when it confirms ends to the issuer: the resource that it protects. */
+  readonly label: string
   readonly onTrouble: ((problem: unknown) => void) | undefined
 }
 
@@ -55,6 +57,7 @@ export function linkToIssuer(options: IssuerLinkOptions): IssuerLink {
       void keys.refresh()
       return {
         url: places.revocationStream,
+        confirmUrl: places.confirmationEndpoint,
         heartbeatMs: places.heartbeatSeconds * 1000,
         stalenessMs: stalenessSeconds() * 1000,
       }
@@ -62,6 +65,7 @@ export function linkToIssuer(options: IssuerLinkOptions): IssuerLink {
     fetch: options.fetch,
     clock,
     rememberMs: options.rememberSeconds * 1000,
+    label: options.label,
     onTrouble,
   })
   // A key that stopped signing has a successor, whose tokens are on their way.

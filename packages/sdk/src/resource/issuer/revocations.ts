@@ -3,12 +3,15 @@ import { randomInt } from 'node:crypto'
 import { readEvents } from '../../protocol/event-stream.ts'
 import { parseMessage, type StreamMessage } from '../../protocol/revocation.ts'
 import type { Clock } from '../clock.ts'
+import { confirmTo } from './confirmation.ts'
 import { mediaTypeOf, readBytes } from './document.ts'
 import { createFeed, type Source, type Verdict } from './feed.ts'
 
 /** Where the stream is and how it paces itself, from the issuer's discovery documents. */
 export interface StreamPlace {
   readonly url: string
+  /** Where to say what is enforced; undefined where the issuer does not ask. */
+  readonly confirmUrl?: string | undefined
   readonly heartbeatMs: number
   readonly stalenessMs: number
 }
@@ -20,6 +23,8 @@ export interface RevocationsOptions {
   readonly clock: Clock
   /** Longer than any accepted token lives. */
   readonly rememberMs: number
+  /** What this process calls itself when it confirms what it enforces. */
+  readonly label: string
   /** Called with each failure to follow, for the operator's log. */
   onTrouble(problem: unknown): void
 }
@@ -48,6 +53,12 @@ export function followRevocations(options: RevocationsOptions): Revocations {
   const { clock } = options
   const feed = createFeed(options.rememberMs)
   const closing = new AbortController()
+  const confirmation = confirmTo({
+    fetch: options.fetch,
+    clock,
+    label: options.label,
+    signal: closing.signal,
+  })
   const listeners = new Set<() => void>()
   let place: StreamPlace | undefined
   let stream: { readonly stop: AbortController; heardAt: number; delivered: boolean } | undefined
@@ -62,6 +73,9 @@ export function followRevocations(options: RevocationsOptions): Revocations {
     if (verdict === 'refused')
       throw new Error(`the revocation stream contradicts itself at epoch ${message.epoch}`)
     if (feed.generation() !== before) for (const listener of listeners) listener()
+    // Only what is known without a gap is enforced.
+    const known = feed.epoch()
+    if (verdict === 'current' && known !== undefined) confirmation.reached(known)
     return verdict
   }
 
@@ -106,7 +120,9 @@ export function followRevocations(options: RevocationsOptions): Revocations {
     const response = await request(at.url, 'text/event-stream', signal)
     if (response.body === null) throw new Error('the revocation stream has no body')
     for await (const data of readEvents(response.body, maxMessageBytes)) {
-      const verdict = take(source, parseMessage(JSON.parse(data)))
+      const message = parseMessage(JSON.parse(data))
+      const verdict = take(source, message)
+      if (message?.point !== undefined) confirmation.connected(message.point, at.confirmUrl)
       connection.heardAt = clock.steadyMs()
       connection.delivered = true
       if (verdict === 'gap') void poll(at)

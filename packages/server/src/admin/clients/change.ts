@@ -4,7 +4,7 @@ import type { Removal, Versioned } from '../../domain/change.ts'
 import { type Client, hasSecrets, type TokenEndpointAuthMethod } from '../../domain/client.ts'
 import { endSecrets } from '../../domain/client-secret-succession.ts'
 import type { Store } from '../../store/store.ts'
-import type { KeyReads } from '../instance-keys.ts'
+import type { KeyReads } from '../keys/instance-keys.ts'
 import { endKeys, type KeyChange, replaceKeys, usableKeys } from './keys.ts'
 import { type ClientMetadata, mustFit } from './metadata.ts'
 

@@ -5,7 +5,7 @@ import type { Ctx } from '../../context.ts'
 import { type Key, revokeKey } from '../../domain/agent.ts'
 import type { Put, Signal, Versioned } from '../../domain/change.ts'
 import type { Client } from '../../domain/client.ts'
-import { type KeyReads, newKeys } from '../instance-keys.ts'
+import { type KeyReads, newKeys } from '../keys/instance-keys.ts'
 
 export interface KeyChange {
   readonly puts: readonly Put[]

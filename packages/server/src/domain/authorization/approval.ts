@@ -31,6 +31,19 @@ export interface Asked {
   readonly seconds: number
 }
 
+/** Somebody who wants to be told of the outcome. Being told is a convenience: what counts is the task itself. */
+export interface Callback {
+  readonly endpoint: string
+  /** As it was given, JSON, to be returned unread; null where there was none. */
+  readonly state: string | null
+  /** The outcomes that are told; empty for all. */
+  readonly events: readonly ApprovalState[]
+  /** How often it was tried. */
+  readonly attempts: number
+  /** When it is tried next; null before the outcome, and once it was told or given up. */
+  readonly dueAt: number | null
+}
+
 export interface Approval {
   readonly id: ApprovalId
   readonly kind: 'activation' | 'access_request'
@@ -54,10 +67,80 @@ export interface Approval {
     readonly verdict: 'justified' | 'unjustified'
     readonly note: string
   } | null
-  /** Told of the outcome; https, or a loopback address. */
-  readonly callback: string | null
+  readonly callback: Callback | null
   /** A pending one that nobody decided by then has expired. */
   readonly expiresAt: number
   readonly createdAt: number
   readonly stateAt: number
+}
+
+export type ApprovalMove = 'approve' | 'deny' | 'expire' | 'cancel' | 'fail' | 'part'
+
+/** Access request profile, "State Transitions": one move out of `pending`, and none out of anything else. */
+const moves: Readonly<Record<ApprovalMove, { readonly from: ApprovalState; readonly to: ApprovalState }>> = {
+  approve: { from: 'pending', to: 'approved' },
+  deny: { from: 'pending', to: 'denied' },
+  expire: { from: 'pending', to: 'expired' },
+  cancel: { from: 'pending', to: 'cancelled' },
+  fail: { from: 'pending', to: 'failed' },
+  // Of several things asked for at once some were approved and others were not.
+  part: { from: 'pending', to: 'partial' },
+}
+
+/** What a move writes beside the state. */
+export type Verdict = Partial<
+  Pick<Approval, 'decidedBy' | 'decisionReason' | 'approved' | 'approvedUntil' | 'grant'>
+>
+
+/**
+ * The approval after the move; undefined where its state does not have it: what was decided once stays decided
+ * (property 37). One whose time to be decided has ended can only expire, whether or not anybody has noticed.
+ */
+export function moveApproval(
+  approval: Approval,
+  move: ApprovalMove,
+  verdict: Verdict,
+  at: number,
+): Approval | undefined {
+  const { from, to } = moves[move]
+  if (approval.state !== from || isOverdue(approval, at) !== (move === 'expire')) return undefined
+  const { callback } = approval
+  const isTold = callback !== null && (callback.events.length === 0 || callback.events.includes(to))
+  return {
+    ...approval,
+    ...verdict,
+    state: to,
+    stateAt: at,
+    callback: isTold ? { ...callback, dueAt: at } : callback,
+  }
+}
+
+function isOverdue({ expiresAt }: Approval, now: number): boolean {
+  return now >= expiresAt
+}
+
+/** The state as whoever asks at this instant has to hear it. */
+export function stateOf(approval: Approval, now: number): ApprovalState {
+  return approval.state === 'pending' && isOverdue(approval, now) ? 'expired' : approval.state
+}
+
+/** Opened without its approval, and not looked at by anybody since. */
+export function isUnreviewed({ breakGlass, review }: Pick<Approval, 'breakGlass' | 'review'>): boolean {
+  return breakGlass && review === null
+}
+
+/** When a loop has to look at it next; null where nothing happens by itself any more. */
+export function dueAtOf({ state, expiresAt, callback }: Approval): number | null {
+  return state === 'pending' ? expiresAt : (callback?.dueAt ?? null)
+}
+
+/** Whoever asked, and whoever receives, says nothing about whether it is right: neither may decide nor review. */
+export function mayJudge(
+  approval: Pick<Approval, 'asked' | 'requestedBy'>,
+  judge: string,
+  named: readonly string[],
+): boolean {
+  const { agent, instance, person } = approval.asked
+  const partial: readonly (string | null)[] = [approval.requestedBy, agent, instance, person]
+  return !partial.includes(judge) && (named.length === 0 || named.includes(judge))
 }

@@ -17,3 +17,37 @@ export interface Halt {
 
 /** The subject of the signal that halts changed. */
 export const haltSubject = 'halts'
+
+/** Everything a token or a call rests on that may be halted; what is null or left out is not there. */
+export interface Haltable {
+  readonly agent?: string | null
+  readonly instance?: string | null
+  readonly keys?: readonly (string | null)[]
+  readonly grants?: readonly string[]
+  readonly person?: string | null
+  readonly resource?: string | null
+  readonly tool?: string | null
+  readonly tenant: string
+}
+
+/** The first halt that stands in its way; undefined where none does. */
+export function haltOn(halts: readonly Halt[], on: Haltable): Halt | undefined {
+  if (halts.length === 0) return undefined
+  const named: Readonly<Record<HaltKind, readonly (string | null | undefined)[]>> = {
+    agent: [on.agent],
+    instance: [on.instance],
+    key: on.keys ?? [],
+    grant: on.grants ?? [],
+    tool: [on.tool],
+    resource: [on.resource],
+    person: [on.person],
+    tenant: [on.tenant],
+  }
+  return halts.find(({ kind, target, liftedAt }) => liftedAt === null && named[kind].includes(target))
+}
+
+/** The subject whose tokens and cached decisions a halt ends; a tool has none of its own, for tokens do not name tools. */
+export function haltedSubject({ kind, target }: Pick<Halt, 'kind' | 'target'>): string | undefined {
+  if (kind === 'tool') return undefined
+  return kind === 'key' ? `key:${target}` : target
+}

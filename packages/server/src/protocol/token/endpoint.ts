@@ -9,6 +9,7 @@ import { authenticateClient } from '../client-auth/methods.ts'
 import type { Deps } from '../deps.ts'
 import { type Evidence, one } from '../evidence.ts'
 import { recordRefusal } from '../refusal.ts'
+import { underCircumstances } from './circumstances.ts'
 import type { GrantType } from './grant.ts'
 import { grantTypes } from './grants.ts'
 import { type Issued, issue } from './issue.ts'
@@ -80,7 +81,8 @@ async function decide(
   const { grant, evidence, proven, binding } = request
   try {
     admit(ctx, proven)
-    return await grant.decide(ctx, deps, { form: evidence.form, proven, binding, fresh })
+    const issuance = await grant.decide(ctx, deps, { form: evidence.form, proven, binding, fresh })
+    return await underCircumstances(ctx, deps, issuance, { form: evidence.form, fresh })
   } catch (error) {
     // What was refused may rest on memory, of the client or of the resource, so it is read again first: a grant given
     // on another node a moment ago counts here.

@@ -90,6 +90,9 @@ function claimsOf(ctx: Ctx, issuance: Issuance, jti: string, epoch: number): Acc
     ...(issuance.scopes.length === 0 ? {} : { scope: issuance.scopes.join(' ') }),
     ...(issuance.boundTo === null ? {} : { cnf: { jkt: issuance.boundTo } }),
     ...(holder.instance === null ? {} : { agent_instance_id: holder.instance }),
+    ...(issuance.session == null ? {} : { sid: issuance.session.id }),
+    // OIDC-A §2.3: opaque, and the word of the instance itself.
+    ...(issuance.session?.task == null ? {} : { agent_context_id: issuance.session.task }),
     ...holder.agentClaims,
     writ: { epoch, key: holder.key, grants: issuance.grants },
   }
@@ -112,6 +115,7 @@ function entryOf(ctx: Ctx, issuance: Issuance, claims: AccessTokenClaims): Entry
       jti: claims.jti,
       expires_at: new Date(claims.exp * 1000).toISOString(),
       bound_to: issuance.boundTo,
+      ...(issuance.session == null ? {} : { session: issuance.session.id, task: issuance.session.task }),
     },
   }
 }

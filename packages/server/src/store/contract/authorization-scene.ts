@@ -1,5 +1,6 @@
 // Records of what decides at run time, as tests of a store make them.
 import type { Approval } from '../../domain/authorization/approval.ts'
+import type { Budget } from '../../domain/authorization/budget.ts'
 import type { Eligibility } from '../../domain/authorization/eligibility.ts'
 import type { Group } from '../../domain/authorization/group.ts'
 import type { Halt } from '../../domain/authorization/halt.ts'
@@ -118,5 +119,14 @@ export const haltOf = (more: Partial<Halt> = {}): Halt => ({
   createdAt: start,
   liftedAt: null,
   liftedBy: null,
+  ...more,
+})
+
+export const budgetOf = (more: Partial<Budget> = {}): Budget => ({
+  unit: 'calls',
+  currency: null,
+  limit: 3,
+  windowSeconds: 60,
+  burst: 0,
   ...more,
 })

@@ -228,7 +228,7 @@ async function readAuthorization(store: Store): Promise<void> {
   assert.equal((await store.facts.risk(scope, id('agt'))).risk?.score, 40)
   assert.equal((await store.eligibilities.list(scope, { limit: 5 }, { agent: id('agt') })).items.length, 1)
   assert.equal((await store.approvals.list(scope, { limit: 5 }, { unreviewed: true })).items.length, 1)
-  assert.equal((await store.approvals.overdue(scope, now + 300, 5)).length, 1)
+  assert.equal((await store.approvals.due(scope, now + 300, 5)).length, 1)
   const budget = { unit: 'calls', currency: null, limit: 3, windowSeconds: 60, burst: 0 } as const
   assert.equal((await store.budgets.left(scope, id('grt'), budget, now)).left, 1)
   assert.deepEqual(

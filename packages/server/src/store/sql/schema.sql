@@ -471,14 +471,14 @@ create table approvals (
   agent text not null,
   kind text not null,
   state text not null,
-  expires_at integer not null,
+  due_at integer,
   unreviewed integer not null,
   primary key (tenant, id),
   unique (tenant, ordinal)
 ) strict;
 create index approvals_by_agent on approvals (tenant, agent, ordinal);
 create index approvals_by_state on approvals (tenant, state, ordinal);
-create index approvals_by_end on approvals (tenant, expires_at) where state = 'pending';
+create index approvals_by_due on approvals (tenant, due_at) where due_at is not null;
 create index approvals_unreviewed on approvals (tenant, ordinal) where unreviewed = 1;
 
 -- What was spent of the budgets of grants, how grants were used, and who enforces what is said over the stream.

@@ -123,7 +123,7 @@ export interface Tables {
     readonly agent: string
     readonly kind: string
     readonly state: string
-    readonly expires_at: number
+    readonly due_at: number | null
     readonly unreviewed: number
   }
   budgets: { tenant: string; owner: string; name: string; body: string }

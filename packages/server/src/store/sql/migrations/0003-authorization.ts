@@ -79,13 +79,13 @@ const tasks = (w: Words): readonly string[] => [
   agent ${w.text} not null,
   kind ${w.text} not null,
   state ${w.text} not null,
-  expires_at ${w.int} not null,
+  due_at ${w.int},
   unreviewed ${w.int} not null,
   ${keyed}
 )${w.table}`,
   'create index approvals_by_agent on approvals (tenant, agent, ordinal)',
   'create index approvals_by_state on approvals (tenant, state, ordinal)',
-  `create index approvals_by_end on approvals (tenant, expires_at) where state = 'pending'`,
+  'create index approvals_by_due on approvals (tenant, due_at) where due_at is not null',
   'create index approvals_unreviewed on approvals (tenant, ordinal) where unreviewed = 1',
 ]
 

@@ -1,5 +1,6 @@
 // Approvals: codec and reads.
 import { sql } from 'kysely'
+import { dueAtOf, isUnreviewed } from '../../../domain/authorization/approval.ts'
 import type { Approvals } from '../../authorization.ts'
 import type { Db } from '../dialect.ts'
 import { type Codec, findRecord, listRecords, parseRecord } from './record.ts'
@@ -27,7 +28,7 @@ export const approvalCodec: Codec<'approval'> = {
     createdAt: true,
     stateAt: true,
   },
-  columns: { agent: 'text', kind: 'text', state: 'text', expires_at: 'int', unreviewed: 'int' },
+  columns: { agent: 'text', kind: 'text', state: 'text', due_at: 'int', unreviewed: 'int' },
   fixed: ['agent', 'kind'],
   idOf: ({ id }) => id,
   subjectOf: approval => approval.id,
@@ -35,8 +36,8 @@ export const approvalCodec: Codec<'approval'> = {
     approval.asked.agent,
     approval.kind,
     approval.state,
-    approval.expiresAt,
-    approval.breakGlass && approval.review === null ? 1 : 0,
+    dueAtOf(approval),
+    isUnreviewed(approval) ? 1 : 0,
   ],
 }
 
@@ -48,14 +49,13 @@ export const approvalsOver = (db: Db): Approvals => ({
       where: { agent, state, kind },
       and: unreviewed ? sql<boolean>`unreviewed = 1` : undefined,
     }),
-  async overdue({ tenant }, now, limit) {
+  async due({ tenant }, now, limit) {
     const rows = await db
       .selectFrom('approvals')
       .select(['version', 'body'])
       .where('tenant', '=', tenant)
-      .where('state', '=', 'pending')
-      .where('expires_at', '<=', now)
-      .orderBy('expires_at')
+      .where('due_at', '<=', now)
+      .orderBy('due_at')
       .limit(limit)
       .execute()
     return rows.map(row => parseRecord<'approval'>(row))

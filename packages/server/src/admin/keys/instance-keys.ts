@@ -2,11 +2,11 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import { type AgentId, type ClientId, newId } from '@writ/sdk/protocol/identifier'
 import { parsePublicJwk, thumbprint } from '@writ/sdk/protocol/jwk'
-import type { Ctx } from '../context.ts'
-import { type Instance, isNameFree, type Key } from '../domain/agent.ts'
-import type { Put } from '../domain/change.ts'
-import type { Store } from '../store/store.ts'
-import type { AdminSettings } from './operation.ts'
+import type { Ctx } from '../../context.ts'
+import { type Instance, isNameFree, type Key } from '../../domain/agent.ts'
+import type { Put } from '../../domain/change.ts'
+import type { Store } from '../../store/store.ts'
+import type { AdminSettings } from '../operation.ts'
 
 export interface NewKeys {
   readonly owner: AgentId | ClientId

@@ -1,16 +1,16 @@
 // The keys of agents as the API shows them: list, register, revoke.
 import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
-import type { Ctx } from '../context.ts'
-import { type Agent, isKeyLive, type Key, type KeyUse, keyNamed, revokeKey } from '../domain/agent.ts'
-import type { Caller } from '../domain/caller.ts'
-import type { Versioned } from '../domain/change.ts'
-import { reasonBody } from './agent-moves.ts'
-import { findAgent, mustBeFuture, mustNotLockOut } from './agents.ts'
-import { mustReach } from './ceiling.ts'
+import type { Ctx } from '../../context.ts'
+import { type Agent, isKeyLive, type Key, type KeyUse, keyNamed, revokeKey } from '../../domain/agent.ts'
+import type { Caller } from '../../domain/caller.ts'
+import type { Versioned } from '../../domain/change.ts'
+import { reasonBody } from '../agent-moves.ts'
+import { findAgent, mustBeFuture, mustNotLockOut } from '../agents.ts'
+import { mustReach } from '../ceiling.ts'
+import { operation, type Reads, readEvent } from '../operation.ts'
+import * as wire from '../wire.ts'
 import { newKeys } from './instance-keys.ts'
-import { operation, type Reads, readEvent } from './operation.ts'
-import * as wire from './wire.ts'
 
 const keyShown = z
   .strictObject({

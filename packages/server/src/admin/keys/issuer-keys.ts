@@ -1,9 +1,9 @@
 // The signing keys of this authority: see their states, and rotate them.
 import { algorithmsOf } from '@writ/sdk/protocol/algorithms'
 import { z } from 'zod'
-import type { IssuerKey } from '../domain/issuer-key.ts'
-import { operation, readEvent } from './operation.ts'
-import * as wire from './wire.ts'
+import type { IssuerKey } from '../../domain/issuer-key.ts'
+import { operation, readEvent } from '../operation.ts'
+import * as wire from '../wire.ts'
 
 const issuerAlgorithms = algorithmsOf('issuer')
 
