@@ -1,6 +1,7 @@
 // The signature algorithms: one table, and everything below receives its row. RFC 7518 §3.4 and §3.5, RFC 8037,
 // RFC 9864, RFC 9964.
-import { constants, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto'
+import { constants, generateKeyPair, generateKeyPairSync, type KeyObject, sign, verify } from 'node:crypto'
+import { promisify } from 'node:util'
 import { isSoundEd25519Point } from './edwards25519.ts'
 
 /** `holder`: agents, clients and whoever proves possession. `issuer`: the authority, for its tokens. */
@@ -8,6 +9,11 @@ export type Signs = 'holder' | 'issuer'
 
 /** Of a binary member of a JWK: the fewest and the most bytes. */
 export type Size = readonly [least: number, most: number]
+
+interface Halves {
+  readonly publicKey: KeyObject
+  readonly privateKey: KeyObject
+}
 
 /** How a key is used; one algorithm, never a family of them (RFC 8725 §3.1). */
 export interface Algorithm {
@@ -27,7 +33,9 @@ export interface Algorithm {
   readonly secrets: Readonly<Record<string, Size>>
   /** The exact length of every signature of the key. */
   signatureBytes(key: KeyObject): number
-  generate(): { readonly publicKey: KeyObject; readonly privateKey: KeyObject }
+  generate(): Halves
+  /** The same in the thread pool, where it takes so long that others would be kept waiting. */
+  readonly generateAside?: () => Promise<Halves>
   sign(input: Uint8Array, key: KeyObject): Buffer
   /** Only ever called with a signature of exactly `signatureBytes`. */
   verify(input: Uint8Array, key: KeyObject, signature: Uint8Array): boolean
@@ -92,6 +100,8 @@ const leastModulusBytes = 256
 const mostModulusBytes = 512
 const modulusBits = 3072
 const exponent = 65537
+const rsaOptions = { modulusLength: modulusBits, publicExponent: exponent }
+const generateInPool = promisify(generateKeyPair)
 
 /** RFC 7518 §3.5: 2048 bits or more. RFC 7518 §2: the least bytes, so that no key has two spellings. */
 function isSoundRsa(n: Uint8Array | undefined, e: Uint8Array | undefined): boolean {
@@ -138,7 +148,9 @@ export const algorithms = {
     },
     // RFC 8017 §8.1.1: as long as the modulus.
     signatureBytes: key => Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8),
-    generate: () => generateKeyPairSync('rsa', { modulusLength: modulusBits, publicExponent: exponent }),
+    generate: () => generateKeyPairSync('rsa', rsaOptions),
+    // Two primes are searched for: some 200 ms, and now and then seconds.
+    generateAside: () => generateInPool('rsa', rsaOptions),
     sign: (input, key) => sign('sha256', input, { key, ...pss }),
     verify: (input, key, signature) => verify('sha256', input, { key, ...pss }, signature),
     isSound: ([e, n]) => isSoundRsa(n, e),

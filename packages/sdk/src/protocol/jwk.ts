@@ -280,7 +280,16 @@ export interface KeyPair {
 /** A new key pair. `jwk` carries `alg`, so that whoever reads it need not guess. */
 export function generateKeyPair(alg: AlgorithmName): KeyPair {
   const row: Algorithm = algorithms[alg]
-  const { publicKey, privateKey } = row.generate()
+  return pairOf(row, row.generate())
+}
+
+/** The same without keeping anybody waiting: where it takes long, it is made in the thread pool. */
+export async function generateKeyPairAside(alg: AlgorithmName): Promise<KeyPair> {
+  const row: Algorithm = algorithms[alg]
+  return pairOf(row, (await row.generateAside?.()) ?? row.generate())
+}
+
+function pairOf(row: Algorithm, { publicKey, privateKey }: ReturnType<Algorithm['generate']>): KeyPair {
   const exported = privateKey.export({ format: 'jwk' }) as unknown as PrivateJwk
   const jwk: PublicJwk = { ...(bare(exported, row) as unknown as PublicJwk), alg: row.name }
   const jkt = thumbprintOf(jwk, row)

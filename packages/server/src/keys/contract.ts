@@ -140,9 +140,12 @@ class Bench {
     this.keys = open(this.given)
   }
 
-  add(purpose: IssuerKey['purpose'], state: IssuerKey['state'] = 'active'): Versioned<IssuerKey> {
-    const made = this.keys.stage(scope, purpose, { now: this.now, activatesAt: this.now })
-    const row = { ...made, state, version: 1 }
+  async add(
+    purpose: IssuerKey['purpose'],
+    state: IssuerKey['state'] = 'active',
+  ): Promise<Versioned<IssuerKey>> {
+    const { key } = await this.keys.stage(scope, purpose, { now: this.now, activatesAt: this.now })
+    const row = { ...key, state, version: 1 }
     this.rows.push(row)
     return row
   }
@@ -164,7 +167,7 @@ const kidsOf = (keys: Keys): unknown[] => keys.published(scope).keys.map(key => 
 export function keysContract(name: string, open: (given: KeysGiven) => Keys): void {
   const ready = async (): Promise<Bench> => {
     const bench = new Bench(open)
-    for (const purpose of ['token', 'checkpoint', 'nonce'] as const) bench.add(purpose)
+    for (const purpose of ['token', 'checkpoint', 'nonce'] as const) await bench.add(purpose)
     await bench.keys.reload(scope)
     return bench
   }
@@ -196,7 +199,7 @@ export function keysContract(name: string, open: (given: KeysGiven) => Keys): vo
     const bench = await ready()
     const first = bench.keys.published(scope)
     assert.equal(bench.keys.published(scope), first)
-    bench.add('token', 'staged')
+    await bench.add('token', 'staged')
     await bench.keys.reload(scope)
     assert.notEqual(bench.keys.published(scope), first)
     assert.equal(bench.keys.published(scope), bench.keys.published(scope))
@@ -205,9 +208,9 @@ export function keysContract(name: string, open: (given: KeysGiven) => Keys): vo
   test(`${name}: staged, active and retiring keys are published and verify; only the active one signs`, async () => {
     const bench = await ready()
     const active = bench.keys.signer(scope, 'token').kid
-    const staged = bench.add('token', 'staged').kid
-    const retiring = bench.add('token', 'retiring').kid
-    const retired = bench.add('token', 'retired').kid
+    const staged = (await bench.add('token', 'staged')).kid
+    const retiring = (await bench.add('token', 'retiring')).kid
+    const retired = (await bench.add('token', 'retired')).kid
     await bench.keys.reload(scope)
     assert.deepEqual(kidsOf(bench.keys), [active, staged, retiring])
     for (const kid of [active, staged, retiring]) assert.equal(bench.keys.verifier(scope, kid)?.jkt, kid)
@@ -225,7 +228,7 @@ export function keysContract(name: string, open: (given: KeysGiven) => Keys): vo
 
   test(`${name}: a retired key is back in the JWKS while the clock is before its end`, async () => {
     const bench = await ready()
-    const gone = bench.add('token', 'retired').kid
+    const gone = (await bench.add('token', 'retired')).kid
     bench.change(gone, { retiresAt: start + 100 })
     bench.now = start + 99
     await bench.keys.reload(scope)
@@ -239,7 +242,7 @@ export function keysContract(name: string, open: (given: KeysGiven) => Keys): vo
   test(`${name}: a reload takes over the new key and drops the old one`, async () => {
     const bench = await ready()
     const before = bench.keys.signer(scope, 'token')
-    const next = bench.add('token', 'staged')
+    const next = await bench.add('token', 'staged')
     bench.change(before.kid, { state: 'retiring', retiresAt: start + 305 })
     bench.change(next.kid, { state: 'active' })
     await bench.keys.reload(scope)
@@ -252,7 +255,7 @@ export function keysContract(name: string, open: (given: KeysGiven) => Keys): vo
   test(`${name}: which key signs is the stored state and not a guess from its instants`, async () => {
     const bench = await ready()
     const active = bench.keys.signer(scope, 'token').kid
-    bench.add('token', 'staged')
+    await bench.add('token', 'staged')
     bench.now = start + 1_000_000
     await bench.keys.reload(scope)
     assert.equal(bench.keys.signer(scope, 'token').kid, active)
@@ -292,14 +295,14 @@ export function keysContract(name: string, open: (given: KeysGiven) => Keys): vo
     await bench.keys.reload(scope)
     assert.throws(() => bench.keys.signer(scope, 'token'), unavailable)
     bench.change(kid, { state: 'active' })
-    bench.add('token')
+    await bench.add('token')
     await bench.keys.reload(scope)
     assert.throws(() => bench.keys.signer(scope, 'token'), unavailable)
   })
 
   test(`${name}: the states list the token keys, oldest first, without the sealed half`, async () => {
     const bench = await ready()
-    const staged = bench.add('token', 'staged')
+    const staged = await bench.add('token', 'staged')
     await bench.keys.reload(scope)
     const states = bench.keys.states(scope)
     assert.deepEqual(
@@ -324,10 +327,13 @@ export function keysContract(name: string, open: (given: KeysGiven) => Keys): vo
     assert.throws(() => bench.keys.nonceMac({ tenant: 'other' as TenantId }, 'window-1'))
   })
 
-  test(`${name}: a staged key is new, sealed and named by its thumbprint`, () => {
+  test(`${name}: a staged key is new, sealed and named by its thumbprint`, async () => {
     const { keys } = new Bench(open)
     const at = { now: start, activatesAt: start + 120 }
-    const [a, b] = [keys.stage(scope, 'token', at), keys.stage(scope, 'token', at)]
+    const [{ key: a }, { key: b }] = await Promise.all([
+      keys.stage(scope, 'token', at),
+      keys.stage(scope, 'token', at),
+    ])
     assert.notEqual(a.kid, b.kid)
     assert.ok(a.jwk)
     assert.equal(a.kid, importPublic(a.jwk).jkt)
@@ -336,8 +342,8 @@ export function keysContract(name: string, open: (given: KeysGiven) => Keys): vo
       ['staged', start, start + 120, null, start],
     )
     // C2SP signed-note: checkpoints are signed with Ed25519, whatever signs tokens.
-    assert.equal(keys.stage(scope, 'checkpoint', at).alg, 'Ed25519')
-    const nonce = keys.stage(scope, 'nonce', at)
+    assert.equal((await keys.stage(scope, 'checkpoint', at)).key.alg, 'Ed25519')
+    const { key: nonce } = await keys.stage(scope, 'nonce', at)
     assert.deepEqual([nonce.kid, nonce.jwk], [firstNonceKid, null])
   })
 
@@ -362,7 +368,8 @@ export function keysContract(name: string, open: (given: KeysGiven) => Keys): vo
     })
     const first = bench.keys.reload(scope)
     while (reads === 0) await new Promise(setImmediate)
-    rows.push({ ...bench.keys.stage(scope, 'token', { now: start, activatesAt: start }), version: 1 })
+    const { key } = await bench.keys.stage(scope, 'token', { now: start, activatesAt: start })
+    rows.push({ ...key, version: 1 })
     const later = [bench.keys.reload(scope), bench.keys.reload(scope), bench.keys.reload(scope)]
     finish()
     await first
@@ -384,7 +391,7 @@ export function keysContract(name: string, open: (given: KeysGiven) => Keys): vo
       },
       signals: { head: async () => head },
     })
-    bench.add('token')
+    await bench.add('token')
     await bench.keys.reload(scope)
     assert.equal(bench.keys.signer(scope, 'token').epoch, 7)
   })

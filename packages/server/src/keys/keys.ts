@@ -37,6 +37,12 @@ export interface KeyReader {
  */
 export const firstNonceKid = 'nonce-1'
 
+/** A new key to be committed, and what the change rests on: that what sealed it still seals. */
+export interface StagedKey {
+  readonly key: IssuerKey
+  readonly bases: readonly Basis[]
+}
+
 export interface Keys {
   /**
    * Signs with the key whose stored state is active. The kid belongs into the `Basis` of what is signed
@@ -56,19 +62,20 @@ export interface Keys {
   /** HMAC-SHA-256 under the nonce key, shared by all nodes of the tenant. */
   nonceMac(scope: Pick<Ctx, 'tenant'>, input: string): Uint8Array
   /**
-   * Makes a new key of the purpose, sealed and staged; the caller commits it. The kid of a pair is its RFC 7638
-   * thumbprint, so that none comes twice; that of the nonce key is always `firstNonceKid`. `alg` is for token keys.
+   * Makes a new key of the purpose, sealed and staged; the caller commits it on its bases. The kid of a pair is its RFC
+   * 7638 thumbprint, so that none comes twice; that of the nonce key is always `firstNonceKid`. `alg` is for token keys.
+   * May take seconds, in which signing goes on.
    */
   stage(
     scope: Pick<Ctx, 'tenant'>,
     purpose: KeyPurpose,
     at: { readonly now: number; readonly activatesAt: number; readonly alg?: AlgorithmName | undefined },
-  ): IssuerKey
+  ): Promise<StagedKey>
   /**
    * The same key under what seals now; undefined where it is already. Throws `server_error` where the row does not open.
    */
   reseal(scope: Pick<Ctx, 'tenant'>, key: IssuerKey): IssuerKey | undefined
-  /** What a change rests on that stores a key of `stage` or `reseal`: that what sealed it still seals. */
+  /** What a change rests on that stores a key of `reseal`: that what sealed it still seals. */
   sealBases(scope: Pick<Ctx, 'tenant'>): readonly Basis[]
   /**
    * Takes over what the store holds now, all or nothing. Called at start, after a signal about a key, and by a poll

@@ -35,7 +35,7 @@ export interface RotationSettings extends KeyLife {
 /** What deciding about a successor takes; nothing of it writes. */
 export interface SuccessionDeps {
   readonly store: Pick<KeyStore, 'issuerKeys'>
-  readonly keys: Pick<Keys, 'stage' | 'sealBases'>
+  readonly keys: Pick<Keys, 'stage'>
   readonly settings: RotationSettings
   /** Cryptographically strong randomness. */
   readonly randomBytes: (length: number) => Uint8Array
@@ -43,7 +43,7 @@ export interface SuccessionDeps {
 
 export interface RotationDeps extends SuccessionDeps {
   readonly store: KeyStore
-  readonly keys: Pick<Keys, 'stage' | 'reload' | 'sealBases'>
+  readonly keys: Pick<Keys, 'stage' | 'reload'>
   /** Where a leased loop rotates: the fence of its lease. */
   readonly fence?: Fence | undefined
 }
@@ -108,7 +108,8 @@ export async function decideRotation(
     }
   }
   const at = { now: ctx.now, activatesAt: ctx.now + deps.settings.publishSeconds }
-  const staged = deps.keys.stage(ctx, 'token', { ...at, alg: usable(wish.alg ?? active.alg) })
+  const alg = usable(wish.alg ?? active.alg)
+  const { key: staged, bases } = await deps.keys.stage(ctx, 'token', { ...at, alg })
   const rotation = rotationTo(ctx, deps, {
     active,
     staged,
@@ -125,7 +126,7 @@ export async function decideRotation(
       { put: 'rotation', value: rotation, ifVersion: 0 },
     ],
     signals: [{ subject: issuerKeySubject(staged), kind: 'changed' }],
-    bases: deps.keys.sealBases(ctx),
+    bases,
     entries: [entryOf(ctx, 'staged', staged, by)],
   }
 }
@@ -208,19 +209,21 @@ export async function ensureKeys(
     if (missing.length === 0) return deps.keys.reload(ctx)
     // What is stored must open here before anything is added to it: else two sealing keys would share one store.
     if (stored.length > 0) await deps.keys.reload(ctx)
-    const committed = await deps.store.commit(ctx, firstKeys(ctx, deps, missing, stored))
+    const committed = await deps.store.commit(ctx, await firstKeys(ctx, deps, missing, stored))
     if (committed.kind !== 'done' && committed.kind !== 'conflict') throw lost(committed)
   }
   throw lost({ kind: 'conflict' })
 }
 
-function firstKeys(
+async function firstKeys(
   ctx: Ctx,
   deps: Pick<RotationDeps, 'keys'>,
   missing: readonly KeyPurpose[],
   stored: readonly Versioned<IssuerKey>[],
-): Change {
-  const made = missing.map(purpose => deps.keys.stage(ctx, purpose, { now: ctx.now, activatesAt: ctx.now }))
+): Promise<Change> {
+  const at = { now: ctx.now, activatesAt: ctx.now }
+  const staged = await Promise.all(missing.map(purpose => deps.keys.stage(ctx, purpose, at)))
+  const made = staged.map(({ key }) => key)
   const [witness] = stored
   const entries = made.flatMap(key => [
     entryOf(ctx, 'staged', key, { reason: 'first_key' }),
@@ -237,7 +240,7 @@ function firstKeys(
       ...(witness === undefined ? [] : [put(bare(witness), witness.version)]),
     ],
     signals: made.map(key => ({ subject: issuerKeySubject(key), kind: 'changed' as const })),
-    bases: deps.keys.sealBases(ctx),
+    bases: staged.flatMap(({ bases }) => bases),
     entries: [first, ...others],
   }
 }

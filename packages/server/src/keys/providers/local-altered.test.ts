@@ -28,11 +28,13 @@ const nodeWith = (sealer: Sealer, rows: () => Rows): Keys =>
 
 const sealer = newSealer()
 const maker = nodeWith(sealer, () => [])
-const honest: Rows = (['token', 'checkpoint', 'nonce'] as const).map(purpose => ({
-  ...maker.stage(scope, purpose, at),
-  state: 'active',
-  version: 1,
-}))
+const honest: Rows = await Promise.all(
+  (['token', 'checkpoint', 'nonce'] as const).map(async purpose => ({
+    ...(await maker.stage(scope, purpose, at)).key,
+    state: 'active' as const,
+    version: 1,
+  })),
+)
 const [own, checkpoint] = honest as [Versioned<IssuerKey>, Versioned<IssuerKey>]
 
 const theirs = generateKeyPair('ES256')

@@ -9,7 +9,7 @@ import { Secret } from '@writ/sdk/protocol/secret'
 import type { Versioned } from '../../domain/change.ts'
 import { type IssuerKey, moveKey } from '../../domain/issuer-key.ts'
 import { defaultTenant } from '../../domain/tenant.ts'
-import { aesGcmSealer, keyBytes } from '../aes-gcm.ts'
+import { aesGcmSealer, keyBytes, sealerOf } from '../aes-gcm.ts'
 import { keysContract } from '../contract.ts'
 import type { Keys } from '../keys.ts'
 import type { Sealer } from '../sealer.ts'
@@ -36,7 +36,7 @@ const filled = async (options: Pick<OpenKeysOptions, 'sealer' | 'tokenAlg'>): Pr
   const store = { issuerKeys: { list: async () => [...rows] }, signals: { head: async () => 1 } }
   const keys = openKeys({ store, now: () => at.now, ...options })
   for (const purpose of ['token', 'checkpoint', 'nonce'] as const) {
-    rows.push({ ...keys.stage(scope, purpose, at), state: 'active', version: 1 })
+    rows.push({ ...(await keys.stage(scope, purpose, at)).key, state: 'active', version: 1 })
   }
   await keys.reload(scope)
   return { keys, rows }
@@ -69,9 +69,9 @@ for (const [alg, members] of Object.entries(publicMembers)) {
 
 test('an algorithm that is asked for goes before the configured one', async () => {
   const { keys } = await filled({ sealer: () => sealer })
-  assert.equal(keys.stage(scope, 'token', { ...at, alg: 'PS256' }).alg, 'PS256')
+  assert.equal((await keys.stage(scope, 'token', { ...at, alg: 'PS256' })).key.alg, 'PS256')
   // C2SP signed-note: checkpoints are signed with Ed25519, whatever was asked for.
-  assert.equal(keys.stage(scope, 'checkpoint', { ...at, alg: 'PS256' }).alg, 'Ed25519')
+  assert.equal((await keys.stage(scope, 'checkpoint', { ...at, alg: 'PS256' })).key.alg, 'Ed25519')
 })
 
 test('new token keys have the configured algorithm', async () => {
@@ -124,4 +124,32 @@ test('each key is unsealed once, however often the store is read', async () => {
   rows[0] = { ...moveKey(first, 'supersede', at.now), retiresAt: at.now + 305, version: 2 }
   await keys.reload(scope)
   assert.equal(opened, 3)
+})
+
+test('making a key that takes long keeps nobody waiting', async () => {
+  const { keys } = await filled({ sealer: () => sealer })
+  let isMade = false
+  const making = keys.stage(scope, 'token', { ...at, alg: 'PS256' }).finally(() => {
+    isMade = true
+  })
+  let turns = 0
+  for (; !isMade; turns += 1) await new Promise(setImmediate)
+  await making
+  // One that blocks lets nobody else have a turn before it is done.
+  assert.ok(turns > 10, `${turns} turns`)
+})
+
+test('a key rests on what sealed it, also where another sealer took over while the pair was made', async () => {
+  const restingOn = (subject: string): Sealer => ({
+    ...newSealer(),
+    basis: () => ({ epoch: 1, subjects: [subject] }),
+  })
+  const next = restingOn('next')
+  let current = restingOn('former')
+  const { keys } = await filled({ sealer: () => current })
+  const making = keys.stage(scope, 'token', { ...at, alg: 'PS256' })
+  current = next
+  const { key, bases } = await making
+  assert.equal(sealerOf(key.sealed), next.id)
+  assert.deepEqual(bases, [next.basis?.()])
 })

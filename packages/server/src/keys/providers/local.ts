@@ -4,7 +4,7 @@ import type { AlgorithmName } from '@writ/sdk/protocol/algorithms'
 import { Fault } from '@writ/sdk/protocol/fault'
 import {
   bareJwk,
-  generateKeyPair,
+  generateKeyPairAside,
   importPrivate,
   importPublic,
   type PrivateJwk,
@@ -13,7 +13,7 @@ import {
 } from '@writ/sdk/protocol/jwk'
 import { Secret } from '@writ/sdk/protocol/secret'
 import type { Ctx } from '../../context.ts'
-import type { Versioned } from '../../domain/change.ts'
+import type { Basis, Versioned } from '../../domain/change.ts'
 import { activeOf, type IssuerKey, isPublished, type KeyPurpose } from '../../domain/issuer-key.ts'
 import { sealerOf } from '../aes-gcm.ts'
 import { firstNonceKid, type KeyReader, type Keys, type Signer, type SigningPurpose } from '../keys.ts'
@@ -133,17 +133,23 @@ export function openKeys(options: OpenKeysOptions): Keys {
       nonce.macs.set(input, mac)
       return mac
     },
-    stage({ tenant }, purpose, { now: createdAt, activatesAt, alg = tokenAlg }) {
+    async stage({ tenant }, purpose, { now: createdAt, activatesAt, alg = tokenAlg }) {
       const life = { state: 'staged', createdAt, activatesAt, retiresAt: null, stateAt: createdAt } as const
-      if (purpose === 'nonce') {
+      const pair =
+        purpose === 'nonce' ? undefined : await generateKeyPairAside(purpose === 'token' ? alg : 'Ed25519')
+      // INVARIANT: what seals and what the change rests on are read together, after the pair was made: the change of a
+      // key that was sealed by a former sealer must not rest on the next one, for nobody would seal it anew.
+      const current = sealer({ tenant })
+      const bases = basesOf(current)
+      if (pair === undefined) {
         const secret = new Secret<Uint8Array>(randomBytes(nonceBytes))
-        const sealed = sealer({ tenant }).seal(secret, identityOf(tenant, purpose, firstNonceKid))
-        return { kid: firstNonceKid, purpose, alg: 'HS256', jwk: null, sealed, ...life }
+        const sealed = current.seal(secret, identityOf(tenant, purpose, firstNonceKid))
+        return { key: { kid: firstNonceKid, purpose, alg: 'HS256', jwk: null, sealed, ...life }, bases }
       }
-      const { sign, secret } = generateKeyPair(purpose === 'token' ? alg : 'Ed25519')
+      const { sign, secret } = pair
       const text = new Secret<Uint8Array>(Buffer.from(JSON.stringify(secret.reveal())))
-      const sealed = sealer({ tenant }).seal(text, identityOf(tenant, purpose, sign.jkt))
-      return { kid: sign.jkt, purpose, alg: sign.alg.name, jwk: sign.jwk, sealed, ...life }
+      const sealed = current.seal(text, identityOf(tenant, purpose, sign.jkt))
+      return { key: { kid: sign.jkt, purpose, alg: sign.alg.name, jwk: sign.jwk, sealed, ...life }, bases }
     },
     reseal({ tenant }, key) {
       const current = sealer({ tenant })
@@ -153,12 +159,14 @@ export function openKeys(options: OpenKeysOptions): Keys {
       if (opened === undefined) throw unopened(key.kid, current)
       return { ...key, sealed: current.seal(opened, identity) }
     },
-    sealBases({ tenant }) {
-      const basis = sealer({ tenant }).basis?.()
-      return basis === undefined ? [] : [basis]
-    },
+    sealBases: scope => basesOf(sealer(scope)),
     reload: inTurn(scope => scope.tenant, read),
   }
+}
+
+function basesOf(sealer: Sealer): readonly Basis[] {
+  const basis = sealer.basis?.()
+  return basis === undefined ? [] : [basis]
 }
 
 interface Reading extends Scope, Pick<Holding, 'epoch' | 'readAt'> {

@@ -141,13 +141,14 @@ function forced(ctx: Ctx, rotation: Rotation, from: Versioned<IssuerKey>): Look 
  * Somebody else may sign with the key: it leaves the JWKS now and everything it signed is dead, while the successor signs
  * from now on, although verifiers have yet to read it.
  */
-function cutActive(ctx: Ctx, deps: KindDeps, ask: Ask, keys: Keys): Begun {
+async function cutActive(ctx: Ctx, deps: KindDeps, ask: Ask, keys: Keys): Promise<Begun> {
   const active = mustBeActive(keys)
   const waiting = stagedOf(keys, 'token')
   const alg = usable(ask.alg ?? waiting?.alg ?? active.alg)
   const fitting = waiting?.alg === alg ? waiting : undefined
   const at = { now: ctx.now, activatesAt: ctx.now, alg }
-  const staged = fitting === undefined ? deps.keys.stage(ctx, 'token', at) : bare(fitting)
+  const { key: staged, bases } =
+    fitting === undefined ? await deps.keys.stage(ctx, 'token', at) : { key: bare(fitting), bases: [] }
   const successor = moveKey(staged, 'activate', ctx.now)
   const of = cut(ctx, active, 'emergency')
   const puts: Put[] = [...of.puts, put(successor, fitting?.version ?? 0)]
@@ -161,7 +162,7 @@ function cutActive(ctx: Ctx, deps: KindDeps, ask: Ask, keys: Keys): Begun {
     parts: {
       puts,
       signals: [...of.signals, { subject: issuerKeySubject(staged), kind: 'changed' }],
-      bases: deps.keys.sealBases(ctx),
+      bases,
     },
     entries: [...of.entries, entryOf(ctx, 'activated', successor, { reason: 'emergency' })],
   }
