@@ -127,7 +127,8 @@ const rowsOf = ({ paths }: OpenApi): readonly Row[] =>
     )
     .sort((a, b) => (a.id < b.id ? -1 : 1))
 
-const interfaceOf = (area: string): string => `${area.charAt(0).toUpperCase()}${area.slice(1)}Operations`
+const interfaceOf = (area: string): string =>
+  `${area.replace(/(?:^|-)(.)/g, (_dash, letter: string) => letter.toUpperCase())}Operations`
 
 const mentions = (type: string, name: string): boolean =>
   new RegExp(`\\b${name}\\b`).test(type.replaceAll(/\/\*.*?\*\//g, ''))

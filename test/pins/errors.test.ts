@@ -33,6 +33,13 @@ const pinned = {
   header_too_large: 431,
   rate_limited: 429,
   invalid_enrollment: 400,
+  not_requestable: 400,
+  expired_denial: 410,
+  invalid_denial_binding: 400,
+  duplicate_request: 409,
+  unknown_task: 404,
+  task_expired: 410,
+  invalid_task_state: 409,
 }
 
 test('every error code has the status it had before', () => {

@@ -18,6 +18,7 @@ import type { Surroundings } from './compose/surroundings.ts'
 import { type Config, ConfigProblem, proxiesOf } from './config.ts'
 import type { Ctx } from './context.ts'
 import { defaultTenant, type Tenant } from './domain/tenant.ts'
+import { activationRoutes } from './http/activations.ts'
 import { adminRoutes } from './http/admin.ts'
 import { type Connection, createApp, type Observer } from './http/app.ts'
 import { createAudience } from './http/audience.ts'
@@ -266,6 +267,7 @@ function routesOf(
   const routes = [
     ...oauthRoutes,
     ...instanceRoutes,
+    ...activationRoutes,
     ...registrationRoutes,
     ...sessionRoutes,
     revocationsRoute(createAudience(closing), createPoints(randomUUID().slice(0, 8))),

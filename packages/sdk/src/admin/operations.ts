@@ -1,29 +1,44 @@
 // Generated from docs/openapi.json by tools/openapi.ts; never edited. Every operation of the management API, and where it is.
 
+import type { ActivationsOperations } from './operations/activations.ts'
 import type { AgentsOperations } from './operations/agents.ts'
+import type { ApprovalsOperations } from './operations/approvals.ts'
 import type { ClientsOperations } from './operations/clients.ts'
+import type { EligibilitiesOperations } from './operations/eligibilities.ts'
+import type { EnforcementPointsOperations } from './operations/enforcement-points.ts'
 import type { EventsOperations } from './operations/events.ts'
 import type { GrantsOperations } from './operations/grants.ts'
+import type { HaltsOperations } from './operations/halts.ts'
 import type { IssuerOperations } from './operations/issuer.ts'
 import type { PeopleOperations } from './operations/people.ts'
 import type { ResourcesOperations } from './operations/resources.ts'
+import type { RisksOperations } from './operations/risks.ts'
 import type { RotationsOperations } from './operations/rotations.ts'
 import type { SchedulesOperations } from './operations/schedules.ts'
 import type { SecretsOperations } from './operations/secrets.ts'
+import type { SessionsOperations } from './operations/sessions.ts'
 
 export interface Operations
-  extends AgentsOperations,
+  extends ActivationsOperations,
+    AgentsOperations,
+    ApprovalsOperations,
     ClientsOperations,
+    EligibilitiesOperations,
+    EnforcementPointsOperations,
     EventsOperations,
     GrantsOperations,
+    HaltsOperations,
     IssuerOperations,
     PeopleOperations,
     ResourcesOperations,
+    RisksOperations,
     RotationsOperations,
     SchedulesOperations,
-    SecretsOperations {}
+    SecretsOperations,
+    SessionsOperations {}
 
 export const operations = {
+  'activations.create': { method: 'POST', path: '/activations' },
   'agents.create': { method: 'POST', path: '/agents' },
   'agents.get': { method: 'GET', path: '/agents/{id}' },
   'agents.list': { method: 'GET', path: '/agents' },
@@ -31,6 +46,12 @@ export const operations = {
   'agents.retire': { method: 'POST', path: '/agents/{id}/retire' },
   'agents.suspend': { method: 'POST', path: '/agents/{id}/suspend' },
   'agents.update': { method: 'PATCH', path: '/agents/{id}' },
+  'approvals.approve': { method: 'POST', path: '/approvals/{id}/approve' },
+  'approvals.cancel': { method: 'POST', path: '/approvals/{id}/cancel' },
+  'approvals.deny': { method: 'POST', path: '/approvals/{id}/deny' },
+  'approvals.get': { method: 'GET', path: '/approvals/{id}' },
+  'approvals.list': { method: 'GET', path: '/approvals' },
+  'approvals.review': { method: 'POST', path: '/approvals/{id}/review' },
   'client-secrets.create': { method: 'POST', path: '/clients/{id}/secrets' },
   'client-secrets.list': { method: 'GET', path: '/clients/{id}/secrets' },
   'client-secrets.revoke': { method: 'POST', path: '/clients/{id}/secrets/{sid}/revoke' },
@@ -42,6 +63,11 @@ export const operations = {
   'clients.resume': { method: 'POST', path: '/clients/{id}/resume' },
   'clients.suspend': { method: 'POST', path: '/clients/{id}/suspend' },
   'clients.update': { method: 'PATCH', path: '/clients/{id}' },
+  'eligibilities.create': { method: 'POST', path: '/eligibilities' },
+  'eligibilities.get': { method: 'GET', path: '/eligibilities/{id}' },
+  'eligibilities.list': { method: 'GET', path: '/eligibilities' },
+  'eligibilities.revoke': { method: 'POST', path: '/eligibilities/{id}/revoke' },
+  'enforcement-points.list': { method: 'GET', path: '/enforcement-points' },
   'enrollments.create': { method: 'POST', path: '/agents/{id}/enrollments' },
   'events.get': { method: 'GET', path: '/events/{id}' },
   'events.list': { method: 'GET', path: '/events' },
@@ -50,6 +76,10 @@ export const operations = {
   'grants.delete': { method: 'DELETE', path: '/grants/{id}' },
   'grants.get': { method: 'GET', path: '/grants/{id}' },
   'grants.list': { method: 'GET', path: '/grants' },
+  'halts.create': { method: 'POST', path: '/halts' },
+  'halts.get': { method: 'GET', path: '/halts/{id}' },
+  'halts.lift': { method: 'POST', path: '/halts/{id}/lift' },
+  'halts.list': { method: 'GET', path: '/halts' },
   'instances.list': { method: 'GET', path: '/agents/{id}/instances' },
   'issuer-keys.list': { method: 'GET', path: '/issuer/keys' },
   'issuer-keys.rotate': { method: 'POST', path: '/issuer/keys/rotate' },
@@ -69,6 +99,8 @@ export const operations = {
   'resources.get': { method: 'GET', path: '/resources/{id}' },
   'resources.list': { method: 'GET', path: '/resources' },
   'resources.update': { method: 'PATCH', path: '/resources/{id}' },
+  'risks.list': { method: 'GET', path: '/risks' },
+  'risks.report': { method: 'POST', path: '/risks' },
   'rotations.batch': { method: 'POST', path: '/rotations/batch' },
   'rotations.blast-radius': { method: 'GET', path: '/rotations/{id}/blast-radius' },
   'rotations.cancel': { method: 'POST', path: '/rotations/{id}/cancel' },
@@ -91,4 +123,7 @@ export const operations = {
   'secrets.list': { method: 'GET', path: '/secrets' },
   'secrets.retire': { method: 'POST', path: '/secrets/{id}/retire' },
   'secrets.update': { method: 'PATCH', path: '/secrets/{id}' },
+  'sessions.end': { method: 'POST', path: '/sessions/{id}/end' },
+  'sessions.get': { method: 'GET', path: '/sessions/{id}' },
+  'sessions.list': { method: 'GET', path: '/sessions' },
 } as const satisfies Readonly<Record<keyof Operations, { readonly method: string; readonly path: string }>>

@@ -2,10 +2,14 @@
 
 /** A row of the table: the HTTP status, a title for people, the specification that registers the code. */
 export interface CodeInfo {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 422 | 429 | 431 | 500 | 503
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 415 | 422 | 429 | 431 | 500 | 503
   readonly title: string
   readonly spec: string
+  /** RFC 9457 `type` where a specification registers one; else it is made of the issuer and the code. */
+  readonly type?: string
 }
+
+const accessRequestError = 'urn:openid:authzen:access-request:error:'
 
 export const codes = {
   // OAuth token, introspection and revocation endpoints
@@ -69,6 +73,50 @@ export const codes = {
     status: 400,
     title: 'The enrolment token is unknown, spent or expired',
     spec: 'ours',
+  },
+
+  // Access requests
+  not_requestable: {
+    status: 400,
+    title: 'The denial cannot be requested',
+    spec: 'AuthZEN ARAP',
+    type: `${accessRequestError}not_requestable`,
+  },
+  expired_denial: {
+    status: 410,
+    title: 'The denial is too old to be requested',
+    spec: 'AuthZEN ARAP',
+    type: `${accessRequestError}expired_denial`,
+  },
+  invalid_denial_binding: {
+    status: 400,
+    title: 'The request does not belong to the denial',
+    spec: 'AuthZEN ARAP',
+    type: `${accessRequestError}invalid_denial_binding`,
+  },
+  duplicate_request: {
+    status: 409,
+    title: 'The Idempotency-Key was used for another request',
+    spec: 'AuthZEN ARAP',
+    type: `${accessRequestError}duplicate_request`,
+  },
+  unknown_task: {
+    status: 404,
+    title: 'There is no such task',
+    spec: 'AuthZEN ARAP',
+    type: `${accessRequestError}unknown_task`,
+  },
+  task_expired: {
+    status: 410,
+    title: 'The task is over and no longer shown',
+    spec: 'AuthZEN ARAP',
+    type: `${accessRequestError}task_expired`,
+  },
+  invalid_task_state: {
+    status: 409,
+    title: 'The state of the task does not allow this',
+    spec: 'AuthZEN ARAP',
+    type: `${accessRequestError}invalid_task_state`,
   },
 } as const satisfies Record<string, CodeInfo>
 

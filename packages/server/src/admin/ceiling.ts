@@ -2,9 +2,10 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import type { Agent } from '../domain/agent.ts'
+import { isEligibilityLive } from '../domain/authorization/eligibility.ts'
 import type { Caller } from '../domain/caller.ts'
 import { isGrantLive } from '../domain/grant.ts'
-import { leavesOf } from '../domain/resource.ts'
+import { leavesOf, type Resource } from '../domain/resource.ts'
 import { managementIdentifier } from './access.ts'
 import type { Reads } from './operation.ts'
 
@@ -22,6 +23,7 @@ export async function mustReach(
   const identifier = managementIdentifier(ctx)
   const management = await deps.store.resources.byIdentifier(ctx, identifier)
   if (management === undefined) return
+  await mustReachEligible(ctx, deps, caller, { agent, management })
   for (let after: string | undefined; ; ) {
     const page = await deps.store.grants.list(
       ctx,
@@ -34,6 +36,32 @@ export async function mustReach(
       leavesOf(
         management.scopes,
         live.flatMap(grant => grant.scopes),
+      ),
+    )
+    if (page.next === null) return
+    after = page.next
+  }
+}
+
+/** What the agent can have opened is its right as soon as somebody else holds its key: an activation may need nobody. */
+async function mustReachEligible(
+  ctx: Ctx,
+  deps: Reads,
+  caller: Caller,
+  { agent, management }: { readonly agent: Pick<Agent, 'id'>; readonly management: Resource },
+): Promise<void> {
+  for (let after: string | undefined; ; ) {
+    const page = await deps.store.eligibilities.list(
+      ctx,
+      { limit: 200, ...(after === undefined ? {} : { after }) },
+      { agent: agent.id, resource: management.identifier },
+    )
+    const live = page.items.filter(eligibility => isEligibilityLive(eligibility, ctx.now))
+    mustHold(
+      caller,
+      leavesOf(
+        management.scopes,
+        live.flatMap(({ scopes }) => scopes),
       ),
     )
     if (page.next === null) return

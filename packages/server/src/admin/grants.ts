@@ -60,7 +60,7 @@ export const withoutForce = (what: string) =>
     })
     .meta({ description: `${what}; refused until it is enforced` })
 
-async function findResource(ctx: Ctx, deps: Reads, text: string): Promise<Resource> {
+export async function findResource(ctx: Ctx, deps: Reads, text: string): Promise<Resource> {
   const identifier = canonicalResource(text)
   const resource =
     identifier === undefined ? undefined : await deps.store.resources.byIdentifier(ctx, identifier)
@@ -72,7 +72,7 @@ async function findResource(ctx: Ctx, deps: Reads, text: string): Promise<Resour
   return resource
 }
 
-function mustKnow(resource: Resource, scopes: readonly string[]): void {
+export function mustKnow(resource: Resource, scopes: readonly string[]): void {
   const known = new Set(resource.scopes.map(scope => scope.name))
   const unknown = scopes.find(scope => !known.has(scope))
   if (unknown !== undefined) {

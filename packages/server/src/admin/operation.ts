@@ -1,4 +1,5 @@
 // One operation of the management API as a row: where it is, what it takes and answers, how it decides. It never writes.
+import type { Code } from '@writ/sdk/protocol/fault'
 import type { z } from 'zod'
 import type { Ctx } from '../context.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
@@ -52,6 +53,8 @@ export interface Reads extends Omit<AdminDeps, 'store'> {
     | 'sessions'
     | 'enforcementPoints'
     | 'signals'
+    | 'eligibilities'
+    | 'approvals'
   >
 }
 
@@ -74,6 +77,8 @@ export interface Plan<A> {
   /** Subjects whose end would make this plan wrong: narrowed after it was decided, it is decided again. */
   readonly restsOn?: readonly string[]
   readonly about: About
+  /** The type of the entry, where it depends on what was decided. */
+  readonly event?: string
   readonly answer: A
   /** Of what was created, below `management_api`, or absolute. */
   readonly location?: string
@@ -114,6 +119,8 @@ export interface Operation<
   readonly answer: A
   /** The answer carries a secret, which must not be kept readable for repeated requests. */
   readonly secret?: true
+  /** The code for an Idempotency-Key that comes with another request, where a specification names one. */
+  readonly reusedKey?: Code
   decide(
     ctx: Ctx,
     deps: Reads,

@@ -1,4 +1,7 @@
 // Every operation of the management API. Adding one is a file with an `operation`, a line here, a row in access.ts.
+import { activationOperations } from './activation/activations.ts'
+import { approvalOperations } from './activation/approvals.ts'
+import { eligibilityOperations } from './activation/eligibilities.ts'
 import { agentMoveOperations } from './agent-moves.ts'
 import { agentOperations } from './agents.ts'
 import { clientOperations } from './clients/clients.ts'
@@ -46,6 +49,9 @@ export const operations: readonly AnyOperation[] = [
   ...enforcementPointOperations,
   ...riskOperations,
   ...sessionOperations,
+  ...eligibilityOperations,
+  ...activationOperations,
+  ...approvalOperations,
   ...eventOperations,
   ...whyOperations,
 ]

@@ -6,6 +6,7 @@ import { isFault } from '@writ/sdk/protocol/fault'
 import { generateKeyPair } from '@writ/sdk/protocol/jwk'
 import { openStore } from '../store/sql/open.ts'
 import { access, permit } from './access.ts'
+import { accessRequestOperations } from './activation/access-requests.ts'
 import { operations } from './operations.ts'
 import { leaves, Place } from './testing/place.ts'
 
@@ -19,7 +20,8 @@ const newAgent = (at: Place, owner: string = at.operator) =>
   at.make('agents.create', { name: 'billing', owner, purpose: 'Pays invoices' })
 
 test('every operation has one rule of access, every rule an operation, and without a rule nobody passes', () => {
-  assert.deepEqual(operations.map(({ id }) => id).sort(), Object.keys(access).sort())
+  const known = [...operations, ...accessRequestOperations].map(({ id }) => id)
+  assert.deepEqual(known.sort(), Object.keys(access).sort())
   const everything = { scopes: new Set(leaves) }
   for (const id of ['agents.destroy', 'toString', '__proto__', '']) {
     assert.throws(

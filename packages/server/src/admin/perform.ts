@@ -83,7 +83,12 @@ function changeOf(
     claims: caller.claims,
     ...(memo === undefined ? {} : { remembers: [rememberedOf(ctx, deps, memo, answerOf(operation, plan))] }),
     entries: [
-      entryOf(ctx, call, { type: operation.event, outcome: 'allowed', about: plan.about, rule: 'scope' }),
+      entryOf(ctx, call, {
+        type: plan.event ?? operation.event,
+        outcome: 'allowed',
+        about: plan.about,
+        rule: 'scope',
+      }),
     ],
   }
 }

@@ -1,6 +1,6 @@
 // Idempotency-Key: the first answer of a caller's operation is kept, so that a retry gets it and has no second effect.
 import { createCipheriv, createDecipheriv } from 'node:crypto'
-import { Fault } from '@writ/sdk/protocol/fault'
+import { type Code, Fault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import type { Remembered } from '../domain/change.ts'
 import { hashParts } from '../domain/hash.ts'
@@ -17,6 +17,8 @@ export interface Memo {
   readonly request: string
   /** Whether the answer carries a secret, which the store must not be able to read. */
   readonly secret: boolean
+  /** What reusing the key for another request is called. */
+  readonly reused: Code
 }
 
 /** Undefined where the caller named no key or the operation has nothing to repeat. `asked`: the request as a text. */
@@ -34,6 +36,7 @@ export function memoOf(ctx: Ctx, deps: AdminDeps, call: Call, asked: string): Me
     // Under a key that is not in the database: a plain hash of a request would let its password be guessed at leisure.
     request: Buffer.from(deps.keys.nonceMac(ctx, `idempotency-request:${request}`)).toString('base64url'),
     secret: operation.secret === true,
+    reused: operation.reusedKey ?? 'invalid_value',
   }
 }
 
@@ -48,10 +51,10 @@ export function rememberedOf(ctx: Ctx, deps: AdminDeps, memo: Memo, answer: Answ
   }
 }
 
-/** The first answer. Throws `invalid_value` where the same key comes with another request. */
+/** The first answer. Throws `memo.reused` where the same key comes with another request. */
 export function openAnswer(ctx: Ctx, deps: AdminDeps, memo: Memo, first: Remembered): Answer {
   if (first.request !== memo.request) {
-    throw new Fault('invalid_value', 'This Idempotency-Key was used for another request.', {
+    throw new Fault(memo.reused, 'This Idempotency-Key was used for another request.', {
       kind: 'key_reused',
     })
   }

@@ -1,5 +1,6 @@
 // The background loops of one node, with what they need.
 import { randomUUID } from 'node:crypto'
+import { postNotice } from '../approvals/channels/callback.ts'
 import type { AuditLoop } from '../audit/checkpoint.ts'
 import type { Config } from '../config.ts'
 import type { Keys } from '../keys/keys.ts'
@@ -43,6 +44,7 @@ export function startBackground(config: Config, parts: BackgroundParts): Runner 
     engine,
     memory: loopMemory(rememberSeconds, () => performance.now() / 1000),
     onLeaseError: (about, error) => around.log('error', { part: 'secret-leases', about }, error),
+    postNotice,
     signalSeconds: maxTokenSeconds + 60,
   }
   return startRunner({

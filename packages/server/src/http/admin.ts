@@ -1,6 +1,7 @@
 // The management API as routes: evidence, path, query and body out of requests, answers into responses. It never judges.
 import { boundedCache } from '@writ/sdk/protocol/bounded-cache'
 import { managementIdentifier } from '../admin/access.ts'
+import { accessRequestOperations } from '../admin/activation/access-requests.ts'
 import type { Raw } from '../admin/input.ts'
 import { openapiDocument } from '../admin/openapi.ts'
 import type { AdminDeps, Answer, AnyOperation } from '../admin/operation.ts'
@@ -13,6 +14,8 @@ import { singleProof } from './oauth.ts'
 import { type FaceDeps, json, type Route } from './route.ts'
 
 const base = '/api/v1'
+/** Where the AuthZEN profiles have their endpoints. */
+const decisionBase = '/access/v1'
 
 /** Tokens kept verified at once: administrators are few. */
 const verifiedTokensKept = 1024
@@ -20,18 +23,21 @@ const verifiedTokensKept = 1024
 /** One route per operation, and the document that describes them. */
 export function adminRoutes(extra: Pick<AdminDeps, 'planRotation' | 'engine'>): readonly Route[] {
   const verifiedTokens: VerifiedTokens = boundedCache(verifiedTokensKept)
+  const routeAt =
+    (below: string) =>
+    (operation: AnyOperation): Route => ({
+      name: operation.id,
+      method: operation.method,
+      path: below + operation.path.replace(/\{(\w+)\}/g, ':$1'),
+      face: 'problem',
+      cors: false,
+      handle: (ctx, deps, request) =>
+        serve(ctx, { ...deps, ...extra, verifiedTokens, below }, operation, request),
+    })
   return [
     openapiRoute(),
-    ...operations.map(
-      (operation): Route => ({
-        name: operation.id,
-        method: operation.method,
-        path: base + operation.path.replace(/\{(\w+)\}/g, ':$1'),
-        face: 'problem',
-        cors: false,
-        handle: (ctx, deps, request) => serve(ctx, { ...deps, ...extra, verifiedTokens }, operation, request),
-      }),
-    ),
+    ...operations.map(routeAt(base)),
+    ...accessRequestOperations.map(routeAt(decisionBase)),
   ]
 }
 
@@ -59,7 +65,11 @@ function openapiRoute(): Route {
 }
 
 type ServeDeps = FaceDeps &
-  Pick<AdminDeps, 'planRotation' | 'engine'> & { readonly verifiedTokens: VerifiedTokens }
+  Pick<AdminDeps, 'planRotation' | 'engine'> & {
+    readonly verifiedTokens: VerifiedTokens
+    /** Below the issuer: where the operation is. */
+    readonly below: string
+  }
 
 async function serve(
   ctx: Ctx,
@@ -78,7 +88,7 @@ async function serve(
   }
   const caller = await authenticate(ctx, deps, evidence, audience)
   const raw: Raw = {
-    params: paramsOf(operation.path, pathname.slice(new URL(audience).pathname.length)),
+    params: paramsOf(operation.path, pathname.slice(new URL(ctx.issuer + deps.below).pathname.length)),
     query: searchParams,
     body: () => bodyOf(request, deps.config.maxBodyBytes),
     idempotencyKey: request.headers.get('idempotency-key') ?? undefined,

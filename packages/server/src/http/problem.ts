@@ -34,7 +34,7 @@ export function answerFault(ctx: Ctx, face: Face, fault: Fault, { nonce, tried }
   if (status === 401 || fault.code === 'insufficient_scope') headers.set('www-authenticate', challenge(fault))
   return new Response(
     JSON.stringify({
-      type: `${ctx.issuer}/errors#${fault.code}`,
+      type: 'type' in row ? row.type : `${ctx.issuer}/errors#${fault.code}`,
       title: row.title,
       status,
       detail: fault.message,

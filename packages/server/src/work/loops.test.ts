@@ -177,6 +177,7 @@ const depsOver = async (store: Store, steady: () => number): Promise<LoopDeps> =
     keyring: { reload: async () => {} },
     memory: loopMemory(1800, steady),
     onLeaseError: (_about, error) => assert.fail(error as Error),
+    postNotice: async () => true,
     signalSeconds: 1800,
   }
 }

@@ -9,6 +9,7 @@ import type { Store } from '../store/store.ts'
 import type { Keyring } from '../vault/keyring.ts'
 import { endLeases, type LeaseMemory, type LeaseWork } from '../vault/leases.ts'
 import { retireAgentKeys } from './agent-keys.ts'
+import { type ApprovalWork, settleApprovals } from './approvals.ts'
 import type { Loop } from './runner.ts'
 import { settledClock } from './settled-clock.ts'
 
@@ -21,6 +22,8 @@ export interface LoopDeps {
   readonly memory: Memory
   /** Hears of our bugs that leases of secrets met. */
   readonly onLeaseError: LeaseWork['onLeaseError']
+  /** Tells the outcomes of tasks to whoever asked to be told. */
+  readonly postNotice: ApprovalWork['post']
   /** How long signals are kept: longer than any token lives. */
   readonly signalSeconds: number
 }
@@ -110,6 +113,16 @@ export const loops: readonly Loop<LoopDeps>[] = [
     per: 'tenant',
     run: (ctx, { engine, memory }, fence) =>
       serveSchedules({ ...ctx, now: memory.settled(ctx.now) }, engine, fence),
+  },
+  {
+    name: 'approvals',
+    everySeconds: 1,
+    leased: true,
+    per: 'tenant',
+    run(ctx, { store, keys, postNotice, engine, memory }, fence) {
+      const work = { store, keys, post: postNotice, signal: engine.kindDeps.signal }
+      return settleApprovals(ctx, work, memory.settled(ctx.now), fence)
+    },
   },
   {
     name: 'sweep',

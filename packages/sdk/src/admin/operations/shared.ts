@@ -1,5 +1,48 @@
 // Generated from docs/openapi.json by tools/openapi.ts; never edited. Objects of several parts of the management API.
 
+export interface Approval {
+  readonly id: string
+  readonly kind: 'activation' | 'access_request'
+  readonly state: 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'failed' | 'partial'
+  readonly agent: string
+  readonly instance: string | null
+  readonly resource: string
+  readonly eligibility: string | null
+  readonly scopes: readonly string[]
+  readonly authorization_details: readonly Readonly<Record<string, unknown>>[]
+  readonly seconds: number
+  /** The one operation that was denied and is asked for */
+  readonly operation: {
+    readonly action: string
+    readonly type: string | null
+    readonly id: string | null
+  } | null
+  readonly reason: string
+  readonly break_glass: boolean
+  /** A glass was broken, and nobody has looked at it yet */
+  readonly unreviewed: boolean
+  readonly requested_by: string
+  readonly decided_by: string | null
+  readonly decision_reason: string | null
+  /** What was approved of what was asked; never more */
+  readonly approved: {
+    readonly scopes: readonly string[]
+    readonly authorization_details: readonly Readonly<Record<string, unknown>>[]
+    readonly seconds: number
+  } | null
+  readonly approved_until: string | null
+  readonly grant: string | null
+  readonly review: {
+    readonly by: string
+    readonly at: string
+    readonly verdict: 'justified' | 'unjustified'
+    readonly note: string
+  } | null
+  /** A pending one that nobody decided by then has expired */
+  readonly expires_at: string
+  readonly created_at: string
+}
+
 export interface Event {
   readonly id: string
   /** Position in the log, from 0 */

@@ -45,7 +45,7 @@ export const issuerKey: Kind = {
   async look(ctx, deps, { version: _, ...rotation }) {
     const keys = await deps.store.issuerKeys.list(ctx)
     const [from, to] = [named(keys, rotation.from), named(keys, rotation.to)]
-    if (rotation.state === 'staged') return whileStaged(ctx, rotation, to)
+    if (rotation.state === 'staged') return whileStaged(ctx, rotation, { from, to })
     if (from === undefined || from.state === 'retired')
       return { rotation: moved(ctx, rotation, ['drain', 'retire']) }
     if (rotation.wanted === 'force') return forced(ctx, rotation, from)
@@ -109,8 +109,23 @@ async function succeed(ctx: Ctx, deps: KindDeps, ask: Ask, keys: Keys): Promise<
   return { rotation: adopted, parts: { puts: [put(bare(active), active.version)] }, entries }
 }
 
-function whileStaged(ctx: Ctx, rotation: Rotation, to: Versioned<IssuerKey> | undefined): Look {
-  if (to?.state === 'active' || to?.state === 'retiring') {
+interface Pair {
+  readonly from: Versioned<IssuerKey> | undefined
+  readonly to: Versioned<IssuerKey> | undefined
+}
+
+/**
+ * Whether the successor took its predecessor's place. The keys move by themselves: while nobody followed the rotation,
+ * as after the death of its leader, the successor may have signed, been superseded and gone. Only who was superseded has
+ * an end of its last token.
+ */
+function hasSucceeded({ from, to }: Pair): boolean {
+  if (to?.state === 'active' || to?.state === 'retiring') return true
+  return (to?.retiresAt ?? null) !== null || (from?.retiresAt ?? null) !== null
+}
+
+function whileStaged(ctx: Ctx, rotation: Rotation, { from, to }: Pair): Look {
+  if (hasSucceeded({ from, to })) {
     return { rotation: { ...moved(ctx, rotation, ['promote']), dueAt: ctx.now } }
   }
   if (to === undefined || to.state === 'retired') {

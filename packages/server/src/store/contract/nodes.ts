@@ -3,16 +3,18 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isFault } from '@writ/sdk/protocol/fault'
 import type { Store } from '../store.ts'
-import { agentOf, entry, type Given, type Opened, type Scene, sceneIn, start, unique } from './scene.ts'
+import {
+  agentOf,
+  entry,
+  type Given,
+  type Opened,
+  type Scene,
+  sceneIn,
+  start,
+  unique,
+  until,
+} from './scene.ts'
 import { listen } from './signals.ts'
-
-async function until(condition: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 5000
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`${what} did not come about`)
-    await new Promise(resolve => setTimeout(resolve, 10))
-  }
-}
 
 async function withAnother(given: Given, use: (other: Store) => Promise<void>): Promise<void> {
   const other = await given.opened.another?.()

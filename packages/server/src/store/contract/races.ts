@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Change, Committed } from '../../domain/change.ts'
-import type { Store } from '../store.ts'
+import { groupOf, haltOf, policySetOf } from './authorization-scene.ts'
 import {
   agentOf,
   bytes,
@@ -13,11 +13,11 @@ import {
   resourceOf,
   rotationOf,
   type Scene,
-  sceneIn,
   scheduleOf,
   secretOf,
   secretVersionOf,
   start,
+  throughNodes,
   unique,
   vaultKeyOf,
 } from './scene.ts'
@@ -177,6 +177,45 @@ const races: Record<string, { readonly fails: Committed['kind']; readonly prepar
       return () => ({ puts: [{ put: 'vaultKey', value: vaultKeyOf({ state: 'active' }), ifVersion: 0 }] })
     },
   },
+  'puts a policy set into force': {
+    fails: 'conflict',
+    async prepare(scene) {
+      const all = Array.from({ length: callers }, () => policySetOf())
+      await scene.done({ puts: all.map(value => ({ put: 'policySet', value, ifVersion: 0 }) as const) })
+      return caller => ({
+        puts: [
+          { put: 'policySet', value: { ...policySetOf(), ...all[caller], state: 'active' }, ifVersion: 1 },
+        ],
+      })
+    },
+  },
+  'tries a policy set in the shadow': {
+    fails: 'conflict',
+    async prepare() {
+      return () => ({ puts: [{ put: 'policySet', value: policySetOf({ state: 'shadow' }), ifVersion: 0 }] })
+    },
+  },
+  'numbers a policy set': {
+    fails: 'conflict',
+    async prepare() {
+      const { number } = policySetOf()
+      return () => ({ puts: [{ put: 'policySet', value: policySetOf({ number }), ifVersion: 0 }] })
+    },
+  },
+  'names a group': {
+    fails: 'conflict',
+    async prepare() {
+      const { name } = groupOf()
+      return () => ({ puts: [{ put: 'group', value: groupOf({ name }), ifVersion: 0 }] })
+    },
+  },
+  'halts a target': {
+    fails: 'conflict',
+    async prepare() {
+      const { target } = haltOf()
+      return () => ({ puts: [{ put: 'halt', value: haltOf({ target }), ifVersion: 0 }] })
+    },
+  },
   'makes a staged key of the vault the active one': {
     fails: 'conflict',
     async prepare(scene) {
@@ -189,17 +228,6 @@ const races: Record<string, { readonly fails: Committed['kind']; readonly prepar
       })
     },
   },
-}
-
-/** The scene through each node in turn. */
-async function throughNodes(given: Given, use: (scenes: readonly Scene[]) => Promise<void>): Promise<void> {
-  const scene = await sceneIn(given.store)
-  const second: Store | undefined = await given.opened.another?.()
-  try {
-    await use(second === undefined ? [scene] : [scene, scene.through(second)])
-  } finally {
-    await second?.close()
-  }
 }
 
 /** Registers the tests of races. */

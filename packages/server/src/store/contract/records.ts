@@ -177,7 +177,7 @@ export function recordContract(given: () => Given): void {
 
   test('what was removed is gone, and its id is never given again', async () => {
     const scene = await sceneIn(given().store)
-    for (const kind of ['resource', 'person', 'client', 'schedule'] as const) {
+    for (const kind of ['resource', 'person', 'client', 'schedule', 'group'] as const) {
       const { make, read } = kinds[kind] as unknown as { make(): { id: string }; read: Read }
       const value = make()
       const remove = (ifVersion: number) =>
@@ -268,6 +268,19 @@ const lists: Record<
     kind: 'secretLease',
     page: store => (scene, page) => store.secrets.leases(scene, page, {}),
   },
+  'policy sets': {
+    kind: 'policySet',
+    page: store => (scene, page) => store.policySets.list(scene, page, {}),
+  },
+  groups: { kind: 'group', page: store => (scene, page) => store.groups.list(scene, page) },
+  sessions: { kind: 'session', page: store => (scene, page) => store.sessions.list(scene, page, {}) },
+  risks: { kind: 'risk', page: store => (scene, page) => store.risks.list(scene, page) },
+  eligibilities: {
+    kind: 'eligibility',
+    page: store => (scene, page) => store.eligibilities.list(scene, page, {}),
+  },
+  approvals: { kind: 'approval', page: store => (scene, page) => store.approvals.list(scene, page, {}) },
+  halts: { kind: 'halt', page: store => (scene, page) => store.halts.list(scene, page, {}) },
 }
 
 function pageTests(given: () => Given): void {

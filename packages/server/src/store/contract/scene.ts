@@ -85,6 +85,29 @@ function sceneOf(store: Store, tenant: TenantId): Scene {
   }
 }
 
+/** Polls until the condition holds; throws after five seconds without it. */
+export async function until(condition: () => Promise<boolean> | boolean, what: string): Promise<void> {
+  const deadline = Date.now() + 5000
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`${what} did not come about`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}
+
+/** The scene through each node in turn. */
+export async function throughNodes(
+  given: Given,
+  use: (scenes: readonly Scene[]) => Promise<void>,
+): Promise<void> {
+  const scene = await sceneIn(given.store)
+  const second: Store | undefined = await given.opened.another?.()
+  try {
+    await use(second === undefined ? [scene] : [scene, scene.through(second)])
+  } finally {
+    await second?.close()
+  }
+}
+
 export const agentOf = (more: Partial<Agent> = {}): Agent => ({
   id: fresh('agt'),
   name: 'courier',

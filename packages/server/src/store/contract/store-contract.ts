@@ -1,8 +1,10 @@
 // What every store is held to, whoever writes it: the sentences of the ports as tests, the racing callers included.
 import { after, before, describe } from 'node:test'
 import { commitContract } from './commits.ts'
+import { countsContract } from './counts.ts'
 import { expiryContract } from './expiry.ts'
 import { factsContract } from './facts.ts'
+import { governingContract } from './governing.ts'
 import { leaseContract } from './leases.ts'
 import { logContract } from './log.ts'
 import { durabilityContract, nodesContract } from './nodes.ts'
@@ -11,6 +13,7 @@ import { recordContract } from './records.ts'
 import { rotationContract } from './rotations.ts'
 import type { Given, Opened } from './scene.ts'
 import { signalContract } from './signals.ts'
+import { spendingContract } from './spending.ts'
 import { tenantContract } from './tenants.ts'
 import { usesContract } from './uses.ts'
 import { valueContract } from './values.ts'
@@ -49,6 +52,9 @@ export function storeContract(
     tenantContract(given)
     valueContract(given)
     factsContract(given)
+    governingContract(given)
+    spendingContract(given)
+    countsContract(given)
     signalContract(given)
     logContract(given)
     leaseContract(given)

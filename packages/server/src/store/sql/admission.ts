@@ -51,6 +51,9 @@ function problemOf(change: Change, codecs: ReadonlyMap<RecordKind, Codec>): stri
   for (const { grant, amount } of [...(change.spends ?? []), ...(change.settlements ?? [])]) {
     if (!isStorable(grant) || !whole(amount) || amount < 0) return 'spend'
   }
+  for (const { reservation } of change.spends ?? []) {
+    if (reservation !== null && (!isStorable(reservation.id) || !whole(reservation.until))) return 'spend'
+  }
   for (const entry of change.entries) {
     if (!isStorable(entry.type) || !isStorable(entry.requestId)) return 'entry'
     if (!saneOrNone(entry.agent) || !saneOrNone(entry.person)) return 'entry'

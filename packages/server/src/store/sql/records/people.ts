@@ -1,4 +1,5 @@
 // People: codec and reads.
+import { isId } from '@writ/sdk/protocol/identifier'
 import { sql } from 'kysely'
 import type { People } from '../../store.ts'
 import type { Db } from '../dialect.ts'
@@ -31,7 +32,10 @@ export const peopleOver = (db: Db): People => ({
   get: (scope, id) => findRecord(db, personCodec, scope, { is: id }),
   byLogin: (scope, loginKey) => findRecord(db, personCodec, scope, { column: 'login_key', is: loginKey }),
   list: (scope, page) => listRecords(db, personCodec, scope, { page }),
-  // Ids have no wildcard of LIKE in them except `_`, which stands for itself too.
-  members: (scope, page, group) =>
-    listRecords(db, personCodec, scope, { page, and: sql<boolean>`groups like ${`% ${group} %`}` }),
+  members: async (scope, page, group) => {
+    if (!isId('grp', group)) return { items: [], next: null }
+    // Not `like`: it has wildcards, and SQLite's takes letters of another case for the same.
+    const without = sql`replace(groups, ${` ${group} `}, '')`
+    return listRecords(db, personCodec, scope, { page, and: sql<boolean>`${without} <> groups` })
+  },
 })

@@ -1,0 +1,211 @@
+// A denial that may be asked for (AuthZEN access request profile, "Requestable Denial Context"): what the answer says, and the token that binds it.
+import { timingSafeEqual } from 'node:crypto'
+import { isFault } from '@writ/sdk/protocol/fault'
+import { type ApprovalId, newId, parseId } from '@writ/sdk/protocol/identifier'
+import { parseJsonObject } from '@writ/sdk/protocol/json'
+import type { Ctx } from '../context.ts'
+import type { Asked } from '../domain/authorization/approval.ts'
+import { bindingMembers, canonicalText, operationDigest } from '../domain/authorization/operation-digest.ts'
+import type { Party, Question } from '../domain/authorization/question.ts'
+import { hashParts } from '../domain/hash.ts'
+import type { Decided } from './decided.ts'
+
+/** Below the issuer. */
+export const accessRequestPath = '/access/v1/access-requests'
+
+/** The MAC of the tenant, shared by its nodes; and strong randomness. */
+export interface BindingDeps {
+  readonly keys: { nonceMac(scope: Pick<Ctx, 'tenant'>, input: string): Uint8Array }
+  readonly randomBytes: (length: number) => Uint8Array
+}
+
+/** The objects of an evaluation as the enforcement point wrote them. */
+export interface Wire {
+  readonly subject: Readonly<Record<string, unknown>>
+  readonly action: Readonly<Record<string, unknown>>
+  readonly resource: Readonly<Record<string, unknown>>
+  readonly context: Readonly<Record<string, unknown>>
+}
+
+export interface Denial {
+  readonly question: Question
+  readonly wire: Wire
+  readonly decided: Decided
+  /** The caller that was answered: nobody else may file it. */
+  readonly askedBy: string
+}
+
+/** As it stands in `context.access_request`. */
+export interface AccessRequest {
+  readonly endpoint: string
+  readonly template: 'smallest_grant' | 'approval'
+  readonly expires_at: string
+  readonly binding_token: string
+  readonly display: Readonly<Record<string, unknown>>
+}
+
+/** How long a denial may be filed. */
+const freshSeconds = 600
+const longestToken = 32_768
+
+/**
+ * The request that would resolve this denial; undefined where none would. What lacks is a grant, or an approval that a
+ * policy asks for: nobody can approve away a halt, a suspension, a policy's other words or a spent budget.
+ */
+export function accessRequestOf(ctx: Ctx, deps: BindingDeps, denial: Denial): AccessRequest | undefined {
+  const { question, decided } = denial
+  const reach = reachOf(denial)
+  if (reach === undefined) return undefined
+  const expiresAt = ctx.now + freshSeconds
+  const payload: Binding = {
+    id: newId('apr', deps.randomBytes),
+    iss: ctx.issuer,
+    aud: ctx.issuer + accessRequestPath,
+    pep: denial.askedBy,
+    iat: ctx.now,
+    exp: expiresAt,
+    ...bound(denial.wire),
+    asked: {
+      ...reach,
+      person: personOf(question),
+      operation: {
+        action: question.operation.action,
+        object: question.operation.object,
+        digest: operationDigest(question),
+      },
+    },
+  }
+  const template = decided.smallest === null ? 'approval' : 'smallest_grant'
+  const { agent, resource, scopes, authorizationDetails } = reach
+  return {
+    endpoint: ctx.issuer + accessRequestPath,
+    template,
+    expires_at: new Date(expiresAt * 1000).toISOString(),
+    binding_token: sealed(ctx, deps, payload),
+    display: {
+      title: 'This needs approval',
+      // An extension of ours, named by a URI as the profile has it ("Naming Extensions").
+      'urn:writ:smallest-grant': { agent, resource, scopes, authorization_details: authorizationDetails },
+    },
+  }
+}
+
+type Reach = Pick<Asked, 'agent' | 'instance' | 'resource' | 'scopes' | 'authorizationDetails'>
+
+function reachOf({ question, decided }: Denial): Reach | undefined {
+  const { refusal, smallest, allowed } = decided
+  if (allowed || refusal === null || question.foreign !== null) return undefined
+  if (refusal.by === 'grant' || refusal.by === 'details') {
+    const agent = smallest === null ? undefined : agentOf(question, smallest.agent)
+    if (smallest === null || agent === undefined) return undefined
+    const { resource, scopes, authorizationDetails = [] } = smallest
+    return { ...agent, resource, scopes, authorizationDetails }
+  }
+  // What cannot be verified is told to nobody as a reason to ask again.
+  if (refusal.by !== 'approval' || refusal.rule === 'approval_unverifiable') return undefined
+  const agent = agentOf(question, refusal.party)
+  return agent && { ...agent, resource: question.operation.resource, scopes: [], authorizationDetails: [] }
+}
+
+function agentOf({ subject, chain }: Question, id: string): Pick<Asked, 'agent' | 'instance'> | undefined {
+  const party = [subject, ...chain].find(one => one.kind === 'agent' && one.id === id)
+  return party?.kind === 'agent' ? { agent: party.id, instance: party.instance } : undefined
+}
+
+function personOf({ subject, chain }: Question): Asked['person'] {
+  const isPerson = (party: Party) => party.kind === 'person'
+  const party = [...chain, subject].find(isPerson)
+  return party?.kind === 'person' ? party.id : null
+}
+
+/** What a binding token says. The enforcement point may read it; it cannot make one. */
+export interface Binding {
+  /** The task that filing it makes: filed twice, it is the same task. */
+  readonly id: ApprovalId
+  readonly iss: string
+  readonly aud: string
+  readonly pep: string
+  readonly iat: number
+  readonly exp: number
+  /** The members of the context that are bound, and the hash of everything that is. */
+  readonly members: readonly string[]
+  readonly wire: string
+  readonly asked: Omit<Asked, 'seconds' | 'eligibility'> & { readonly operation: Asked['operation'] & object }
+}
+
+function bound(wire: Wire, members = bindingMembers(wire.context)): Pick<Binding, 'members' | 'wire'> {
+  const context = Object.fromEntries(
+    members.filter(name => Object.hasOwn(wire.context, name)).map(name => [name, wire.context[name]]),
+  )
+  const objects = [withoutActor(wire.subject), wire.action, wire.resource, context]
+  return { members, wire: hashParts('denial', ...objects.map(canonicalText)).toString('base64url') }
+}
+
+/** "Binding Token Integrity": an enforcement point may move the actor to `client.actor`. */
+function withoutActor(subject: Wire['subject']): unknown {
+  const { properties, ...rest } = subject
+  if (typeof properties !== 'object' || properties === null) return subject
+  const { act: _actor, ...kept } = properties as Record<string, unknown>
+  return { ...rest, properties: kept }
+}
+
+/** Whether a submission is about the denied evaluation; members that were added to its context later do not matter. */
+export function isAbout(binding: Binding, wire: Wire): boolean {
+  return bound(wire, binding.members).wire === binding.wire
+}
+
+/** What the token binds, or why it binds nothing here. Throws nothing: whatever is no token of ours is `invalid`. */
+export function readBinding(
+  ctx: Ctx,
+  { keys }: Pick<BindingDeps, 'keys'>,
+  token: unknown,
+): Binding | 'invalid' | 'expired' {
+  if (typeof token !== 'string' || token.length > longestToken) return 'invalid'
+  const [payload = '', mac = '', ...more] = token.split('.')
+  if (more.length > 0) return 'invalid'
+  const good = Buffer.from(macOf(ctx, keys, payload))
+  const shown = Buffer.from(mac)
+  if (good.length !== shown.length || !timingSafeEqual(good, shown)) return 'invalid'
+  const binding = parsed(payload)
+  // Made by this tenant, but for another issuer or for another purpose of the same key.
+  if (binding === undefined || binding.iss !== ctx.issuer || binding.aud !== ctx.issuer + accessRequestPath)
+    return 'invalid'
+  return ctx.now >= binding.exp ? 'expired' : binding
+}
+
+function parsed(payload: string): Binding | undefined {
+  try {
+    const value = parseJsonObject(Buffer.from(payload, 'base64url').toString(), { maxBytes: longestToken })
+    return value !== undefined && parseId('apr', value['id']) !== undefined
+      ? (value as unknown as Binding)
+      : undefined
+  } catch (error) {
+    if (isFault(error)) return undefined
+    throw error
+  }
+}
+
+function sealed(ctx: Ctx, { keys }: Pick<BindingDeps, 'keys'>, binding: Binding): string {
+  const payload = Buffer.from(JSON.stringify(binding)).toString('base64url')
+  return `${payload}.${macOf(ctx, keys, payload)}`
+}
+
+function macOf(ctx: Ctx, keys: BindingDeps['keys'], payload: string): string {
+  return Buffer.from(keys.nonceMac(ctx, `denial-binding:${payload}`)).toString('base64url')
+}
+
+/**
+ * What the enforcement point is to do after a denial of an evaluation that showed an approval ("Completion Semantics");
+ * undefined where it showed none. `isRequestable` says whether the answer carries an access request.
+ */
+export function reevaluationOf(
+  { question, decided }: Pick<Denial, 'question' | 'decided'>,
+  isRequestable: boolean,
+): { readonly reason: string; readonly next_action: 'request' | 'none' } | undefined {
+  if (decided.allowed || decided.refusal === null || question.context.approval === null) return undefined
+  const { by, rule } = decided.refusal
+  return {
+    reason: by === 'approval' ? rule : isRequestable ? 'out_of_scope' : 'policy_denied',
+    next_action: isRequestable ? 'request' : 'none',
+  }
+}
