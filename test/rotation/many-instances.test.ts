@@ -1,6 +1,7 @@
 // Many instances of one agent: what is asked of all reaches each of them once, however many changes that takes.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { readEvents } from '@writ/sdk/protocol/event-stream'
 import { generateKeyPair } from '@writ/sdk/protocol/jwk'
 import { expect, newAgent } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
@@ -79,4 +80,44 @@ test('a schedule of all serves one time in parts, until every instance was asked
     )
     return Date.parse(next) - Date.parse(last) >= 10_000
   })
+})
+
+test('whoever follows rotations hears of each of a page, and costs the store one reading of it', async t => {
+  const reads: number[] = []
+  const writ = await authority(t, {
+    around: {
+      wrapStore: store => ({
+        ...store,
+        rotations: {
+          ...store.rotations,
+          get: (scope, id) => {
+            reads.push(1)
+            return store.rotations.get(scope, id)
+          },
+          among: (scope, ids) => {
+            reads.push(ids.length)
+            return store.rotations.among(scope, ids)
+          },
+        },
+      }),
+    },
+  })
+  await crowd(writ)
+  const path = '/api/v1/rotations/events'
+  const accessToken = await writ.operator.token(`${writ.issuer}/api/v1`, 'writ:rotations:read')
+  const dpop = writ.operator.proof(path, { method: 'GET', accessToken })
+  const answer = await writ.fetch(path, { headers: { authorization: `DPoP ${accessToken}`, dpop } })
+  assert.equal(answer.status, 200)
+  const kind = 'instance_key'
+  const page = expect(await writ.operator.manage('POST', '/rotations/batch', { kind }), 200)
+  const second = { kind, batch: page.batch, after: page.next }
+  const { items } = expect(await writ.operator.manage('POST', '/rotations/batch', second), 200)
+  assert.equal(items.length, 200)
+  const missing = new Set([...page.items, ...items].map(({ id }: { id: string }) => id))
+  for await (const data of readEvents(answer.body as ReadableStream<Uint8Array>, 100_000)) {
+    missing.delete(JSON.parse(data).id)
+    if (missing.size === 0) break
+  }
+  assert.ok(reads.some(count => count >= 200))
+  assert.ok(reads.length < 20, `${reads.length} readings`)
 })

@@ -14,6 +14,8 @@ const longestSeconds = 300
 const heartbeatSeconds = 15
 /** A reader that is behind by more events is cut off; it comes back, and reads the list. */
 const mostUnread = 1000
+/** Rotations of a batch that are read in one query. */
+const readAtOnce = 500
 const path = '/api/v1/rotations/events'
 
 export function rotationEventsRoute(face: { readonly verifiedTokens: VerifiedTokens }): Route {
@@ -103,10 +105,15 @@ async function tell(
   signals: readonly SignalAt[],
   write: (text: string) => void,
 ): Promise<void> {
-  for (const { subject, epoch } of signals) {
-    if (!subject.startsWith('rot_')) continue
-    const rotation = await deps.store.rotations.get(ctx, subject)
-    if (rotation === undefined) continue
-    write(`event: rotation\nid: ${epoch}\ndata: ${JSON.stringify(showRotation(rotation))}\n\n`)
+  const moved = signals.filter(({ subject }) => subject.startsWith('rot_'))
+  for (let at = 0; at < moved.length; at += readAtOnce) {
+    const some = moved.slice(at, at + readAtOnce)
+    const named = some.map(({ subject }) => subject)
+    const found = new Map((await deps.store.rotations.among(ctx, named)).map(one => [one.id as string, one]))
+    for (const { subject, epoch } of some) {
+      const rotation = found.get(subject)
+      if (rotation === undefined) continue
+      write(`event: rotation\nid: ${epoch}\ndata: ${JSON.stringify(showRotation(rotation))}\n\n`)
+    }
   }
 }

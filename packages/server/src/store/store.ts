@@ -234,6 +234,8 @@ export interface IssuerKeys {
 
 export interface Rotations {
   get(scope: Scope, id: string): Promise<Versioned<Rotation> | undefined>
+  /** Those of these ids that there are, in any order; at most a thousand ids. */
+  among(scope: Scope, ids: readonly string[]): Promise<readonly Versioned<Rotation>[]>
   list(
     scope: Scope,
     page: PageRequest,

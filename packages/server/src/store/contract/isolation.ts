@@ -182,6 +182,10 @@ export const cases: Readonly<Record<string, Case<Seeds & { readonly event: strin
     ask: (store, scope, { rotation }) => store.rotations.get(scope, rotation.id),
     nothing: undefined,
   },
+  'rotations.among': {
+    ask: (store, scope, { rotation }) => store.rotations.among(scope, [rotation.id]),
+    nothing: [],
+  },
   'rotations.list': { ask: (store, scope) => store.rotations.list(scope, page, {}), nothing: noItems },
   'rotations.open': {
     ask: (store, scope, { rotation }) => store.rotations.open(scope, rotation.kind, rotation.target),

@@ -58,6 +58,18 @@ export function rotationContract(given: () => Given): void {
     )
   })
 
+  test('of many ids those are found that there are, each once', async () => {
+    const scene = await sceneIn(given().store)
+    const all = Array.from({ length: 300 }, () => rotationOf())
+    await scene.done({ puts: all.map(one => rotation(one)) })
+    const among = async (named: readonly string[]) => ids(await scene.store.rotations.among(scene, named))
+    assert.deepEqual(new Set(await among(ids(all))), new Set(ids(all)))
+    const [first, second] = ids(all) as [string, string]
+    const odd = [first, fresh('rot'), '', 'x\0', first, first.toUpperCase(), second]
+    assert.deepEqual((await among(odd)).toSorted(), [first, second].toSorted())
+    assert.deepEqual(await among([]), [])
+  })
+
   test('due are those whose time has come, the longest due first, and no more than were asked for', async () => {
     const scene = await sceneIn(given().store)
     const at = (dueAt: number | null, state: RotationState = 'active') => rotationOf({ dueAt, state })

@@ -83,6 +83,17 @@ export const scheduleCodec: Codec<'schedule'> = {
 
 export const rotationsOver = (db: Db): Rotations => ({
   get: (scope, id) => findRecord(db, rotationCodec, scope, { is: id }),
+  async among(scope, ids) {
+    const known = ids.filter(id => isStorable(id))
+    if (known.length === 0) return []
+    const rows = await db
+      .selectFrom('rotations')
+      .select(['version', 'body'])
+      .where('tenant', '=', scope.tenant)
+      .where('id', 'in', known)
+      .execute()
+    return rows.map(row => parseRecord<'rotation'>(row))
+  },
   list: (scope, page, filter) => listRecords(db, rotationCodec, scope, { page, where: { ...filter } }),
   async open(scope, kind, target) {
     if (!isStorable(kind) || !isStorable(target)) return []
