@@ -23,6 +23,7 @@ import { adminRoutes } from './http/admin.ts'
 import { type Connection, createApp, type Observer } from './http/app.ts'
 import { createAudience } from './http/audience.ts'
 import { auditRoutes } from './http/audit.ts'
+import { decisionReportsRoute } from './http/decision-reports.ts'
 import { discoveryRoutes, documentRoutes } from './http/discovery.ts'
 import { confirmationRoute, createPoints } from './http/enforcement-points.ts'
 import { healthRoutes } from './http/health.ts'
@@ -272,6 +273,7 @@ function routesOf(
     ...sessionRoutes,
     revocationsRoute(createAudience(closing), createPoints(randomUUID().slice(0, 8))),
     confirmationRoute,
+    decisionReportsRoute({ verifiedTokens }),
     // Before the routes of single rotations, which would take its path.
     rotationEventsRoute({ verifiedTokens }),
     ...adminRoutes({

@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { Fault } from '../protocol/fault.ts'
 import { importPrivate, type PrivateJwk } from '../protocol/jwk.ts'
+import { signJws } from '../protocol/jws.ts'
 import { Secret } from '../protocol/secret.ts'
 import {
   type Authorization,
@@ -119,6 +120,11 @@ export interface Agent {
   secret(name: string): Promise<HeldSecret>
   /** A value that the vault makes for this call alone, and that ends with its lease. Throws what `secret` throws. */
   lease(name: string, options?: { readonly ttlSeconds?: number }): Promise<HeldLease>
+  /**
+   * A report that this instance vouches for: a JWS of the type `decision-report+jwt` under the key that signs now. The
+   * type is fixed, so that nothing else can be had signed by it.
+   */
+  signReport(claims: Readonly<Record<string, unknown>>): string
   /** Replaces the key now. Throws `access_denied` for credentials that were given whole. */
   rotateKey(): Promise<void>
   /** Ends what runs in the background. */
@@ -209,6 +215,7 @@ function partsOf(wire: Wire, credentials: Credentials): Parts {
     return requestToken({ wire, discovery, credentials, recover, onAsked }, ask)
   }
   const fetching = {
+    issuer,
     wire,
     resources: createProtectedResources(wire, issuer),
     stepUps: createStepUps(wire.clock),
@@ -250,6 +257,11 @@ function agentOf(parts: Parts): Agent {
     token: options => obtain(parts, options),
     secret: name => parts.secrets.get(name),
     lease: (name, { ttlSeconds } = {}) => parts.secrets.lease(name, ttlSeconds),
+    signReport(claims) {
+      const { key, kid } = parts.credentials.current()
+      const iat = Math.floor(parts.wire.origins.begin(issuer).nowMs / 1000)
+      return signJws({ typ: 'decision-report+jwt', kid }, { ...claims, iss: clientId, aud: issuer, iat }, key)
+    },
     async rotateKey() {
       if (parts.rotation === undefined) {
         throw new Fault(

@@ -23,6 +23,7 @@ export interface Authorization {
 export interface AuthorizedInit extends RequestInit, Authorization {}
 
 export interface FetchDeps {
+  readonly issuer: string
   readonly wire: Wire
   readonly resources: ProtectedResources
   readonly stepUps: StepUps
@@ -176,6 +177,12 @@ async function firstToken(
 }
 
 /** The resource, or the answer of a URL that asks for no credentials. */
+/** The decision point of our own issuer takes tokens for its management API, which lies beside it. */
+function isDecisionPoint({ issuer }: FetchDeps, named: string, url: string): boolean {
+  const base = issuer.replace(/\/$/, '')
+  return named === `${base}/api/v1` && covers(`${base}/access/v1`, url)
+}
+
 async function resourceOf(
   deps: FetchDeps,
   outgoing: Outgoing,
@@ -184,7 +191,7 @@ async function resourceOf(
   const { url, signal } = outgoing
   if (named !== undefined) {
     // A URN has no host to compare with: there, the caller's word is all there is.
-    if (/^https?:/i.test(named) && !covers(named, url)) {
+    if (/^https?:/i.test(named) && !covers(named, url) && !isDecisionPoint(deps, named, url)) {
       throw new Fault('invalid_target', `${url} does not belong to the resource ${named}.`, {
         kind: 'outside_resource',
       })

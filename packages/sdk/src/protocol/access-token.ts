@@ -1,4 +1,5 @@
 // Access tokens: RFC 9068 claims, the OIDC-A agent claims, and what of ours makes a token revocable in every part.
+import type { AuthorizationDetail } from './details/detail.ts'
 import { Fault } from './fault.ts'
 
 /** The member `writ` of a token: what it rests on, beyond the registered claims. */
@@ -9,6 +10,11 @@ export interface Roots {
   readonly key: string
   /** The grants that its scopes rest on. */
   readonly grants: readonly string[]
+  /**
+   * Set where a grant has details, a condition or budgets: the token is worth nothing without a decision about each
+   * operation, and a resource that asks for none refuses it, so that no limit is silently without force.
+   */
+  readonly decide?: true
 }
 
 export interface AccessTokenClaims {
@@ -22,6 +28,8 @@ export interface AccessTokenClaims {
   /** Space-separated leaves; absent where the token carries no right beyond being somebody. */
   readonly scope?: string
   readonly cnf?: { readonly jkt: string }
+  /** RFC 9396 §9.1. */
+  readonly authorization_details?: readonly AuthorizationDetail[]
   readonly agent_instance_id?: string
   /** The session of the instance that the token belongs to. */
   readonly sid?: string
@@ -91,6 +99,8 @@ export function checkAccessToken(
   if (scope !== undefined && typeof scope !== 'string') throw invalid('scope')
   if (cnf !== undefined && !isConfirmation(cnf)) throw invalid('confirmation')
   if (!isRoots(writ)) throw invalid('roots')
+  // What is not understood is a limit that nobody would keep.
+  if (!isDetails(payload['authorization_details'])) throw invalid('authorization_details')
   const instance = payload['agent_instance_id']
   if (instance !== undefined && typeof instance !== 'string') throw invalid('claims')
   const { sid, agent_context_id: context } = payload
@@ -111,12 +121,21 @@ function isConfirmation(value: unknown): value is { jkt: string } {
 
 function isRoots(value: unknown): value is Roots {
   if (typeof value !== 'object' || value === null) return false
-  const { epoch, key, grants } = value as Record<string, unknown>
+  const { epoch, key, grants, decide } = value as Record<string, unknown>
   return (
     isInstant(epoch) &&
+    (decide === undefined || decide === true) &&
     typeof key === 'string' &&
     Array.isArray(grants) &&
     grants.length <= 64 &&
     grants.every(grant => typeof grant === 'string')
+  )
+}
+
+function isDetails(value: unknown): boolean {
+  if (value === undefined) return true
+  return (
+    Array.isArray(value) &&
+    value.every(detail => typeof detail === 'object' && detail !== null && typeof detail['type'] === 'string')
   )
 }

@@ -166,6 +166,7 @@ test('refuses a key in the header except in a proof of possession', () => {
     'at+jwt',
     'JWT',
     'client-authentication+jwt',
+    'decision-report+jwt',
     'dpop',
     'dpop+jwt ',
     'x/dpop+jwt',

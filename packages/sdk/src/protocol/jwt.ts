@@ -17,6 +17,7 @@ export const typs = {
   'at+jwt': { artefact: 'access token', spec: 'RFC 9068 §2.1' },
   'dpop+jwt': { artefact: 'DPoP proof', spec: 'RFC 9449 §4.2', carriesKey: true },
   'client-authentication+jwt': { artefact: 'client assertion', spec: 'draft-ietf-oauth-rfc7523bis §4' },
+  'decision-report+jwt': { artefact: 'report of decisions given again', spec: 'ours' },
   jwt: { artefact: 'a JWT without a type of its own', spec: 'RFC 7519 §5.1' },
   'oauth-id-jag+jwt': {
     artefact: 'identity assertion grant',

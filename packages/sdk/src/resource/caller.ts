@@ -1,5 +1,7 @@
 // Who is calling, as a resource sees it: the answer to "which agent, for whom, allowed to do what".
 
+import type { AuthorizationDetail } from '../protocol/details/detail.ts'
+
 export interface Caller {
   /** The agent or other client that holds the key and makes the call; `client_id` of the token. */
   readonly agent: string
@@ -20,6 +22,8 @@ export interface Caller {
   readonly grants: readonly string[]
   /** The leaves that the token carries. */
   readonly scopes: readonly string[]
+  /** RFC 9396: what the rights of the token are limited to; empty where its scopes alone say it. */
+  readonly authorizationDetails: readonly AuthorizationDetail[]
   /** RFC 7638 thumbprint of the key that the token is bound to; null for a bearer token. */
   readonly key: string | null
   /** The token's id, for the resource's own log. */

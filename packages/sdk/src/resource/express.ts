@@ -1,7 +1,9 @@
 // Protects an Express app (4 and 5): `app.use(protect({ … }))`, then `require(scope)` on its routes.
-import type { Response as Reply, RequestHandler } from 'express'
+import type { Response as Reply, Request, RequestHandler } from 'express'
 import type { Caller } from './caller.ts'
 import type { Answer } from './challenge.ts'
+import type { Permission } from './decision/decider.ts'
+import type { Act } from './decision/question.ts'
 import { createGuard, type Guard, type ProtectOptions, scopesOf, unprotected } from './guard.ts'
 import type { Verifier } from './verifier.ts'
 
@@ -11,6 +13,8 @@ declare module 'express-serve-static-core' {
     caller?: Caller
     /** What `protect` decided with, for `require`. */
     guard?: Guard
+    /** What `permit` was answered. */
+    permission?: Permission
   }
 }
 
@@ -46,6 +50,22 @@ export function require(...scopes: string[]): RequestHandler {
     const refusal = req.guard.demand(req.caller, needed)
     if (refusal === undefined) next()
     else send(res, refusal)
+  }
+}
+
+/** Puts each request to the decision point before the route sees it. Needs the option `decisions` of `protect`. */
+export function permit(actOf: (req: Request) => Act | Promise<Act>): RequestHandler {
+  return (req, res, next) => {
+    const { caller, guard } = req
+    if (caller === undefined || guard === undefined) throw unprotected()
+    Promise.resolve(actOf(req))
+      .then(act => guard.decide(caller, act))
+      .then(decided => {
+        if ('refusal' in decided) return send(res, decided.refusal)
+        req.permission = decided
+        next()
+      })
+      .catch(next)
   }
 }
 

@@ -1,7 +1,14 @@
 // Protects a Fastify app (5): `app.register(protect({ … }))`, then `require(scope)` as a hook of its routes.
-import type { FastifyPluginCallback, FastifyReply, onRequestHookHandler } from 'fastify'
+import type {
+  FastifyPluginCallback,
+  FastifyReply,
+  FastifyRequest,
+  onRequestHookHandler,
+  preHandlerAsyncHookHandler,
+} from 'fastify'
 import type { Caller } from './caller.ts'
 import type { Answer } from './challenge.ts'
+import type { Act } from './decision/question.ts'
 import { createGuard, type Guard, type ProtectOptions, scopesOf, unprotected } from './guard.ts'
 import type { Verifier } from './verifier.ts'
 
@@ -52,6 +59,16 @@ export function require(...scopes: string[]): onRequestHookHandler {
     const refusal = guard.demand(caller, needed)
     if (refusal === undefined) return done()
     return void send(reply, refusal)
+  }
+}
+
+/** Puts each request to the decision point before the route sees it. Needs the option `decisions` of `protect`. */
+export function permit(actOf: (request: FastifyRequest) => Act | Promise<Act>): preHandlerAsyncHookHandler {
+  return async (request, reply) => {
+    const { caller, guard } = request
+    if (!caller || !guard) throw unprotected()
+    const decided = await guard.decide(caller, await actOf(request))
+    return 'refusal' in decided ? send(reply, decided.refusal) : undefined
   }
 }
 

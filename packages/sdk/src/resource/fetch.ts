@@ -1,6 +1,7 @@
 // Protects a fetch handler, `(request: Request) => Response`: for servers without a framework.
 import type { Caller } from './caller.ts'
 import type { Answer } from './challenge.ts'
+import type { Act } from './decision/question.ts'
 import { createGuard, type Guard, type ProtectOptions, scopesOf } from './guard.ts'
 import type { Verifier } from './verifier.ts'
 
@@ -47,6 +48,16 @@ export function require(...scopes: string[]): (handler: ProtectedHandler) => Pro
   return handler => (request, access) => {
     const refusal = access.guard.demand(access.caller, needed)
     return refusal === undefined ? handler(request, access) : toResponse(refusal)
+  }
+}
+
+/** Puts each request to the decision point before the handler sees it. Needs the option `decisions` of `protect`. */
+export function permit(
+  actOf: (request: Request, access: Access) => Act | Promise<Act>,
+): (handler: ProtectedHandler) => ProtectedHandler {
+  return handler => async (request, access) => {
+    const decided = await access.guard.decide(access.caller, await actOf(request, access))
+    return 'refusal' in decided ? toResponse(decided.refusal) : handler(request, access)
   }
 }
 

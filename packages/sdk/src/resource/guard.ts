@@ -3,6 +3,8 @@ import { codes, Fault, isFault } from '../protocol/fault.ts'
 import { isScopeToken } from '../protocol/scope.ts'
 import type { Caller } from './caller.ts'
 import { type Answer, type Challenger, type Circumstances, refuse } from './challenge.ts'
+import type { Permission } from './decision/decider.ts'
+import type { Act } from './decision/question.ts'
 import { type Evidence, headerLines } from './evidence.ts'
 import { type MetadataOptions, metadataOf, metadataUrlOf, proofAlgorithms } from './metadata.ts'
 import { createVerifier, type Verifier, type VerifierOptions } from './verifier.ts'
@@ -26,6 +28,11 @@ export interface Guard {
   admit(evidence: Evidence, scopes?: readonly string[]): Promise<Admission>
   /** The answer that refuses a caller who lacks one of the scopes; undefined when all are there. */
   demand(caller: Caller, scopes: readonly string[]): Answer | undefined
+  /**
+   * Puts the operation to the decision point. The answer to send where it refuses; a permission otherwise. Needs the
+   * option `decisions`.
+   */
+  decide(caller: Caller, act: Act): Promise<{ readonly refusal: Answer } | Permission>
   /** The answer for a Fault; anything else is thrown again, so that it ends as the framework's own failure. */
   refuse(error: unknown, circumstances?: Circumstances): Answer
 }
@@ -63,6 +70,14 @@ export function createGuard(options: ProtectOptions): Guard {
         return { kind: 'admitted', caller, headers: nonce === undefined ? {} : { 'dpop-nonce': nonce } }
       } catch (error) {
         return { kind: 'answer', answer: refuseWith(error, { scopes, scheme: schemeOf(evidence) }) }
+      }
+    },
+    async decide(caller, act) {
+      if (verifier.decider === undefined) throw new Error('decide() needs the option decisions of protect()')
+      try {
+        return await verifier.decider.decide(caller, act)
+      } catch (error) {
+        return { refusal: refuseWith(error, { scheme: caller.key === null ? 'bearer' : 'dpop' }) }
       }
     },
     demand(caller, scopes) {

@@ -1,6 +1,8 @@
 // Protects a Hono app: `app.use(protect({ … }))`, then `require(scope)` on its routes.
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import type { Caller } from './caller.ts'
+import type { Permission } from './decision/decider.ts'
+import type { Act } from './decision/question.ts'
 import { toResponse } from './fetch.ts'
 import { createGuard, type Guard, type ProtectOptions, scopesOf, unprotected } from './guard.ts'
 import type { Verifier } from './verifier.ts'
@@ -43,6 +45,28 @@ export function require(...scopes: string[]): MiddlewareHandler<Protected> {
     if (caller === undefined || guard === undefined) throw unprotected()
     const refusal = guard.demand(caller, needed)
     if (refusal !== undefined) return toResponse(refusal)
+    await next()
+    return undefined
+  }
+}
+
+/**
+ * Puts each request to the decision point before the route sees it; `actOf` says what it is about to do, from the values
+ * that the route will use. Needs the option `decisions` of `protect`.
+ *
+ * ```ts
+ * app.post('/invoices/:id/pay', permit(c => ({ action: 'invoices.pay', object: { type: 'invoice', id: c.req.param('id') } })), …)
+ * ```
+ */
+export function permit(
+  actOf: (c: Context<Protected>) => Act | Promise<Act>,
+): MiddlewareHandler<Protected & { Variables: { permission: Permission } }> {
+  return async (c, next) => {
+    const { caller, guard } = c.var as Partial<Protected['Variables']>
+    if (caller === undefined || guard === undefined) throw unprotected()
+    const decided = await guard.decide(caller, await actOf(c as unknown as Context<Protected>))
+    if ('refusal' in decided) return toResponse(decided.refusal)
+    c.set('permission', decided)
     await next()
     return undefined
   }

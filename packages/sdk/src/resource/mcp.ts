@@ -3,6 +3,7 @@ import { type Code, codes, Fault } from '../protocol/fault.ts'
 import { isScopeToken } from '../protocol/scope.ts'
 import type { Caller } from './caller.ts'
 import type { Answer } from './challenge.ts'
+import type { Act } from './decision/question.ts'
 import { type HeaderSource, headerLines, pathOf } from './evidence.ts'
 import { createGuard, type Guard, type ProtectOptions } from './guard.ts'
 import { contradiction, type McpMessage, type McpProblem, readMcpMessage } from './mcp-message.ts'
@@ -116,7 +117,7 @@ export function mcpGuard(options: McpOptions): McpGuard {
     return scope === undefined ? 'unlisted' : { scope }
   }
 
-  const decideMessage = (caller: Caller, message: McpMessage): Answer | undefined => {
+  const decideMessage = async (caller: Caller, message: McpMessage): Promise<Answer | undefined> => {
     const id = idOf(message)
     const need = needOf(message)
     if (need === 'unlisted') {
@@ -127,7 +128,11 @@ export function mcpGuard(options: McpOptions): McpGuard {
       return inJsonRpc(guard.refuse(fault), id)
     }
     const refusal = need.scope === null ? undefined : guard.demand(caller, [need.scope])
-    return refusal && inJsonRpc(refusal, id)
+    if (refusal !== undefined) return inJsonRpc(refusal, id)
+    const act = guard.verifier.decider === undefined ? undefined : actOf(message)
+    if (act === undefined) return undefined
+    const decided = await guard.decide(caller, act)
+    return 'refusal' in decided ? inJsonRpc(decided.refusal, id) : undefined
   }
 
   const decidePost = async (
@@ -143,7 +148,7 @@ export function mcpGuard(options: McpOptions): McpGuard {
     const id = idOf(message)
     const twoFaces = contradiction(message, name => headerLines(request.headers, name))
     if (twoFaces !== undefined) return problemAnswer(twoFaces, id)
-    return decideMessage(caller, message) ?? { message, body }
+    return (await decideMessage(caller, message)) ?? { message, body }
   }
 
   const decide = async (request: McpRequest): Promise<McpDecision> => {
@@ -175,6 +180,17 @@ export function mcpGuard(options: McpOptions): McpGuard {
   }
 
   return { verifier: guard.verifier, decide }
+}
+
+/** A call of a tool with its arguments, as they are in the very bytes that go on; undefined for every other message. */
+function actOf(message: McpMessage): Act | undefined {
+  if (message.kind === 'response' || message.method !== 'tools/call') return undefined
+  const { name, arguments: given } = message.params ?? {}
+  return {
+    action: 'call',
+    object: { type: 'tool', id: String(name) },
+    arguments: typeof given === 'object' && given !== null && !Array.isArray(given) ? { ...given } : {},
+  }
 }
 
 interface Following {

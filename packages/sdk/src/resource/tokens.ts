@@ -34,6 +34,8 @@ export interface TokensOptions {
   readonly longestTokenSeconds: number
   readonly keys: IssuerKeys
   readonly revocations: Revocations
+  /** Whether each operation is put to the decision point: tokens that need that are refused where it is not. */
+  readonly decides: boolean
   /** Epoch seconds. */
   now(): number
 }
@@ -93,6 +95,7 @@ export function createTokens(options: TokensOptions): Tokens {
     if (claims.scope !== undefined && parseScope(claims.scope) === undefined) throw invalid('scope')
     // RFC 8693 §4.1: who acts through whom. A chain that is not understood must not pass for a direct call.
     if ('act' in payload) throw invalid('delegation')
+    if (claims.writ.decide === true && !options.decides) throw invalid('needs_decision')
     return claims
   }
 
@@ -144,6 +147,7 @@ function callerOf(claims: AccessTokenClaims, holds: () => boolean): Caller {
     grant: grants.length === 1 ? (grants[0] ?? null) : null,
     grants,
     scopes,
+    authorizationDetails: Object.freeze([...(claims.authorization_details ?? [])]),
     key: claims.cnf?.jkt ?? null,
     tokenId: claims.jti,
     expiresAt: claims.exp,

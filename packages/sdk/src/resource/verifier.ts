@@ -7,6 +7,7 @@ import { isSecureUrl } from '../protocol/uri.ts'
 import type { Caller } from './caller.ts'
 import { anonymous } from './challenge.ts'
 import { type Clock, systemClock } from './clock.ts'
+import { createDecider, type Decider, type DecisionOptions } from './decision/decider.ts'
 import { type Credentials, type Evidence, readCredentials, readProof } from './evidence.ts'
 import { type IssuerLink, linkToIssuer } from './issuer/link.ts'
 import { createNonces, type Nonces } from './nonce.ts'
@@ -39,6 +40,11 @@ export interface VerifierOptions {
   readonly longestTokenSeconds?: number
   /** Told about every failure to follow the issuer; for the log. */
   readonly onTrouble?: (problem: unknown) => void
+  /**
+   * Set where each operation is put to the decision point (`guard.decide`): only then are tokens accepted whose grant
+   * has details, a condition or a budget, for nothing else would hold anybody to those.
+   */
+  readonly decisions?: DecisionOptions
   readonly fetch?: typeof fetch
   readonly clock?: Clock
 }
@@ -63,6 +69,8 @@ export interface Verifier {
   onEnd(caller: Caller, callback: (fault: Fault) => void): () => void
   /** Resolves on the first complete contact; rejects after `withinSeconds` (default 10) with what went wrong last. */
   ready(withinSeconds?: number): Promise<void>
+  /** Puts operations to the decision point; undefined without the option `decisions`. */
+  readonly decider: Decider | undefined
   guarantees(): Guarantees
   /** Lets go of the issuer and of the process; everything is denied from then on. */
   close(): void
@@ -90,8 +98,10 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const parts = assemble(options)
   const { place, link, replay, nonces, now } = parts
   const ends = watchEnds(link)
+  const decider = deciderOf(options, parts)
   return {
     resource: place.resource,
+    decider,
     verify: evidence => verify(parts, evidence),
     nonce: () => nonces?.current(now()),
     onEnd: ends.add,
@@ -101,6 +111,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
       revocation: `What the issuer ends is refused as soon as its stream says so; after ${link.stalenessSeconds()} s without contact everything is denied.`,
     }),
     close() {
+      // What was answered from memory is sent first; nothing waits for it.
+      void decider?.close()
       link.close()
       ends.close()
       if (options.replay === undefined) replay.close()
@@ -129,7 +141,16 @@ function assemble(options: VerifierOptions): Parts {
   return {
     place,
     link,
-    tokens: createTokens({ issuer, resource, skewSeconds, longestTokenSeconds, keys, revocations, now }),
+    tokens: createTokens({
+      issuer,
+      resource,
+      skewSeconds,
+      longestTokenSeconds,
+      keys,
+      revocations,
+      decides: options.decisions !== undefined,
+      now,
+    }),
     replay: options.replay ?? memoryReplayStore(),
     nonces: options.nonce === 'required' ? createNonces(resource, options.nonceSecret) : undefined,
     proofKeys: keyCache(importedKeys),
@@ -138,6 +159,19 @@ function assemble(options: VerifierOptions): Parts {
     skewSeconds,
     now,
   }
+}
+
+function deciderOf(options: VerifierOptions, { place, link }: Parts): Decider | undefined {
+  if (options.decisions === undefined) return undefined
+  const site = {
+    issuer: options.issuer,
+    resource: place.resource,
+    clock: options.clock ?? systemClock,
+    revocations: link.revocations,
+    isCurrent: link.isCurrent,
+    onTrouble: options.onTrouble ?? (() => undefined),
+  }
+  return createDecider(site, options.decisions)
 }
 
 async function verify(parts: Parts, evidence: Evidence): Promise<Caller> {

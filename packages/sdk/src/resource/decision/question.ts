@@ -1,0 +1,87 @@
+// One operation as the resource puts it to the decision point: AuthZEN Authorization API 1.0 §6.1, our context members.
+import type { Caller } from '../caller.ts'
+
+export type BudgetUnit = 'calls' | 'money' | 'rows' | 'bytes'
+
+/** What is about to be done, in the resource's own words. */
+export interface Act {
+  /** The action's name: of the resource's map, `call` for a tool, a method in lower case, a verb of SQL. */
+  readonly action: string
+  /** What within the resource; left out where it is the resource as a whole. */
+  readonly object?: { readonly type: string; readonly id: string; readonly properties?: Properties }
+  /** The arguments of the call, as they will be used: what is decided on and what is done must be the same values. */
+  readonly arguments?: Properties
+  /** The address of the caller as this process's own socket saw it; never one from a header. */
+  readonly peer?: string
+  /** An approval that the caller names. */
+  readonly approval?: string
+  /** What the call costs; with `reserve`, what it costs at most, to be settled afterwards. */
+  readonly amounts?: Readonly<Partial<Record<BudgetUnit, number>>>
+  readonly reserve?: boolean
+  /** Further facts of the resource; a policy sees them as not attested. */
+  readonly context?: Properties
+}
+
+export type Properties = Readonly<Record<string, unknown>>
+
+/** The body of the request, without `options`. Everything that may decide is in it, so it is also the key of a cache. */
+export function questionOf(resource: string, caller: Caller, act: Act): Properties {
+  const { object } = act
+  return {
+    subject: { type: 'agent', id: caller.agent },
+    action: { name: act.action },
+    resource:
+      object === undefined
+        ? { type: 'resource', id: resource }
+        : {
+            type: object.type,
+            id: `${resource}#${object.id}`,
+            ...(object.properties === undefined ? {} : { properties: object.properties }),
+          },
+    context: {
+      ...act.context,
+      ...(caller.instance === null ? {} : { instance: caller.instance }),
+      ...(caller.person === null ? {} : { chain: [{ type: 'person', id: caller.person }] }),
+      ...(caller.session === null ? {} : { session: caller.session }),
+      ...(caller.task === null ? {} : { task: caller.task }),
+      ...(act.peer === undefined ? {} : { peer: act.peer }),
+      ...(act.arguments === undefined ? {} : { arguments: act.arguments }),
+      ...(act.approval === undefined ? {} : { approval: { id: act.approval } }),
+      ...(act.amounts === undefined ? {} : { amounts: act.amounts }),
+      ...(act.reserve === true ? { reserve: true } : {}),
+      token: {
+        jti: caller.tokenId,
+        grants: caller.grants,
+        scopes: caller.scopes,
+        ...(caller.authorizationDetails.length === 0
+          ? {}
+          : { authorization_details: caller.authorizationDetails }),
+        ...(caller.key === null ? {} : { key: caller.key }),
+        exp: caller.expiresAt,
+      },
+    },
+  }
+}
+
+/**
+ * One text for equal values, whatever the order of their members; undefined for what JSON cannot carry exactly, which
+ * is then asked about anew each time.
+ */
+export function textOf(value: unknown): string | undefined {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'number') return Number.isFinite(value) ? JSON.stringify(value) : undefined
+  if (Array.isArray(value)) return joined(value.map(textOf), '[', ']')
+  if (typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return undefined
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, member]) => {
+      const text = textOf(member)
+      return text === undefined ? undefined : `${JSON.stringify(name)}:${text}`
+    })
+  return joined(members, '{', '}')
+}
+
+function joined(parts: readonly (string | undefined)[], open: string, close: string): string | undefined {
+  return parts.includes(undefined) ? undefined : `${open}${parts.join(',')}${close}`
+}

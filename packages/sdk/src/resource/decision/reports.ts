@@ -1,0 +1,131 @@
+// What was answered from memory reaches the issuer's log: counted, signed in batches, sent until it is acknowledged.
+import { randomUUID } from 'node:crypto'
+import type { Agent } from '../../agent/agent.ts'
+import { isFault } from '../../protocol/fault.ts'
+import type { Clock } from '../clock.ts'
+
+/** One decision and how often it was given again. */
+interface Counted {
+  readonly question: Readonly<Record<string, unknown>>
+  /** The request in whose entry the decision itself stands. */
+  readonly decidedBy: string
+  count: number
+  firstAt: number
+  lastAt: number
+}
+
+export interface ReportsOptions {
+  readonly agent: Agent
+  readonly url: string
+  /** The management API, for which the agent's token is. */
+  readonly audience: string
+  readonly clock: Clock
+  readonly onTrouble: (problem: unknown) => void
+}
+
+export interface Reports {
+  /** An answer from memory, now. */
+  add(key: string, question: Readonly<Record<string, unknown>>, decidedBy: string): void
+  /** Sends what waits and stops; what cannot be sent then is lost, and said to be. */
+  close(): Promise<void>
+}
+
+/** At the latest so long after an answer its count is on its way (contract, audit): half of the ten seconds. */
+const everyMs = 5000
+/** Decisions of one batch; the rest goes with the next. */
+const mostOfBatch = 100
+/** Batches that wait while the issuer is away; beyond it the oldest are given up, which is told. */
+const mostWaiting = 100
+
+interface Batch {
+  readonly id: string
+  readonly items: readonly Counted[]
+}
+
+/** What the log keeps of a question: who, what, on what, from where. Arguments stay where they are used. */
+function recordedOf(question: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const { subject, action, resource, context } = question
+  const { instance, chain, session, task, peer, token } = context as Record<string, unknown>
+  const { properties: _, ...object } = resource as Record<string, unknown>
+  const { grants, jti } = token as Record<string, unknown>
+  return { subject, action, resource: object, instance, chain, session, task, peer, grants, jti }
+}
+
+export function reportsTo({ agent, url, audience, clock, onTrouble }: ReportsOptions): Reports {
+  let counted = new Map<string, Counted>()
+  const waiting: Batch[] = []
+  let sending: Promise<void> | undefined
+
+  const cut = (): void => {
+    const all = [...counted.values()]
+    counted = new Map()
+    for (let at = 0; at < all.length; at += mostOfBatch)
+      waiting.push({ id: randomUUID(), items: all.slice(at, at + mostOfBatch) })
+    while (waiting.length > mostWaiting) {
+      const lost = waiting.shift()
+      onTrouble(new Error(`a report of ${lost?.items.length} cached decisions was given up`))
+    }
+  }
+
+  const send = async ({ id, items }: Batch): Promise<void> => {
+    const report = agent.signReport({
+      batch: id,
+      items: items.map(({ question, decidedBy, count, firstAt, lastAt }) => ({
+        ...recordedOf(question),
+        decided_by: decidedBy,
+        count,
+        first_at: firstAt,
+        last_at: lastAt,
+      })),
+    })
+    const answer = await agent.fetch(url, {
+      method: 'POST',
+      resource: audience,
+      scope: 'writ:decisions:evaluate',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ report }),
+      signal: AbortSignal.timeout(5000),
+    })
+    await answer.body?.cancel()
+    if (answer.status !== 200) throw new Error(`the issuer answered a report with ${answer.status}`)
+  }
+
+  // In order, one at a time. A batch keeps its id until it is acknowledged, so that its second arrival counts nothing.
+  const flush = async (): Promise<void> => {
+    cut()
+    for (let batch = waiting[0]; batch !== undefined; batch = waiting[0]) {
+      await send(batch)
+      waiting.shift()
+    }
+  }
+  const start = (): Promise<void> => {
+    sending ??= flush()
+      .catch(problem => onTrouble(isFault(problem) ? problem : (problem as Error)))
+      .finally(() => {
+        sending = undefined
+      })
+    return sending
+  }
+  const ticks = setInterval(() => {
+    if (counted.size > 0 || waiting.length > 0) void start()
+  }, everyMs).unref()
+
+  return {
+    add(key, question, decidedBy) {
+      const at = Math.floor(clock.wallMs() / 1000)
+      const known = counted.get(key)
+      if (known === undefined) {
+        counted.set(key, { question, decidedBy, count: 1, firstAt: at, lastAt: at })
+        if (counted.size >= mostOfBatch) void start()
+      } else {
+        known.count += 1
+        known.lastAt = at
+      }
+    },
+    async close() {
+      clearInterval(ticks)
+      await start()
+      if (counted.size > 0 || waiting.length > 0) await start()
+    },
+  }
+}

@@ -1,0 +1,178 @@
+// Decisions that a resource gave again from its memory: counted there, vouched for by its key, an entry each in our log.
+import { createHash } from 'node:crypto'
+import { Fault } from '@writ/sdk/protocol/fault'
+import { parseId } from '@writ/sdk/protocol/identifier'
+import { importPublic } from '@writ/sdk/protocol/jwk'
+import { readJws, verifyJws } from '@writ/sdk/protocol/jws'
+import { isTyp, parseClaims } from '@writ/sdk/protocol/jwt'
+import type { Ctx } from '../context.ts'
+import { isKeyLive } from '../domain/agent.ts'
+import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
+import { type Caller, chainOf } from '../domain/caller.ts'
+import type { Store } from '../store/store.ts'
+
+export interface ReportDeps {
+  readonly store: Pick<Store, 'keys' | 'commit'>
+}
+
+/** A batch: as many as one change holds with room to spare, and each of them an entry. */
+const mostItems = 100
+const mostBytes = 128 * 1024
+/** How far back a report may reach, and how long a batch is known: a resource that was cut off for longer says so itself. */
+const rememberedSeconds = 24 * 3600
+const mostCharacters = 512
+
+const malformed = (kind: string): Fault =>
+  new Fault('invalid_request', 'The report is not one of decisions of this authority.', { kind })
+
+interface Item {
+  readonly subject: string
+  readonly action: string
+  readonly object: string
+  readonly decidedBy: string
+  readonly count: number
+  readonly firstAt: number
+  readonly lastAt: number
+  readonly rest: Readonly<Record<string, string | readonly string[] | null>>
+}
+
+/**
+ * Takes a report once, however often it arrives. Throws `invalid_request` for what is none, or was not signed by a live
+ * key of the caller, `invalid_dpop_proof` for a proof that was used before, `temporarily_unavailable`.
+ */
+export async function takeReport(
+  ctx: Ctx,
+  deps: ReportDeps,
+  caller: Caller,
+  report: unknown,
+): Promise<{ readonly taken: number; readonly isRepeated: boolean }> {
+  const { batch, items } = await read(ctx, deps, caller, report)
+  const key = createHash('sha256').update(`${caller.id}\0${batch}`).digest('base64url')
+  const expiresAt = ctx.now + rememberedSeconds
+  const [first, ...others] = items.map(item => entryOf(ctx, caller, batch, item))
+  if (first === undefined) throw malformed('empty')
+  const change = { bases: [caller.basis], claims: caller.claims } as const
+  const committed = await deps.store.commit(ctx, {
+    ...change,
+    creates: [{ kind: 'decision_report', key, value: String(items.length), expiresAt }],
+    entries: [first, ...others],
+  })
+  if (committed.kind === 'done') return { taken: items.length, isRepeated: false }
+  if (committed.kind === 'conflict') {
+    // Its acknowledgement was lost: what it says stands in the log already.
+    const entry = { ...base(ctx, caller, 'decision.reported'), facts: { batch, repeated: true } }
+    const again = await deps.store.commit(ctx, { ...change, entries: [entry] })
+    if (again.kind === 'done') return { taken: 0, isRepeated: true }
+  }
+  if (committed.kind === 'replayed')
+    throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
+  throw new Fault('temporarily_unavailable', 'The report could not be taken; send it again.', {
+    kind: committed.kind,
+  })
+}
+
+async function read(
+  ctx: Ctx,
+  deps: ReportDeps,
+  caller: Caller,
+  report: unknown,
+): Promise<{ readonly batch: string; readonly items: readonly Item[] }> {
+  if (typeof report !== 'string') throw malformed('no_report')
+  const jws = readJws(report, mostBytes)
+  // RFC 8725 §3.11: an assertion or a proof of the same key is no report (threat C17).
+  if (typeof jws === 'string' || !isTyp(jws.header.typ, 'decision-report+jwt')) throw malformed('typ')
+  const { kid } = jws.header
+  const keys = kid === undefined ? [] : await deps.store.keys.named(ctx, caller.id, [kid])
+  const key = keys.find(each => isKeyLive(each, ctx.now))
+  if (key === undefined || !verifyJws(jws, importPublic(key.jwk))) throw malformed('signature')
+  const claims = parseClaims(jws)
+  if (claims === undefined || claims['iss'] !== caller.id || claims['aud'] !== ctx.issuer)
+    throw malformed('claims')
+  const { batch, items } = claims as { batch?: unknown; items?: unknown }
+  if (typeof batch !== 'string' || !/^[0-9a-f-]{36}$/.test(batch)) throw malformed('batch')
+  if (!Array.isArray(items) || items.length === 0 || items.length > mostItems) throw malformed('items')
+  return { batch, items: items.map(item => itemOf(ctx, item)) }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function text(value: unknown, kind: string): string {
+  if (typeof value !== 'string' || value.length === 0 || value.length > mostCharacters) throw malformed(kind)
+  return excerpt(value, mostCharacters)
+}
+
+const textOrNull = (value: unknown, kind: string): string | null =>
+  value === undefined || value === null ? null : text(value, kind)
+
+function whole(value: unknown, kind: string, most = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value <= most) return value
+  throw malformed(kind)
+}
+
+function itemOf(ctx: Ctx, value: unknown): Item {
+  if (!isObject(value)) throw malformed('item')
+  const { subject, action, resource } = value
+  if (!isObject(subject) || !isObject(action) || !isObject(resource)) throw malformed('item')
+  const { grants = [], chain = [] } = value
+  if (!Array.isArray(grants) || grants.length > 64 || !Array.isArray(chain) || chain.length > 16)
+    throw malformed('item')
+  const lastAt = whole(value['last_at'], 'last_at', ctx.now + 60)
+  return {
+    subject: text(subject['id'], 'subject'),
+    action: text(action['name'], 'action'),
+    object: text(resource['id'], 'resource'),
+    decidedBy: text(value['decided_by'], 'decided_by'),
+    count: whole(value['count'], 'count'),
+    firstAt: whole(value['first_at'], 'first_at', lastAt),
+    lastAt,
+    rest: {
+      instance: textOrNull(value['instance'], 'instance'),
+      session: textOrNull(value['session'], 'session'),
+      task: textOrNull(value['task'], 'task'),
+      peer: textOrNull(value['peer'], 'peer'),
+      token: textOrNull(value['jti'], 'jti'),
+      granted: grants.map(grant => text(grant, 'grants')),
+      on_behalf_of: chain.map(party => text(isObject(party) ? party['id'] : undefined, 'chain')),
+    },
+  }
+}
+
+function base(ctx: Ctx, caller: Caller, type: string): EntryDraft {
+  return {
+    type,
+    outcome: 'allowed',
+    agent: caller.agent,
+    instance: caller.instance,
+    key: caller.key,
+    chain: chainOf(caller),
+    action: 'report',
+    decision: { rule: 'own_report', epoch: caller.basis.epoch },
+    requestId: ctx.requestId,
+    traceId: ctx.traceId ?? null,
+    peer: ctx.peer ?? null,
+  }
+}
+
+/** The decision as it was repeated; `agent` is whom it was about, so that it is found with everything else of it. */
+function entryOf(ctx: Ctx, caller: Caller, batch: string, item: Item): EntryDraft {
+  const agent = parseId('agt', item.subject) ?? null
+  return {
+    ...base(ctx, caller, 'decision.repeated'),
+    agent,
+    instance: null,
+    person: parseId('usr', item.subject) ?? null,
+    resource: item.object,
+    action: item.action,
+    facts: {
+      ...item.rest,
+      subject: item.subject,
+      reported_by: caller.id,
+      batch,
+      decided_by: item.decidedBy,
+      count: item.count,
+      first_at: new Date(item.firstAt * 1000).toISOString(),
+      last_at: new Date(item.lastAt * 1000).toISOString(),
+    },
+  }
+}

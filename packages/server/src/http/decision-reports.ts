@@ -1,0 +1,39 @@
+// Where resources report the decisions that they gave again from memory: one signed batch a request.
+import { Fault } from '@writ/sdk/protocol/fault'
+import { takeReport } from '../decision/reported.ts'
+import { managementIdentifier } from '../domain/management.ts'
+import { authenticate, type VerifiedTokens } from '../protocol/access.ts'
+import { readJson } from './body.ts'
+import { singleProof } from './oauth.ts'
+import { json, published, type Route } from './route.ts'
+
+const scope = 'writ:decisions:evaluate'
+const mostBytes = 256 * 1024
+
+export function decisionReportsRoute({ verifiedTokens }: { readonly verifiedTokens: VerifiedTokens }): Route {
+  return {
+    name: 'decision-reports',
+    method: 'POST',
+    path: '/access/v1/reports',
+    face: 'problem',
+    cors: false,
+    async handle(ctx, deps, request) {
+      const evidence = {
+        authorization: request.headers.get('authorization') ?? undefined,
+        dpop: singleProof(request),
+        method: request.method,
+        uri: published(ctx.issuer, this.path),
+      }
+      const caller = await authenticate(ctx, { ...deps, verifiedTokens }, evidence, managementIdentifier(ctx))
+      if (!caller.scopes.has(scope))
+        throw new Fault('insufficient_scope', `This needs the scope ${scope}.`, { kind: 'scope', scope })
+      const { report, ...others } = await readJson(request, mostBytes)
+      if (Object.keys(others).length > 0)
+        throw new Fault('invalid_request', 'The body has report and nothing else.', {
+          kind: 'unknown_member',
+        })
+      const { taken, isRepeated } = await takeReport(ctx, deps, caller, report)
+      return json({ taken, repeated: isRepeated })
+    },
+  }
+}
