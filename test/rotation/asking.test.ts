@@ -113,3 +113,15 @@ test('a process that has done its work ends, although it never closed its agent'
   assert.equal(code, 0)
   assert.match(said, /^done agt_/)
 })
+
+test('one that is closed while its issuer is away ends quietly', async t => {
+  const writ = await serve(t, hasty)
+  const agent = await Agent.load({ directory: folder(t), enrollment: await invite(writ) })
+  await pause(500)
+  await writ.stop()
+  // It has lost the stream, and waits before it looks for another one.
+  await pause(300)
+  agent.close()
+  // A rejection that nobody handles would fail the test.
+  await pause(100)
+})

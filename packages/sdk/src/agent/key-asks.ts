@@ -4,6 +4,7 @@ import { type ClientRequest, get as getClear } from 'node:http'
 import { get as getSecure } from 'node:https'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import { readEvents } from '../protocol/event-stream.ts'
 import { isFault } from '../protocol/fault.ts'
 import { parseMessage, subjectDigest } from '../protocol/revocation.ts'
@@ -41,7 +42,8 @@ export function listenForAsks(
       await once().catch(ignoreOutage)
       if (performance.now() - startedMs > longestPauseMs) pauseMs = firstPauseMs
       // Not all at once after an outage of the issuer.
-      await pauseFor(pauseMs / 2 + randomInt(Math.ceil(pauseMs / 2)), closing.signal)
+      const waitMs = pauseMs / 2 + randomInt(Math.ceil(pauseMs / 2))
+      await pause(waitMs, undefined, { ref: false, signal: closing.signal }).catch(ignoreOutage)
       pauseMs = Math.min(pauseMs * 2, longestPauseMs)
     }
   }
@@ -80,19 +82,5 @@ function openStream(url: string, signal: AbortSignal): Promise<ReadableStream<Ui
       request.destroy(Object.assign(new Error('the stream fell silent'), { code: 'SILENT' }))
     })
     request.on('error', reject)
-  })
-}
-
-function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise(resolve => {
-    if (signal.aborted) return resolve()
-    const end = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    timer.unref()
-    signal.addEventListener('abort', end)
   })
 }
