@@ -327,6 +327,22 @@ test('covering publishes only where the newest head is too small, and fails for 
   await assert.rejects(log.checkpoints.covering(ctx, 61), /fewer than 61 entries/)
 })
 
+test('covering is content with what another node published between its look and its own attempt', async t => {
+  const { store, keys } = await inMemory(t)
+  await fill({ store }, 40)
+  const other = createCheckpoints({ store, keys })
+  let looks = 0
+  const checkpoint: Log['checkpoint'] = async scope => {
+    const stored = await store.log.checkpoint(scope)
+    looks += 1
+    if (looks === 1) assert.equal(await other.run(ctx), 'published')
+    return stored
+  }
+  const late = createCheckpoints({ store: { log: { ...store.log, checkpoint } }, keys })
+  assert.equal((await late.covering(ctx, 40)).checkpoint.size, 40)
+  await assert.rejects(late.covering(ctx, 41), /fewer than 41 entries/)
+})
+
 test('the lag counts what no checkpoint covers, from its oldest entry on', async t => {
   const log = await inMemory(t)
   await fill(log, 30)

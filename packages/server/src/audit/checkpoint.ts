@@ -144,10 +144,12 @@ export function createCheckpoints({ store: { log }, keys }: CheckpointDeps): Che
     run,
     head,
     async covering(ctx, size) {
-      for (;;) {
+      for (let isAll = false; ; ) {
         const newest = await head(ctx)
         if (newest !== undefined && newest.edge.size >= size) return newest
-        if ((await run(ctx)) === 'nothing') throw damaged(`it has fewer than ${size} entries`)
+        if (isAll) throw damaged(`it has fewer than ${size} entries`)
+        // Nothing to do may mean that somebody else did it since the look before: only the next one tells.
+        isAll = (await run(ctx)) === 'nothing'
       }
     },
     async lag(ctx) {
