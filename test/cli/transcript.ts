@@ -52,6 +52,8 @@ const kinds: Readonly<Record<string, string>> = {
   usr: identifier('usr'),
   rot: identifier('rot'),
   sec: identifier('sec'),
+  elg: identifier('elg'),
+  apr: identifier('apr'),
   evt: identifier('evt'),
   time: String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ \((?:now|\d+ (?:s|min|h|d) ago|in \d+ (?:s|min|h|d))\)`,
   instant: String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`,

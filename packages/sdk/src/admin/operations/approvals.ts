@@ -2,6 +2,15 @@
 
 import type { Approval } from './shared.ts'
 
+interface ApprovalApprove {
+  readonly scopes?: readonly string[]
+  /** RFC 9396 authorization details */
+  readonly authorization_details?: readonly Readonly<Record<string, unknown>>[]
+  readonly seconds?: number
+  /** Why; kept in the audit log */
+  readonly reason?: string
+}
+
 interface ApprovalCancel {
   /** Why; kept in the audit log */
   readonly reason: string
@@ -20,7 +29,7 @@ interface ApprovalReview {
 export interface ApprovalsOperations {
   /** Approve a request, or a part of it and for less time; what is approved opens at once. */
   'approvals.approve': {
-    readonly input: { readonly params: { readonly id: string } }
+    readonly input: { readonly params: { readonly id: string }; readonly body: ApprovalApprove }
     readonly answer: Approval
   }
   /** Take a pending request back, or end at once what an approved one opened. */

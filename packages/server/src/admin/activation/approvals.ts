@@ -98,7 +98,6 @@ const approve = operation({
       seconds: z.int().min(1).optional(),
       reason: wire.reason.optional(),
     })
-    .optional()
     .meta({ id: 'ApprovalApprove' }),
   status: 200,
   answer: approvalShown,
@@ -107,14 +106,14 @@ const approve = operation({
     mustHaveVersion(found, input.ifVersion)
     const { body } = input
     const narrower = {
-      scopes: body?.scopes && [...new Set(body.scopes)],
-      authorizationDetails: detailsOf(body?.authorization_details),
-      seconds: body?.seconds,
-      reason: body?.reason ?? null,
+      scopes: body.scopes && [...new Set(body.scopes)],
+      authorizationDetails: detailsOf(body.authorization_details),
+      seconds: body.seconds,
+      reason: body.reason ?? null,
     }
     const move = await planApprove(ctx, deps, caller.id, { found, narrower })
     if (move.grant !== null) await mustStandAbove(ctx, deps, caller, move.grant)
-    return planOf(ctx, move, body?.reason ?? found.reason)
+    return planOf(ctx, move, body.reason ?? found.reason)
   },
 })
 
