@@ -23,6 +23,7 @@ import { adminRoutes } from './http/admin.ts'
 import { type Connection, createApp, type Observer } from './http/app.ts'
 import { createAudience } from './http/audience.ts'
 import { auditRoutes } from './http/audit.ts'
+import { authzenRoutes } from './http/authzen/routes.ts'
 import { decisionReportsRoute } from './http/decision-reports.ts'
 import { discoveryRoutes, documentRoutes } from './http/discovery.ts'
 import { confirmationRoute, createPoints } from './http/enforcement-points.ts'
@@ -250,6 +251,8 @@ function counting(observer: Observer, metrics: Metrics): Observer {
 
 /** Tokens kept verified at once by the audit and metrics pages: their readers are few. */
 const readersKept = 256
+/** The same of enforcement points. */
+const enforcementPointsKept = 10_000
 /** The same of those who read secrets: as many as agents do. */
 const holdersKept = 10_000
 
@@ -280,6 +283,7 @@ function routesOf(
       engine,
       planRotation: (ctx, wish) => decideRotation(ctx, planning, {}, wish),
     }),
+    ...authzenRoutes({ verifiedTokens: boundedCache(enforcementPointsKept) }),
     ...vaultRoutes({ engine, verifiedTokens: boundedCache(holdersKept) }),
     ...auditRoutes({ checkpoints, verifiedTokens }),
     ...healthRoutes({ metrics: metrics.page, verifiedTokens }),

@@ -14,6 +14,8 @@ export interface Ctx {
   readonly nowMs: number
   /** Also the `x-request-id` of the answer and the `request_id` of the audit entry. */
   readonly requestId: string
+  /** As the caller names its request (`X-Request-ID`), where it does so in visible ASCII. */
+  readonly callerRequestId?: string | undefined
   /** W3C trace id where the caller sent a valid one. */
   readonly traceId: string | undefined
   /** The network peer that we believe: the socket's address unless a configured proxy vouches for another. */

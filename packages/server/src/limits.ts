@@ -15,6 +15,8 @@ export interface Limits {
   readonly maxScopes: number
   readonly maxPage: number
   readonly delegationDepth: number
+  /** Evaluations of one AuthZEN request. */
+  readonly maxEvaluations: number
 }
 
 export const fixedLimits: Omit<Limits, 'maxBodyBytes'> = {
@@ -25,6 +27,7 @@ export const fixedLimits: Omit<Limits, 'maxBodyBytes'> = {
   maxPage: 200,
   // Tokens are obtained by agents for themselves; chains come with token exchange.
   delegationDepth: 0,
+  maxEvaluations: 100,
 }
 
 /** The `limits` document. */
@@ -37,6 +40,7 @@ export function limitsDocument(config: Config): Readonly<Record<string, number>>
     max_scopes: fixedLimits.maxScopes,
     max_page: fixedLimits.maxPage,
     delegation_depth: fixedLimits.delegationDepth,
+    max_evaluations: fixedLimits.maxEvaluations,
     access_token_seconds: config.accessTokenSeconds,
     max_access_token_seconds: maxTokenSeconds,
     client_assertion_seconds: config.assertionSeconds,

@@ -40,6 +40,9 @@ const leaves = {
   'writ:approvals:read': 'See requests for approval',
   'writ:approvals:write': 'Approve, deny, cancel and review requests of others',
   'writ:decisions:request': 'File denials as requests, and follow what becomes of them',
+  'writ:decisions:evaluate': 'Ask for decisions, as an enforcement point does',
+  'writ:decisions:explain': 'See why something was decided, and what would change it',
+  'writ:decisions:search': 'Search for who may do what',
   'writ:tokens:read': 'Introspect any token of this authority',
 } as const
 

@@ -2,11 +2,10 @@
 import type { GrantId } from '@writ/sdk/protocol/identifier'
 import type { Spend } from '../domain/authorization/budget.ts'
 import type { Refusal } from '../domain/authorization/question.ts'
+import type { SmallestGrant } from '../domain/authorization/smallest-grant.ts'
 import type { Basis } from '../domain/change.ts'
-import type { Grant } from '../domain/grant.ts'
 
-/** The least that would turn a refusal into a permission, as it could be granted or filed as a request. */
-export type SmallestGrant = Pick<Grant, 'agent' | 'resource' | 'scopes' | 'authorizationDetails' | 'budgets'>
+export type { SmallestGrant } from '../domain/authorization/smallest-grant.ts'
 
 export interface Decided {
   readonly allowed: boolean
@@ -18,9 +17,13 @@ export interface Decided {
   readonly policy: { readonly version: number; readonly reasons: readonly string[] }
   /** What the set in trial would have said; null where none is in trial. */
   readonly shadow: { readonly version: number; readonly allowed: boolean } | null
+  /** The score of everybody whose risk was known, by their id: what a replay needs of it. */
+  readonly risks: Readonly<Record<string, number>>
+  /** Names of arguments that the record of this decision may keep. */
+  readonly recorded: readonly string[]
   /** To be committed with the answer; where it is exhausted, the answer is no. */
   readonly spends: readonly Spend[]
-  /** Everything whose end would make the answer wrong, at the epochs at which it was read. */
+  /** Everything whose end would make the answer wrong, at the epochs at which it was read; none for a refusal. */
   readonly bases: readonly Basis[]
   /**
    * Epoch seconds from which on the answer may be another without any signal: the earliest end of what it rests on.

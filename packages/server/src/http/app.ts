@@ -194,7 +194,13 @@ function answerOf(door: Door, ctx: Ctx, { face, tried }: Facing, fault: Fault): 
 }
 
 function finish(answer: Response, ctx: Ctx, { strictTransport }: OpenDoor, route: Route): void {
-  answer.headers.set('x-request-id', ctx.requestId)
+  const { callerRequestId } = ctx
+  if (route.echoesRequestId === true && callerRequestId !== undefined) {
+    answer.headers.set('x-request-id', callerRequestId)
+    answer.headers.set('x-writ-request-id', ctx.requestId)
+  } else {
+    answer.headers.set('x-request-id', ctx.requestId)
+  }
   answer.headers.set('x-content-type-options', 'nosniff')
   if (strictTransport !== undefined) answer.headers.set('strict-transport-security', strictTransport)
   if (route.cors) {
@@ -221,6 +227,7 @@ function contextOf(
     now: Math.floor(nowMs / 1000),
     nowMs,
     requestId: randomUUID(),
+    callerRequestId: /^[\x21-\x7e]{1,128}$/.exec(request.headers.get('x-request-id') ?? '')?.[0],
     traceId: traceOf(request),
     peer: peerOf(door, request, connection),
     note: (facts: Note) => void Object.assign(notes, facts),

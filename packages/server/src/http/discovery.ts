@@ -15,7 +15,11 @@ const agentTypes = ['assistant', 'retrieval', 'coding', 'domain_specific', 'auto
 
 const metadataCacheSeconds = 60
 
-function endpoints(ctx: Ctx, routes: readonly Route[], document: 'oauth' | 'writ'): Record<string, string> {
+function endpoints(
+  ctx: Ctx,
+  routes: readonly Route[],
+  document: 'oauth' | 'writ' | 'authzen',
+): Record<string, string> {
   const members: Record<string, string> = {}
   for (const route of routes) {
     const member = route.publishedAs?.[document]
@@ -72,6 +76,11 @@ function writMetadata(ctx: Ctx, deps: FaceDeps, routes: readonly Route[]): Recor
   }
 }
 
+/** AuthZEN Authorization API 1.0 §9: the decision point is called by the issuer's identifier. */
+function authzenMetadata(ctx: Ctx, routes: readonly Route[]): Record<string, unknown> {
+  return { policy_decision_point: ctx.issuer, ...endpoints(ctx, routes, 'authzen') }
+}
+
 /** The discovery documents of these routes, in every place where clients look (RFC 8414 §3, §5; MCP authorization). */
 export function discoveryRoutes(issuerPath: string, routes: readonly Route[]): readonly Route[] {
   const document = (
@@ -97,6 +106,7 @@ export function discoveryRoutes(issuerPath: string, routes: readonly Route[]): r
     ...forms('oauth-authorization-server', ctx => serverMetadata(ctx, routes)),
     ...forms('openid-configuration', (ctx, deps) => openidMetadata(ctx, deps, routes)),
     ...forms('writ-configuration', (ctx, deps) => writMetadata(ctx, deps, routes)),
+    ...forms('authzen-configuration', ctx => authzenMetadata(ctx, routes)),
   ]
 }
 

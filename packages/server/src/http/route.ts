@@ -28,7 +28,9 @@ export interface Route {
   /** Public facts: answered also while the vault is sealed. */
   readonly whileSealed?: true
   /** The members of the discovery documents that name this endpoint. */
-  readonly publishedAs?: { readonly oauth?: string; readonly writ?: string }
+  readonly publishedAs?: { readonly oauth?: string; readonly writ?: string; readonly authzen?: string }
+  /** Answers with the caller's own `X-Request-ID` where it sent one; ours is then in `x-writ-request-id`. */
+  readonly echoesRequestId?: true
   handle(ctx: Ctx, deps: FaceDeps, request: Request): Promise<Response> | Response
 }
 

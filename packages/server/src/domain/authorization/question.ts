@@ -1,7 +1,7 @@
 // One question to the decision point, and everything that was read to answer it: inert values, no I/O.
 import type { AuthorizationDetail, Operation } from '@writ/sdk/protocol/details/detail'
 import type { AgentId, ApprovalId, GrantId, InstanceId, PersonId } from '@writ/sdk/protocol/identifier'
-import type { Agent } from '../agent.ts'
+import type { Agent, Key } from '../agent.ts'
 import type { Client, Person } from '../client.ts'
 import type { Grant } from '../grant.ts'
 import type { Resource } from '../resource.ts'
@@ -30,6 +30,17 @@ export interface Ceiling {
   readonly grants: readonly GrantId[]
   readonly scopes: readonly string[]
   readonly authorizationDetails: readonly AuthorizationDetail[]
+  /** What else ends the token; absent where only its rights are known. */
+  readonly token?: ShownToken
+}
+
+/** A token of ours as the enforcement point has verified it. */
+export interface ShownToken {
+  readonly jti: string
+  /** RFC 7638 thumbprint of the key that authenticated its client. */
+  readonly key: string
+  readonly epoch: number
+  readonly expiresAt: number
 }
 
 export interface Question {
@@ -40,6 +51,8 @@ export interface Question {
   readonly operation: Operation
   /** Set where the resource is none of ours: its type and id as given. */
   readonly foreign: { readonly type: string; readonly id: string } | null
+  /** Set where a name is spelt in a way that others could read as another one: what is wrong with it. */
+  readonly misspelt?: string
   readonly ceiling: Ceiling | null
   readonly context: {
     /** Epoch milliseconds: the clock of the decision point, never the caller's. */
@@ -63,9 +76,16 @@ export interface Question {
   }
 }
 
+export interface AgentFacts {
+  readonly agent: Agent
+  readonly grants: readonly Grant[]
+  /** Those that were not dead when they were read; absent where no instance is asked about. */
+  readonly keys?: readonly Key[]
+}
+
 /** What was read to answer. Everything a rule looks at is in here or in the question. */
 export interface DecisionFacts {
-  readonly agents: ReadonlyMap<string, { readonly agent: Agent; readonly grants: readonly Grant[] }>
+  readonly agents: ReadonlyMap<string, AgentFacts>
   readonly people: ReadonlyMap<string, Person>
   readonly clients: ReadonlyMap<string, Client>
   readonly resource: Resource | undefined

@@ -1,0 +1,181 @@
+// The one place where decisions are written: proof of who asked, what is spent, and the entry, before anything is told.
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import type { Ctx } from '../context.ts'
+import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
+import { budgetName, type Spend } from '../domain/authorization/budget.ts'
+import { type Caller, chainOf } from '../domain/caller.ts'
+import type { Basis, Change } from '../domain/change.ts'
+import { managementIdentifier } from '../domain/management.ts'
+import type { Store } from '../store/store.ts'
+
+/** How often is decided again because what a decision rested on changed before it could be committed. */
+const attempts = 6
+
+/** What budgets are known to have left, since a commit said so: a decision that would spend more is a refusal. */
+export type Purses = Map<string, { left: number; readonly againAt: number | null }>
+
+export interface Attempt {
+  readonly fresh: boolean
+  readonly purses: Purses
+}
+
+/** What is told once the entry is durable. */
+export interface Answering<T> {
+  readonly bases: readonly Basis[]
+  readonly spends: readonly Spend[]
+  readonly change?: Pick<Change, 'settlements'>
+  readonly entry: EntryDraft
+  /** `epoch`: at which everything that the answer rests on was seen to hold. */
+  answer(epoch: number): T
+}
+
+export interface Asking {
+  readonly caller: Caller
+  /** The type of entry. */
+  readonly type: string
+  /** The leaf that the caller needs. */
+  readonly scope: string
+}
+
+type CommitDeps = { readonly store: Pick<Store, 'commit' | 'signals'> }
+
+/**
+ * Decides and commits for one who may ask. Whatever happens to an authenticated caller is an entry. Throws
+ * `insufficient_scope`, what `work` throws, `invalid_dpop_proof` for a proof that was used before, `invalid_token` where
+ * the caller's own rights ended meanwhile, `temporarily_unavailable` where nothing can be committed.
+ */
+export async function answerAs<T>(
+  ctx: Ctx,
+  deps: CommitDeps,
+  asking: Asking,
+  work: (attempt: Attempt) => Promise<Answering<T>>,
+): Promise<T> {
+  try {
+    permit(asking)
+    return await decideAndCommit(ctx, deps, asking.caller, work)
+  } catch (error) {
+    throw isFault(error) ? await recordRefusal(ctx, deps, asking, error) : error
+  }
+}
+
+/** Throws `insufficient_scope`, which names the scope that is missing (RFC 6750 §3.1). */
+function permit({ caller, scope }: Asking): void {
+  if (!caller.scopes.has(scope))
+    throw new Fault('insufficient_scope', `This needs the scope ${scope}.`, { kind: 'scope', scope })
+}
+
+async function decideAndCommit<T>(
+  ctx: Ctx,
+  { store }: CommitDeps,
+  caller: Caller,
+  work: (attempt: Attempt) => Promise<Answering<T>>,
+): Promise<T> {
+  const purses: Purses = new Map()
+  let fresh = false
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const { bases, spends, change, entry, answer } = await work({ fresh, purses: new Map(purses) })
+    const committed = await store.commit(ctx, {
+      ...change,
+      bases: [caller.basis, ...bases],
+      claims: caller.claims,
+      spends,
+      entries: [entry],
+    })
+    switch (committed.kind) {
+      case 'done':
+        return answer(committed.epoch)
+      case 'replayed':
+        throw replayedProof()
+      case 'exhausted': {
+        // Decided again, the answer is no for whoever finds nothing left; near the end nothing is tried any more.
+        const left = attempt < attempts - 2 ? committed.leftover : 0
+        purses.set(purseOf(committed.spend), { left, againAt: committed.againAt })
+        break
+      }
+      case 'stale':
+        fresh = true
+        if (await store.signals.isNarrowed(ctx, caller.basis.subjects, caller.basis.epoch))
+          throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })
+        break
+      case 'unsettled':
+        throw new Fault('not_found', 'There is no such reservation to settle.', { kind: 'no_reservation' })
+      default:
+        throw new Fault('temporarily_unavailable', 'This could not be decided now; try again.', {
+          kind: committed.kind,
+        })
+    }
+  }
+  throw new Fault('temporarily_unavailable', 'This changes too often just now; try again.', { kind: 'stale' })
+}
+
+export function purseOf({ grant, budget }: Spend): string {
+  return `${grant} ${budgetName(budget)}`
+}
+
+/**
+ * Takes the spends so many times from what is known to be left, all or nothing; answers the one that does not fit, or
+ * undefined. A budget of which nothing is known is judged at commit.
+ */
+export function takeFrom(purses: Purses, spends: readonly Spend[], times = 1): Spend | undefined {
+  const leftOf = (spend: Spend): number => purses.get(purseOf(spend))?.left ?? Number.POSITIVE_INFINITY
+  const short = spends.find(spend => leftOf(spend) < spend.amount * times)
+  if (short !== undefined) return short
+  for (const spend of spends) {
+    const purse = purses.get(purseOf(spend))
+    if (purse !== undefined) purses.set(purseOf(spend), { ...purse, left: purse.left - spend.amount * times })
+  }
+  return undefined
+}
+
+function replayedProof(): Fault {
+  return new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
+}
+
+/** The members of an entry that say who asked. */
+export function askedBy(
+  ctx: Ctx,
+  caller: Caller,
+): Pick<EntryDraft, 'key' | 'requestId' | 'traceId' | 'peer'> {
+  return {
+    key: caller.key,
+    requestId: ctx.requestId,
+    traceId: ctx.traceId ?? null,
+    peer: ctx.peer ?? null,
+  }
+}
+
+/** The Fault to answer with, its entry committed. */
+async function recordRefusal(
+  ctx: Ctx,
+  { store }: CommitDeps,
+  { caller, type, scope }: Asking,
+  fault: Fault,
+): Promise<Fault> {
+  // Our own inability is not a decision about the caller.
+  if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return fault
+  const entry = (refused: Fault): EntryDraft => ({
+    type,
+    outcome: 'refused',
+    reason: excerpt(refused.message, 512),
+    agent: caller.agent,
+    instance: caller.instance,
+    chain: chainOf(caller),
+    resource: managementIdentifier(ctx),
+    action: scope,
+    decision: {
+      rule: refused.why?.kind ?? refused.code,
+      code: refused.code,
+      grants: caller.basis.subjects.filter(subject => subject.startsWith('grt_')),
+      epoch: caller.basis.epoch,
+    },
+    ...askedBy(ctx, caller),
+  })
+  const committed = await store.commit(ctx, { claims: caller.claims, entries: [entry(fault)] })
+  if (committed.kind === 'done') return fault
+  // Whoever shows a proof that was used before is nobody, and learns nothing of what its request was worth.
+  const again = await store.commit(ctx, { entries: [entry(replayedProof())] })
+  if (committed.kind === 'replayed' && again.kind === 'done') return replayedProof()
+  throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
+    kind: again.kind,
+  })
+}

@@ -1,0 +1,100 @@
+// One decision: facts are read at once, the domain judges them, and what would have to be committed is the answer.
+import type { Ctx } from '../context.ts'
+import { type Judged, judge } from '../domain/authorization/judge.ts'
+import type { Question, Refusal } from '../domain/authorization/question.ts'
+import { smallestGrant } from '../domain/authorization/smallest-grant.ts'
+import type { Basis } from '../domain/change.ts'
+import type { Decided } from './decided.ts'
+import { type DecisionReads, type Read, readFacts, tokenSubjects } from './facts.ts'
+import { detailFor, rulesOf, spendsOf } from './rules.ts'
+
+export interface DecideDeps {
+  readonly store: DecisionReads
+  readonly randomBytes: (length: number) => Uint8Array
+}
+
+export interface DecideOptions {
+  /** Read past the memory: after a stale commit, and before a refusal is told. */
+  readonly fresh: boolean
+  /** The amounts are upper bounds of some that are told later. */
+  readonly reserve?: boolean
+}
+
+/**
+ * Decides; writes nothing. Whoever answers commits the bases and spends with it, and tells a refusal only where it was
+ * decided afresh: memory may lag behind what was granted a moment ago.
+ */
+export async function decide(
+  ctx: Ctx,
+  deps: DecideDeps,
+  question: Question,
+  options: DecideOptions,
+): Promise<Decided> {
+  const read = await readFacts(ctx, deps.store, question, options)
+  const ended = options.fresh ? await tokenEnded(ctx, deps, question) : undefined
+  const rules = rulesOf(ctx, question, read.facts, read.facts.policies.active)
+  const judged = ended === undefined ? judge(question, read.facts, rules) : refusing(ended)
+  const known = { ...common(read, question, judged), shadow: shadowOf(ctx, question, read, judged) }
+  const { refusal } = judged
+  if (refusal !== null) {
+    const detail = detailFor(question.operation)
+    const smallest = smallestGrant({ question, facts: read.facts, refusal }, rules, detail) ?? null
+    return { ...known, ...nothing, allowed: false, refusal, smallest }
+  }
+  const { amounts } = question.context
+  const spends = spendsOf(ctx, deps, { grants: judged.grants, amounts, reserve: options.reserve === true })
+  const ends = [...read.ends, ...judged.grants.map(({ expiresAt }) => expiresAt)].filter(end => end !== null)
+  return {
+    ...known,
+    allowed: true,
+    refusal: null,
+    grants: judged.grants.map(({ id }) => id),
+    spends,
+    bases: [...read.bases, ...grantBases(read, judged)],
+    until: ends.length === 0 ? null : Math.min(...ends),
+    cacheable: spends.length === 0 && !judged.readsClock,
+    smallest: null,
+  }
+}
+
+/** A refusal rests on nothing that could end: to tell it is right whatever happened meanwhile. */
+const nothing = { grants: [], spends: [], bases: [], until: null, cacheable: false } as const
+
+function common({ facts }: Read, { operation }: Question, { reasons }: Judged) {
+  return {
+    policy: { version: facts.policies.active?.number ?? 0, reasons },
+    risks: Object.fromEntries([...facts.risks].filter(([, score]) => score > 0)),
+    recorded: facts.resource?.actions?.actions[operation.action]?.recorded ?? [],
+  }
+}
+
+function refusing(refusal: Refusal): Judged {
+  return { refusal, grants: [], reasons: [], readsClock: false }
+}
+
+/** What a commit would call stale for ever: the token was dead before anybody asked. */
+async function tokenEnded(ctx: Ctx, { store }: DecideDeps, question: Question): Promise<Refusal | undefined> {
+  const { ceiling, subject } = question
+  if (ceiling?.token === undefined) return undefined
+  const isEnded = await store.signals.isNarrowed(ctx, tokenSubjects(ctx, question), ceiling.token.epoch)
+  if (!isEnded) return undefined
+  return {
+    party: subject.id,
+    by: 'ceiling',
+    rule: 'token_ended',
+    say: 'Something that the token rests on has ended.',
+  }
+}
+
+/** Only policies are in trial: what was refused for another reason would be refused as well. */
+function shadowOf(ctx: Ctx, question: Question, { facts }: Read, judged: Judged): Decided['shadow'] {
+  const { shadow } = facts.policies
+  if (shadow === undefined) return null
+  const isPolicies = judged.refusal === null || /^policy/.test(judged.refusal.by)
+  const allowed = isPolicies && judge(question, facts, rulesOf(ctx, question, facts, shadow)).refusal === null
+  return { version: shadow.number, allowed }
+}
+
+function grantBases({ epochs }: Read, { grants }: Judged): readonly Basis[] {
+  return grants.map(({ id, agent }) => ({ epoch: epochs.get(agent) ?? 0, subjects: [id] }))
+}

@@ -1,0 +1,144 @@
+// The entry of a decision: what was asked, by whom it was answered, and every input that a replay needs. No argument more.
+import type { Ctx } from '../context.ts'
+import { type Actor, type EntryDraft, excerpt } from '../domain/audit-entry.ts'
+import { partyName } from '../domain/authorization/judge.ts'
+import type { Party, Question } from '../domain/authorization/question.ts'
+import type { Caller } from '../domain/caller.ts'
+import { askedBy } from './commit.ts'
+import type { Decided } from './decided.ts'
+
+/** How much of a text of others an entry keeps. */
+const kept = 256
+
+export interface Answered {
+  readonly question: Question
+  readonly decided: Decided
+}
+
+export function entryOf(ctx: Ctx, caller: Caller, { question, decided }: Answered): EntryDraft {
+  const { subject, chain } = question
+  const parties = [...chain, subject]
+  const { refusal } = decided
+  return {
+    type: 'decision.evaluated',
+    outcome: decided.allowed ? 'allowed' : 'refused',
+    reason: refusal?.say ?? null,
+    agent: subject.kind === 'agent' ? excerpt(subject.id, kept) : null,
+    instance: subject.kind === 'agent' && subject.instance !== null ? excerpt(subject.instance, kept) : null,
+    person: parties.find(({ kind }) => kind === 'person')?.id ?? null,
+    chain: parties.flatMap(actorsOf),
+    resource: excerpt(question.operation.resource, kept),
+    action: excerpt(question.operation.action, kept),
+    decision: { rule: ruleOf(decided), grants: decided.grants, epoch: caller.basis.epoch },
+    facts: { ...byOf(ctx, caller), ...inputsOf(question, decided) },
+    ...askedBy(ctx, caller),
+  }
+}
+
+/** Many answers in one entry: each item is its own JSON, in the order of the request. */
+export function entryOfMany(
+  ctx: Ctx,
+  caller: Caller,
+  answers: readonly (Answered | { readonly problem: string })[],
+): EntryDraft {
+  const items = answers.map(answer => JSON.stringify(itemOf(answer)))
+  const agents = new Set(
+    answers.map(answer =>
+      'problem' in answer || answer.question.subject.kind !== 'agent' ? null : answer.question.subject.id,
+    ),
+  )
+  const [agent = null] = agents.size === 1 ? agents : []
+  return {
+    type: 'decision.evaluations',
+    outcome: answers.every(answer => !('problem' in answer) && answer.decided.allowed)
+      ? 'allowed'
+      : 'refused',
+    // The one agent that all of them are about; where there are several, the items say which.
+    agent: agent === null ? null : excerpt(agent, kept),
+    decision: { rule: 'evaluations', epoch: caller.basis.epoch },
+    facts: { ...byOf(ctx, caller), items },
+    ...askedBy(ctx, caller),
+  }
+}
+
+function itemOf(answer: Answered | { readonly problem: string }): object {
+  if ('problem' in answer)
+    return { decision: false, rule: 'invalid_request', problem: excerpt(answer.problem, kept) }
+  const { question, decided } = answer
+  return {
+    decision: decided.allowed,
+    rule: ruleOf(decided),
+    grants: decided.grants,
+    resource: excerpt(question.operation.resource, kept),
+    action: excerpt(question.operation.action, kept),
+    ...inputsOf(question, decided),
+  }
+}
+
+/** Who asked, and how it calls its request. */
+export function byOf({ callerRequestId }: Ctx, caller: Caller): Readonly<Record<string, string>> {
+  return {
+    by: caller.id,
+    ...(callerRequestId === undefined ? {} : { asked_as: excerpt(callerRequestId, 128) }),
+  }
+}
+
+export function ruleOf({ refusal, grants }: Decided): string {
+  if (refusal !== null) return `${refusal.by}:${refusal.rule}`
+  return grants.length > 0 ? 'granted' : 'policy'
+}
+
+function actorsOf(party: Party): readonly Actor[] {
+  if (party.kind === 'other') return []
+  const actor: Actor = { sub: excerpt(party.id, kept), kind: party.kind }
+  return party.kind === 'agent' && party.instance !== null
+    ? [actor, { sub: excerpt(party.instance, kept), kind: 'instance' }]
+    : [actor]
+}
+
+type Fact = string | number | boolean | readonly string[] | null
+
+/** What a replay needs, without what says nothing. */
+function inputsOf(question: Question, decided: Decided): Readonly<Record<string, Fact>> {
+  const { context, operation, ceiling, foreign, subject, chain } = question
+  const facts: Record<string, Fact | undefined> = {
+    party: decided.refusal?.party,
+    subject: nameOf(subject),
+    on_behalf_of: chain.length === 0 ? undefined : chain.map(nameOf),
+    object: operation.object === null ? foreign?.type : `${operation.object.type}:${operation.object.id}`,
+    from: context.peer ?? undefined,
+    session: context.session ?? undefined,
+    task: context.task ?? undefined,
+    authentication_age: context.authenticationAge ?? undefined,
+    key_age: context.keyAge ?? undefined,
+    approval: context.approval ?? undefined,
+    risk: namesOf(Object.entries(decided.risks).map(([id, score]) => `${id}=${score}`)),
+    arguments: namesOf(recordedOf(operation.arguments, decided.recorded)),
+    token: ceiling?.token?.jti,
+    token_grants: ceiling?.grants,
+    token_scopes: ceiling?.scopes,
+    policy_version: decided.policy.version,
+    policies: namesOf(decided.policy.reasons),
+    shadow_version: decided.shadow?.version,
+    shadow_decision: decided.shadow?.allowed,
+  }
+  const said: Record<string, Fact> = {}
+  for (const [name, fact] of Object.entries(facts)) {
+    if (fact === undefined) continue
+    said[name] = typeof fact === 'string' ? excerpt(fact, kept) : fact
+  }
+  return said
+}
+
+const nameOf = (party: Party): string =>
+  excerpt(party.kind === 'other' ? partyName(party) : `${party.kind}:${party.id}`, kept)
+
+const namesOf = (names: readonly string[]): readonly string[] | undefined =>
+  names.length === 0 ? undefined : names
+
+/** Only arguments that the map of the resource names: of the others not even that they were there. */
+function recordedOf(given: Readonly<Record<string, unknown>>, names: readonly string[]): readonly string[] {
+  return names
+    .filter(name => Object.hasOwn(given, name))
+    .map(name => excerpt(`${name}=${JSON.stringify(given[name]) ?? ''}`, kept))
+}

@@ -1,0 +1,43 @@
+// What the judge is given to judge by: the engines of policies and details over the facts of one question.
+import type { AuthorizationDetail, Operation } from '@writ/sdk/protocol/details/detail'
+import { coversOperation } from '@writ/sdk/protocol/details/index'
+import type { Ctx } from '../context.ts'
+import type { Spend } from '../domain/authorization/budget.ts'
+import type { Rules } from '../domain/authorization/judge.ts'
+import type { PolicySet } from '../domain/authorization/policy/policy-set.ts'
+import type { DecisionFacts, Question } from '../domain/authorization/question.ts'
+import type { Grant } from '../domain/grant.ts'
+
+export function rulesOf(
+  { issuer }: Pick<Ctx, 'issuer'>,
+  _question: Question,
+  _facts: DecisionFacts,
+  set: PolicySet | undefined,
+): Rules {
+  return {
+    tenant: issuer,
+    covers: coversOperation,
+    policy: (_party, granted) => ({
+      allowed: granted && set === undefined,
+      reasons: granted ? ['writ.granted'] : [],
+      errors: set === undefined ? [] : [set.id],
+      readsClock: false,
+    }),
+    condition: () => 'error',
+  }
+}
+
+export interface Spending {
+  readonly grants: readonly Grant[]
+  readonly amounts: Question['context']['amounts']
+  readonly reserve: boolean
+}
+
+export function spendsOf(_ctx: Ctx, _deps: unknown, _spending: Spending): readonly Spend[] {
+  return []
+}
+
+/** The detail that covers this operation and nothing else; undefined where no type of details knows its kind. */
+export function detailFor(_operation: Operation): AuthorizationDetail | undefined {
+  return undefined
+}

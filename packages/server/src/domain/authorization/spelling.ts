@@ -1,0 +1,101 @@
+// The one spelling of what a decision is about: whatever others could read as another name is refused, never repaired.
+import type { Operation } from '@writ/sdk/protocol/details/detail'
+import { canonicalResource } from '@writ/sdk/protocol/uri'
+
+/** What an entity of the wire names: something within what may be a resource of ours, or something of somebody else. */
+export interface Target {
+  /** The identifier that it names or lies within; null where it is none of a resource. */
+  readonly identifier: string | null
+  readonly object: Operation['object']
+  /** What is wrong with the spelling; undefined where nothing is. */
+  readonly misspelt: string | undefined
+}
+
+/** Types that mean something to us. Another spelling of one of them would pass by what is said of it. */
+const ownTypes: ReadonlySet<string> = new Set(['resource', 'tool', 'http', 'sql'])
+
+/** `type` `resource` names a resource by its identifier, any other type something within: `<identifier>#<id>`. */
+export function targetOf(type: string, id: string): Target {
+  const at = id.indexOf('#')
+  const before = at === -1 ? id : id.slice(0, at)
+  const isUri = /^[A-Za-z][A-Za-z0-9+.-]*:/.test(before)
+  const within = at === -1 ? null : { type, id: id.slice(at + 1) }
+  const object = isUri && type !== 'resource' ? within : null
+  const misspelt =
+    typeProblem(type) ??
+    textProblem(id) ??
+    (isUri ? uriProblem(type, before, within?.id) : pathProblem(id, type === 'http'))
+  return { identifier: isUri ? before : null, object, misspelt }
+}
+
+function typeProblem(type: string): string | undefined {
+  const folded = type.normalize('NFKC').toLowerCase().trim()
+  if (folded !== type && ownTypes.has(folded)) return 'another spelling of a type of ours'
+  return textProblem(type)
+}
+
+function uriProblem(type: string, identifier: string, within: string | undefined): string | undefined {
+  if (canonicalResource(identifier) !== identifier) return 'not the canonical form of an identifier'
+  if (type === 'resource') return within === undefined ? undefined : 'an identifier has no fragment'
+  if (within === '') return 'names nothing within the resource'
+  return within === undefined ? undefined : pathProblem(within, type === 'http')
+}
+
+// Controls, what turns a line around, another way to compose a letter, blanks at an end, the other slash: each is read
+// differently by somebody (threat C44).
+export function textProblem(text: string): string | undefined {
+  if (text === '') return 'empty'
+  if (text !== text.normalize('NFC')) return 'not in Unicode form NFC'
+  if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\\]/u.test(text)) return 'a control character or a backslash'
+  return text.trim() === text ? undefined : 'blanks at an end'
+}
+
+function pathProblem(path: string, isHttp: boolean): string | undefined {
+  if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(path)) return 'dot segments'
+  if (path.includes('//')) return 'an empty segment'
+  if (isHttp && !path.startsWith('/')) return 'a path begins with a slash'
+  if (isHttp && /[?#]/.test(path)) return 'a path has neither query nor fragment'
+  return encodingProblem(path, isHttp)
+}
+
+/** RFC 3986 §6.2.2: upper-case digits, nothing encoded that needs none, and nothing that would be a separator. */
+function encodingProblem(text: string, isHttp: boolean): string | undefined {
+  if (!text.includes('%')) return undefined
+  if (isHttp && /%(?![0-9A-Fa-f]{2})/.test(text)) return 'a broken percent-encoding'
+  for (const [encoded] of text.matchAll(/%[0-9A-Fa-f]{2}/g)) {
+    const character = String.fromCharCode(Number.parseInt(encoded.slice(1), 16))
+    // An encoded separator, percent sign or control is one to those who decode twice.
+    if (encoded !== encoded.toUpperCase() || /[A-Za-z0-9\-._~/\\%?#\p{Cc}]/u.test(character))
+      return 'a percent-encoding with another spelling'
+  }
+  return undefined
+}
+
+/** Names of actions that every resource has: HTTP methods in lower case, the verbs of SQL, calling a tool. */
+const commonActions: readonly string[] = [
+  ...['call', 'get', 'head', 'post', 'put', 'patch', 'delete', 'options', 'trace', 'connect'],
+  ...[
+    'select',
+    'insert',
+    'update',
+    'delete',
+    'truncate',
+    'merge',
+    'create',
+    'alter',
+    'drop',
+    'grant',
+    'revoke',
+  ],
+]
+
+/** `DELETE` is no other action than `delete`, and a rule about one of them must not be passed by the other. */
+export function actionProblem(action: string, known: readonly string[]): string | undefined {
+  const problem = textProblem(action)
+  if (problem !== undefined) return problem
+  if (known.includes(action)) return undefined
+  const folded = action.normalize('NFKC').toLowerCase()
+  const isVariant =
+    folded !== action && [...known, ...commonActions].some(one => one.toLowerCase() === folded)
+  return isVariant ? 'another spelling of an action' : undefined
+}

@@ -1,0 +1,150 @@
+// AuthZEN Authorization API 1.0 over HTTPS (§10): evidence and bodies out of requests, decisions into answers.
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import { parseJsonObject } from '@writ/sdk/protocol/json'
+import type { Ctx } from '../../context.ts'
+import { evaluateAll, type Item, type Semantic } from '../../decision/batch.ts'
+import { evaluate } from '../../decision/evaluate.ts'
+import type { Caller } from '../../domain/caller.ts'
+import { fixedLimits } from '../../limits.ts'
+import { authenticate, type VerifiedTokens } from '../../protocol/access.ts'
+import { readBody } from '../body.ts'
+import { singleProof } from '../oauth.ts'
+import { type FaceDeps, json, published, type Route } from '../route.ts'
+import { answerOf } from './answer.ts'
+import { evaluationOf, membersOf } from './request.ts'
+
+type Members = Readonly<Record<string, unknown>>
+
+const { maxEvaluations, maxJsonDepth } = fixedLimits
+
+/** Bounds of a body: a batch names a hundred operations with their arguments. */
+const bounds = { maxDepth: maxJsonDepth, maxMembers: 20_000 } as const
+
+export interface AuthzenFace {
+  readonly verifiedTokens: VerifiedTokens
+}
+
+interface Endpoint {
+  readonly name: string
+  readonly path: string
+  readonly publishedAs: string
+  handle(ctx: Ctx, deps: FaceDeps, requested: { caller: Caller; body(): Promise<Members> }): Promise<object>
+}
+
+const endpoints: readonly Endpoint[] = [
+  {
+    name: 'access-evaluation',
+    path: '/access/v1/evaluation',
+    publishedAs: 'access_evaluation_endpoint',
+    handle: (ctx, deps, { caller, body }) =>
+      evaluate(ctx, deps, { caller, read: async () => evaluationOf(await body()) }, answerOf),
+  },
+  {
+    name: 'access-evaluations',
+    path: '/access/v1/evaluations',
+    publishedAs: 'access_evaluations_endpoint',
+    async handle(ctx, deps, { caller, body }) {
+      const members = once(body)
+      const { evaluations } = await members().catch(() => ({ evaluations: undefined }) as Members)
+      // AuthZEN §7.1: without evaluations it is one.
+      const isSingle = evaluations === undefined || (Array.isArray(evaluations) && evaluations.length === 0)
+      return isSingle
+        ? evaluate(ctx, deps, { caller, read: async () => evaluationOf(await members()) }, answerOf)
+        : evaluateAll(ctx, deps, { caller, read: async () => batchOf(await members()) }, answerOf)
+    },
+  },
+]
+
+function once<T>(read: () => Promise<T>): () => Promise<T> {
+  let known: Promise<T> | undefined
+  return () => (known ??= read())
+}
+
+const semantics: readonly Semantic[] = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit']
+
+/** AuthZEN §7.1: what an item does not say, the request says for all. Throws `invalid_request` for no batch at all. */
+function batchOf(body: Members): { items: readonly Item[]; semantic: Semantic } {
+  const { evaluations } = body
+  if (!Array.isArray(evaluations) || evaluations.length > maxEvaluations)
+    throw new Fault('invalid_request', `evaluations must be a list of at most ${maxEvaluations}.`, {
+      kind: 'evaluations',
+    })
+  const { evaluations_semantic: named = 'execute_all' } = membersOf(body, 'options')
+  const semantic = semantics.find(one => one === named)
+  if (semantic === undefined)
+    throw new Fault('invalid_request', `options.evaluations_semantic is one of ${semantics.join(', ')}.`, {
+      kind: 'evaluations_semantic',
+    })
+  return { semantic, items: evaluations.map(item => itemOf(body, item)) }
+}
+
+function itemOf(body: Members, item: unknown): Item {
+  try {
+    const own = membersOf({ item }, 'item')
+    return evaluationOf({
+      subject: entity(body['subject'], own['subject']),
+      action: own['action'] ?? body['action'],
+      resource: entity(body['resource'], own['resource']),
+      context: own['context'] ?? body['context'],
+      options: { ...membersOf(body, 'options'), ...membersOf(own, 'options') },
+    })
+  } catch (error) {
+    if (isFault(error)) return { problem: error.message }
+    throw error
+  }
+}
+
+/** An entity of an item replaces the common one, which still says its type or id where the item does not. */
+function entity(common: unknown, own: unknown): unknown {
+  if (own === undefined) return common
+  if (typeof own !== 'object' || own === null || typeof common !== 'object' || common === null) return own
+  const { type, id } = common as Members
+  return { ...(type === undefined ? {} : { type }), ...(id === undefined ? {} : { id }), ...own }
+}
+
+export function authzenRoutes(face: AuthzenFace): readonly Route[] {
+  return endpoints.map(
+    (endpoint): Route => ({
+      name: endpoint.name,
+      method: 'POST',
+      path: endpoint.path,
+      face: 'problem',
+      cors: false,
+      echoesRequestId: true,
+      publishedAs: { authzen: endpoint.publishedAs },
+      async handle(ctx, deps, request) {
+        const caller = await callerOf(ctx, { ...deps, ...face }, request, endpoint.path)
+        const body = once(() => bodyOf(request, deps.config.maxBodyBytes))
+        return json(await endpoint.handle(ctx, deps, { caller, body }))
+      },
+    }),
+  )
+}
+
+/** AuthZEN §11.2: the enforcement point authenticates, here by a bound token for the management API. */
+function callerOf(ctx: Ctx, deps: FaceDeps & AuthzenFace, request: Request, path: string): Promise<Caller> {
+  const evidence = {
+    authorization: request.headers.get('authorization') ?? undefined,
+    dpop: singleProof(request),
+    method: request.method,
+    uri: published(ctx.issuer, path),
+  }
+  return authenticate(ctx, deps, evidence, published(ctx.issuer, '/api/v1'))
+}
+
+/** Strict JSON; whatever is wrong with it is a 400 (AuthZEN §10.1.2), but for its size. */
+async function bodyOf(request: Request, maxBytes: number): Promise<Members> {
+  try {
+    const value = parseJsonObject(await readBody(request, 'application/json', maxBytes), {
+      maxBytes,
+      ...bounds,
+    })
+    if (value !== undefined) return value
+  } catch (error) {
+    if (!isFault(error) || error.code !== 'unsupported_media_type') throw error
+    throw new Fault('invalid_request', error.message, error.why)
+  }
+  throw new Fault('invalid_request', 'The body must be one JSON object without duplicate members.', {
+    kind: 'malformed_json',
+  })
+}
