@@ -17,7 +17,7 @@ test('migrate says what it did, and nothing the second time', async t => {
   const first = await writ(['migrate', '--json'], { cwd, env })
   assert.deepEqual(JSON.parse(first.stdout), {
     database: 'postgres',
-    applied: ['foundation', 'rotation-and-vault'],
+    applied: ['foundation', 'rotation-and-vault', 'authorization'],
   })
   const second = await writ(['migrate', '--json'], { cwd, env })
   assert.deepEqual(JSON.parse(second.stdout), { database: 'postgres', applied: [] })

@@ -54,6 +54,7 @@ const kinds: Readonly<Record<string, string>> = {
   sec: identifier('sec'),
   elg: identifier('elg'),
   apr: identifier('apr'),
+  hlt: identifier('hlt'),
   evt: identifier('evt'),
   time: String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ \((?:now|\d+ (?:s|min|h|d) ago|in \d+ (?:s|min|h|d))\)`,
   instant: String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`,

@@ -45,6 +45,34 @@ const nouns: Readonly<Record<string, Noun>> = {
     does: 'give, see and take back rights',
     load: async on => (await import('./grant.ts')).grantCommand(on),
   },
+  eligibility: {
+    does: 'say what an agent may have opened for a while, and by whose approval',
+    load: async on => (await import('./activation/eligibility.ts')).eligibilityCommand(on),
+  },
+  activate: {
+    does: 'ask that rights an agent is eligible for are opened for a while',
+    load: async on => (await import('./activation/activate.ts')).activateCommand(on),
+  },
+  approval: {
+    does: 'see what waits for a decision, and decide it',
+    load: async on => (await import('./activation/approval.ts')).approvalCommand(on),
+  },
+  halt: {
+    does: 'stop something at once until it is lifted, and see that it has arrived',
+    load: async on => (await import('./enforcement/halt.ts')).haltCommand(on),
+  },
+  drill: {
+    does: 'halt a canary and measure until every connected enforcement point enforces it',
+    load: async on => (await import('./enforcement/drill.ts')).drillCommand(on),
+  },
+  risk: {
+    does: 'say how risky an agent, an instance, a session or a person is',
+    load: async on => (await import('./enforcement/risk.ts')).riskCommand(on),
+  },
+  session: {
+    does: 'see and end sessions of agents',
+    load: async on => (await import('./enforcement/session.ts')).sessionCommand(on),
+  },
   secret: {
     does: 'put secrets into the vault, and say who may have them',
     load: async on => (await import('./secret.ts')).secretCommand(on),
