@@ -163,11 +163,11 @@ test('an administrator may ask for an agent, and a repeated request makes one ta
   assert.notEqual(mine[0]?.body.activation, mine[1]?.body.activation)
   const wish = { eligibility: of, reason: 'x', seconds: 60 }
   const [one, two] = [
-    expect(await own(writ, agent, '/activations', wish, key), 201),
-    expect(await own(writ, agent, '/activations', wish, key), 201),
+    expect(await own(writ, agent, '/activations', { ...wish, headers: key }), 201),
+    expect(await own(writ, agent, '/activations', { ...wish, headers: key }), 201),
   ]
   assert.equal(one.activation, two.activation)
-  const other = await own(writ, agent, '/activations', { ...wish, seconds: 61 }, key)
+  const other = await own(writ, agent, '/activations', { ...wish, seconds: 61, headers: key })
   assert.equal(other.body.code, 'invalid_value')
   void approver
 })

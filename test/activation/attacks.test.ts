@@ -121,13 +121,12 @@ test('the evidence of an instance opens once, and only what it was made for', as
     client_assertion: forThief,
   })
   assert.equal(stolen.body.code, 'invalid_client')
-  const elsewhere = await own(
-    writ,
-    agent,
-    '/activations',
-    { eligibility: of, reason: 'x', seconds: 60 },
-    { dpop: agent.proof('/rekey') },
-  )
+  const elsewhere = await own(writ, agent, '/activations', {
+    eligibility: of,
+    reason: 'x',
+    seconds: 60,
+    headers: { dpop: agent.proof('/rekey') },
+  })
   assert.equal(elsewhere.body.code, 'invalid_dpop_proof')
 })
 

@@ -48,13 +48,12 @@ export async function eligibility(
   return expect(await writ.operator.manage('POST', '/eligibilities', body), 201).id
 }
 
-/** The agent's own request, as a good instance makes it; `members` replace and add. */
+/** The agent's own request, as a good instance makes it; members and headers replace and add. */
 export async function own(
   writ: Authority,
   agent: Party,
   path: string,
-  members: Record<string, unknown>,
-  headers: Record<string, string> = {},
+  { headers = {}, ...members }: Record<string, unknown> & { readonly headers?: Record<string, string> },
 ): Promise<Answer> {
   const body = {
     client_assertion_type: assertionType,
