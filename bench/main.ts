@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { credentials } from './credentials.ts'
+import { denial } from './denial/denial.ts'
 import { growth } from './growth.ts'
 import { issuance } from './issuance.ts'
 import { issuerRotation } from './issuer-rotation.ts'
@@ -22,6 +23,7 @@ const benchmarks: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   'issuer-rotation': issuerRotation,
   rotation,
   'rotation-herd': herd,
+  denial,
 }
 
 const wanted = process.argv.slice(2)

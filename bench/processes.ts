@@ -77,6 +77,11 @@ export function startFloor(mode: 'crypto' | 'sqlite' | 'postgres', place = ''): 
   return start(join(root, 'bench/floor-server.ts'), [mode, place], /^ready (\d+)/m)
 }
 
+/** A protected resource of this identifier, which follows the issuer. */
+export function startResource(issuer: string, resource: string): Promise<Running> {
+  return start(join(root, 'bench/denial/resource.ts'), [issuer, resource], /^ready (\d+)/m)
+}
+
 async function start(
   program: string,
   args: readonly string[],
