@@ -17,6 +17,7 @@ import type { RotationsOperations } from './operations/rotations.ts'
 import type { SchedulesOperations } from './operations/schedules.ts'
 import type { SecretsOperations } from './operations/secrets.ts'
 import type { SessionsOperations } from './operations/sessions.ts'
+import type { WhyNotOperations } from './operations/why-not.ts'
 
 export interface Operations
   extends ActivationsOperations,
@@ -35,7 +36,8 @@ export interface Operations
     RotationsOperations,
     SchedulesOperations,
     SecretsOperations,
-    SessionsOperations {}
+    SessionsOperations,
+    WhyNotOperations {}
 
 export const operations = {
   'activations.create': { method: 'POST', path: '/activations' },
@@ -63,6 +65,7 @@ export const operations = {
   'clients.resume': { method: 'POST', path: '/clients/{id}/resume' },
   'clients.suspend': { method: 'POST', path: '/clients/{id}/suspend' },
   'clients.update': { method: 'PATCH', path: '/clients/{id}' },
+  'decisions.why-not': { method: 'POST', path: '/why-not' },
   'eligibilities.create': { method: 'POST', path: '/eligibilities' },
   'eligibilities.get': { method: 'GET', path: '/eligibilities/{id}' },
   'eligibilities.list': { method: 'GET', path: '/eligibilities' },

@@ -141,6 +141,7 @@ export const access: Readonly<Record<string, Leaf>> = {
   'events.list': 'writ:events:read',
   'events.get': 'writ:events:read',
   'events.why': 'writ:events:read',
+  'decisions.why-not': 'writ:decisions:explain',
 }
 
 /** Throws `insufficient_scope`, which names the scope that is missing (RFC 6750 §3.1). */

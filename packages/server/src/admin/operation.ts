@@ -55,6 +55,7 @@ export interface Reads extends Omit<AdminDeps, 'store'> {
     | 'signals'
     | 'eligibilities'
     | 'approvals'
+    | 'facts'
   >
 }
 

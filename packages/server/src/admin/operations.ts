@@ -26,6 +26,7 @@ import { secretRetirementOperations } from './secrets/retirement.ts'
 import { secretOperations } from './secrets/secrets.ts'
 import { secretVersionOperations } from './secrets/versions.ts'
 import { whyOperations } from './why.ts'
+import { whyNotOperations } from './why-not.ts'
 
 export const operations: readonly AnyOperation[] = [
   ...agentOperations,
@@ -54,4 +55,5 @@ export const operations: readonly AnyOperation[] = [
   ...approvalOperations,
   ...eventOperations,
   ...whyOperations,
+  ...whyNotOperations,
 ]

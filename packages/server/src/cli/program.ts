@@ -90,6 +90,10 @@ const nouns: Readonly<Record<string, Noun>> = {
     does: 'show the path from person to action, and what decided it',
     load: async on => (await import('./why.ts')).whyCommand(on, await reachOf(on)),
   },
+  'why-not': {
+    does: 'say what refuses an operation of an agent, and the smallest grant that would help',
+    load: async on => (await import('./why-not.ts')).whyNotCommand(on),
+  },
   audit: {
     does: 'export and verify the audit log',
     load: async on => (await import('./audit.ts')).auditCommand(on, await reachOf(on)),
