@@ -1,0 +1,49 @@
+// What a text must keep before the Cedar parser sees it: its recursion has no limit of its own, and it dies of deep texts.
+
+/** Brackets within brackets; the parser fails somewhere above a hundred. */
+const mostBrackets = 32
+/** Operators, member accesses and further conditions in one policy; the parser fails somewhere above a thousand. */
+const mostOperators = 1000
+/** `if` in one policy, which nests without a bracket. */
+const mostBranches = 64
+/** Levels of one parsed expression; evaluation fails somewhere above two hundred. */
+export const mostLevels = 96
+
+const token =
+  /"(?:[^"\\]|\\[\s\S])*"|\/\/[^\n]*|[()[\]{};]|&&|\|\||[-+*.!<>=]|\b(?:if|when|unless|has|like|in|is)\b/g
+
+/**
+ * What makes the text too deep to be parsed, with its line; undefined where nothing does. Strings and comments are
+ * skipped as Cedar skips them, so that a bracket in a name counts for nothing.
+ */
+export function tooDeep(text: string): { readonly line: number; readonly say: string } | undefined {
+  let depth = 0
+  let operators = 0
+  let branches = 0
+  for (const { 0: word, index } of text.matchAll(token)) {
+    const first = word[0] as string
+    if (first === '"' || word.startsWith('//')) continue
+    if ('([{'.includes(first)) depth += 1
+    else if (')]}'.includes(first)) depth -= 1
+    else if (first === ';') operators = branches = 0
+    else if (word === 'if') branches += 1
+    else operators += 1
+    const say = complaint(depth, operators, branches)
+    if (say !== undefined) return { line: lineAt(text, index), say }
+  }
+  return undefined
+}
+
+function complaint(depth: number, operators: number, branches: number): string | undefined {
+  if (depth > mostBrackets) return `Brackets nest deeper than ${mostBrackets}: split the policy.`
+  if (operators > mostOperators) return `A policy has more than ${mostOperators} operators: split it.`
+  if (branches > mostBranches) return `A policy has more than ${mostBranches} of \`if\`: split it.`
+  return undefined
+}
+
+/** The line of a place in a text, from 1. */
+export function lineAt(text: string, index: number): number {
+  let line = 1
+  for (let at = text.indexOf('\n'); at !== -1 && at < index; at = text.indexOf('\n', at + 1)) line += 1
+  return line
+}

@@ -1,0 +1,61 @@
+// What is wrong with policies before anybody relies on them: bounds, syntax, the schema, and the names of actions.
+import { type PolicyProblem, validatePolicies } from './cedar.ts'
+import { conditionStatement } from './evaluate.ts'
+import { policyBytes } from './policy-set.ts'
+import { builtInActions, schemaWith } from './schema.ts'
+import { parseStatements, type Statement } from './statements.ts'
+
+/** Longest text of a condition, in bytes of UTF-8. */
+export const conditionBytes = 4096
+/** How many problems are told at once. */
+const mostProblems = 20
+
+/**
+ * What is wrong with the text of a set; none where nothing is. `actions` are the names that exist beside the built-in
+ * ones: those of resources, of the management API, and those that the set brings itself.
+ */
+export function checkPolicies(source: string, actions: Iterable<string>): readonly PolicyProblem[] {
+  // Before anything looks at it: what is too long is not worth a parser (threat C44).
+  if (source.length > policyBytes || Buffer.byteLength(source) > policyBytes)
+    return [
+      { policy: null, line: null, say: `A set has at most ${policyBytes / 1024} KiB: split or shorten it.` },
+    ]
+  const parsed = parseStatements(source)
+  if ('problems' in parsed) return parsed.problems.slice(0, mostProblems)
+  const { statements } = parsed
+  const known = new Set([...builtInActions, ...actions])
+  const unknown = statements.flatMap(statement => unknownActions(statement, known))
+  return [...unknown, ...(unknown.length > 0 ? [] : invalid(statements))].slice(0, mostProblems)
+}
+
+function unknownActions({ id, line, actions }: Statement, known: ReadonlySet<string>): PolicyProblem[] {
+  return actions
+    .filter(action => !known.has(action))
+    .map(action => ({
+      policy: id,
+      line,
+      say: `No resource has the action or scope ${JSON.stringify(action)}: correct it, or list it in the set's actions.`,
+    }))
+}
+
+function invalid(statements: readonly Statement[]): readonly PolicyProblem[] {
+  const named = new Set(statements.flatMap(({ actions }) => actions))
+  const problems = validatePolicies(
+    schemaWith([...named]),
+    Object.fromEntries(statements.map(({ id, text }) => [id, text])),
+  )
+  const lines = new Map(statements.map(({ id, line }) => [id, line]))
+  return problems.map(problem => {
+    const start = lines.get(problem.policy ?? '')
+    // The engine counts within the policy.
+    return { ...problem, line: start === undefined ? problem.line : start + (problem.line ?? 1) - 1 }
+  })
+}
+
+/** What is wrong with the condition of a grant; undefined where it is one Cedar expression that the schema knows. */
+export function checkCondition(text: string): string | undefined {
+  if (Buffer.byteLength(text) > conditionBytes) return `A condition has at most ${conditionBytes} bytes.`
+  const statement = conditionStatement(text)
+  if (statement === undefined) return 'The condition is not one Cedar expression.'
+  return invalid([statement])[0]?.say
+}

@@ -1,0 +1,128 @@
+// The policies of a text: each with its id, its line, its scope, and what of the request its answer may depend on.
+import { lineAt, mostLevels, tooDeep } from './bounds.ts'
+import { type PolicyProblem, type PolicyTree, parsePolicy, splitPolicies, type Uid } from './cedar.ts'
+
+export interface Statement {
+  readonly id: string
+  readonly text: string
+  /** From 1, in the text of the set. */
+  readonly line: number
+  readonly tree: PolicyTree
+  /** Ids of the actions that it names anywhere. */
+  readonly actions: readonly string[]
+  /** Whether another instant may make another answer of it. */
+  readonly readsClock: boolean
+}
+
+/** Ids of ours begin with this; a policy of somebody else's could pass for a built-in one in a record. */
+export const reservedPrefix = 'writ.'
+
+const idShape = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
+
+export type Statements =
+  | { readonly statements: readonly Statement[] }
+  | { readonly problems: readonly PolicyProblem[] }
+
+/** The policies of a text in their order. Nothing of a text with a problem is kept. */
+export function parseStatements(source: string): Statements {
+  const deep = tooDeep(source)
+  if (deep !== undefined) return { problems: [{ policy: null, ...deep }] }
+  const parts = splitPolicies(source)
+  if ('problems' in parts) return parts
+  const placed = placedIn(source, parts.value)
+  const statements: Statement[] = []
+  const problems: PolicyProblem[] = []
+  const ids = new Set<string>()
+  for (const [index, { text, line }] of placed.entries()) {
+    const read = parsePolicy(text)
+    if ('problems' in read) {
+      problems.push(...read.problems.map(problem => ({ ...problem, line })))
+      continue
+    }
+    const tree = read.value
+    const id = tree.annotations?.['id'] ?? `policy${index}`
+    const say = wrongId(id, ids) ?? (isTooDeep(tree) ? 'Its conditions nest too deep: split it.' : undefined)
+    if (say !== undefined) problems.push({ policy: id, line, say })
+    ids.add(id)
+    if (say === undefined) statements.push({ id, text, line, tree, ...traitsOf(tree) })
+  }
+  return problems.length > 0 ? { problems } : { statements }
+}
+
+function wrongId(id: string, others: ReadonlySet<string>): string | undefined {
+  if (others.has(id)) return 'Another policy has this id: ids are unique in a set.'
+  if (id.startsWith(reservedPrefix)) return `Ids that begin with \`${reservedPrefix}\` are built in.`
+  return idShape.test(id)
+    ? undefined
+    : 'An id is up to 128 letters, digits, dots, colons, dashes or underscores.'
+}
+
+/** The engine hands parts out in the order of their names, not of the text: each is looked for where it stands. */
+function placedIn(
+  source: string,
+  parts: readonly string[],
+): { readonly text: string; readonly line: number }[] {
+  const from = new Map<string, number>()
+  return parts
+    .map(text => {
+      const at = source.indexOf(text, from.get(text) ?? 0)
+      from.set(text, at + text.length)
+      return { text, at }
+    })
+    .sort((a, b) => a.at - b.at)
+    .map(({ text, at }) => ({ text, line: lineAt(source, at) }))
+}
+
+type Node = Readonly<Record<string, unknown>>
+
+const isNode = (value: unknown): value is Node =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function childrenOf(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value
+  return isNode(value) ? Object.values(value) : []
+}
+
+/** Counts by a list of its own: a tree that is too deep for the engine must not exhaust the stack here. */
+function isTooDeep(tree: PolicyTree): boolean {
+  let level: readonly unknown[] = tree.conditions.map(({ body }) => body)
+  // Every operator is two levels of JSON: its name, and its sides.
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > 2 * mostLevels) return true
+    level = level.flatMap(childrenOf)
+  }
+  return false
+}
+
+/** Members of the context that the clock alone changes. */
+const clockwork: ReadonlySet<unknown> = new Set(['now', 'keyAge', 'authenticationAge'])
+
+function traitsOf(tree: PolicyTree): Pick<Statement, 'actions' | 'readsClock'> {
+  const actions = new Set<string>()
+  let readsClock = false
+  const open: unknown[] = [tree.action, ...tree.conditions]
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (isUid(node) && node.type === actionType) actions.add(node.id)
+    // The context as a whole has the clock in it; a member by its name has not, unless it is one of those.
+    if (isNode(node) && node['Var'] === 'context') readsClock = true
+    const member = memberOfContext(node)
+    if (member === undefined) open.push(...childrenOf(node))
+    else readsClock ||= clockwork.has(member)
+  }
+  return { actions: [...actions], readsClock }
+}
+
+/** The member that `context.x` or `context has x` is about; undefined where the node is neither. */
+function memberOfContext(node: unknown): unknown {
+  if (!isNode(node)) return undefined
+  const reads = node['.'] ?? node['has']
+  if (!isNode(reads) || !isNode(reads['left']) || reads['left']['Var'] !== 'context') return undefined
+  // `context has a.b` names the path.
+  return Array.isArray(reads['attr']) ? reads['attr'][0] : reads['attr']
+}
+
+export const actionType = 'Writ::Action'
+
+function isUid(node: unknown): node is Uid {
+  return isNode(node) && typeof node['type'] === 'string' && typeof node['id'] === 'string'
+}
