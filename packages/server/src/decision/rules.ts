@@ -4,26 +4,31 @@ import { coversOperation } from '@writ/sdk/protocol/details/index'
 import type { Ctx } from '../context.ts'
 import type { Spend } from '../domain/authorization/budget.ts'
 import type { Rules } from '../domain/authorization/judge.ts'
+import {
+  compilePolicies,
+  conditionHolds,
+  conditionReadsClock,
+  evaluate,
+} from '../domain/authorization/policy/evaluate.ts'
 import type { PolicySet } from '../domain/authorization/policy/policy-set.ts'
 import type { DecisionFacts, Question } from '../domain/authorization/question.ts'
 import type { Grant } from '../domain/grant.ts'
 
 export function rulesOf(
   { issuer }: Pick<Ctx, 'issuer'>,
-  _question: Question,
-  _facts: DecisionFacts,
+  question: Question,
+  facts: DecisionFacts,
   set: PolicySet | undefined,
 ): Rules {
+  const policies = compilePolicies(set)
   return {
     tenant: issuer,
     covers: coversOperation,
-    policy: (_party, granted) => ({
-      allowed: granted && set === undefined,
-      reasons: granted ? ['writ.granted'] : [],
-      errors: set === undefined ? [] : [set.id],
-      readsClock: false,
+    policy: (party, granted) => evaluate(policies, { question, facts, party }, granted),
+    condition: (text, party) => ({
+      holds: conditionHolds(text, { question, facts, party }),
+      readsClock: conditionReadsClock(text),
     }),
-    condition: () => 'error',
   }
 }
 

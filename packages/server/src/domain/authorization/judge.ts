@@ -23,7 +23,11 @@ export interface PolicyVerdict {
 export interface Rules {
   readonly tenant: string
   policy(party: Party, granted: boolean): PolicyVerdict
-  condition(text: string): true | false | 'error'
+  /** Whether the condition of a grant of the party holds, and whether another instant may say otherwise. */
+  condition(
+    text: string,
+    party: Party,
+  ): { readonly holds: true | false | 'error'; readonly readsClock: boolean }
   readonly covers: Covers
 }
 
@@ -269,7 +273,7 @@ function whyNot(
   if (lacking === 'details')
     return { by: 'details', rule: grant.id, say: `The details of the grant ${grant.id} do not cover this.` }
   if (grant.condition === null || grant.condition === undefined) return undefined
-  const holds = rules.condition(grant.condition)
+  const { holds } = rules.condition(grant.condition, party)
   if (holds === true) return undefined
   const say = holds === 'error' ? 'could not be evaluated' : 'does not hold'
   return { by: 'condition', rule: grant.id, say: `The condition of the grant ${grant.id} ${say}.` }
@@ -284,7 +288,9 @@ function notApproved({ question, facts }: Case): Refusal | undefined {
 
 function underPolicies({ rules, parties }: Case, grants: readonly Grant[]): Judged {
   const reasons = new Set<string>()
-  let readsClock = false
+  let readsClock = grants.some(
+    ({ condition }) => condition != null && rules.condition(condition, parties[0] as Party).readsClock,
+  )
   for (const party of parties) {
     const verdict = rules.policy(party, party.kind === 'agent')
     if (verdict.errors.length > 0 || !verdict.allowed)
