@@ -4,6 +4,7 @@ import { parseJsonObject } from '@writ/sdk/protocol/json'
 import type { Ctx } from '../../context.ts'
 import { evaluateAll, type Item, type Semantic } from '../../decision/batch.ts'
 import { evaluate } from '../../decision/evaluate.ts'
+import { search } from '../../decision/search.ts'
 import type { Caller } from '../../domain/caller.ts'
 import { fixedLimits } from '../../limits.ts'
 import { authenticate, type VerifiedTokens } from '../../protocol/access.ts'
@@ -12,6 +13,7 @@ import { singleProof } from '../oauth.ts'
 import { type FaceDeps, json, published, type Route } from '../route.ts'
 import { answerOf } from './answer.ts'
 import { evaluationOf, membersOf } from './request.ts'
+import { searchOf } from './search.ts'
 
 type Members = Readonly<Record<string, unknown>>
 
@@ -53,6 +55,15 @@ const endpoints: readonly Endpoint[] = [
         : evaluateAll(ctx, deps, { caller, read: async () => batchOf(await members()) }, answerOf)
     },
   },
+  ...(['subject', 'resource', 'action'] as const).map(
+    (sought): Endpoint => ({
+      name: `access-search-${sought}`,
+      path: `/access/v1/search/${sought}`,
+      publishedAs: `search_${sought}_endpoint`,
+      handle: (ctx, deps, { caller, body }) =>
+        search(ctx, deps, { caller, read: async () => searchOf(sought, await body()) }),
+    }),
+  ),
 ]
 
 function once<T>(read: () => Promise<T>): () => Promise<T> {
