@@ -71,7 +71,8 @@ export function textOf(value: unknown): string | undefined {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value)
   if (typeof value === 'number') return Number.isFinite(value) ? JSON.stringify(value) : undefined
   if (Array.isArray(value)) return joined(value.map(textOf), '[', ']')
-  if (typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return undefined
+  if (typeof value !== 'object' || ![Object.prototype, null].includes(Object.getPrototypeOf(value)))
+    return undefined
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))
