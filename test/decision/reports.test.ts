@@ -1,0 +1,127 @@
+// Reports of decisions given again: signed by who reports, taken once however often they come, an entry for each decision.
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { type TestContext, test } from 'node:test'
+import { generateKeyPair } from '@writ/sdk/protocol/jwk'
+import { signJws } from '@writ/sdk/protocol/jws'
+import { expect, newAgent } from '../harness/agent.ts'
+import { type Authority, authority } from '../harness/authority.ts'
+import type { Party } from '../harness/party.ts'
+
+const reportsOf = (writ: Authority) => `${writ.issuer}/access/v1/reports`
+
+async function scene(t: TestContext) {
+  const writ = await authority(t)
+  const gate = await newAgent(writ)
+  const management = `${writ.issuer}/api/v1`
+  const grant = {
+    agent: gate.clientId,
+    resource: management,
+    scopes: ['writ:decisions:evaluate'],
+    reason: 'gate',
+  }
+  expect(await writ.operator.manage('POST', '/grants', grant), 201)
+  const subject = await newAgent(writ)
+  const token = await gate.token(management, 'writ:decisions:evaluate')
+  return { writ, gate, subject, token }
+}
+
+const itemOf = (writ: Authority, subject: Party, more: Record<string, unknown> = {}) => ({
+  subject: { type: 'agent', id: subject.clientId },
+  action: { name: 'read' },
+  resource: { type: 'invoice', id: 'https://api.example#17' },
+  grants: ['grt_00000000000000000000000001'],
+  decided_by: randomUUID(),
+  count: 3,
+  first_at: Math.floor(writ.nowMs() / 1000) - 5,
+  last_at: Math.floor(writ.nowMs() / 1000),
+  ...more,
+})
+
+const sign = (
+  writ: Authority,
+  by: Party,
+  claims: Record<string, unknown>,
+  header: Record<string, unknown> = {},
+) =>
+  signJws(
+    { typ: 'decision-report+jwt', kid: by.key.jwk.kid ?? by.key.jkt, ...header },
+    { iss: by.clientId, aud: writ.issuer, batch: randomUUID(), ...claims },
+    by.key,
+  )
+
+const entriesAbout = async (writ: Authority, agent: string) =>
+  expect(await writ.operator.manage('GET', `/events?agent=${agent}&type=decision.repeated`), 200).items
+
+test('a report leaves an entry for each decision, found with everything else of its agent', async t => {
+  const { writ, gate, subject, token } = await scene(t)
+  const items = [itemOf(writ, subject), itemOf(writ, subject, { action: { name: 'pay' }, count: 1 })]
+  const report = sign(writ, gate, { items })
+  const answer = await gate.call('POST', reportsOf(writ), { token, body: { report } })
+  assert.deepEqual(expect(answer, 200), { taken: 2, repeated: false })
+  const entries = await entriesAbout(writ, subject.clientId)
+  assert.deepEqual(
+    entries.map((entry: Record<string, unknown>) => [entry['action'], entry['resource']]),
+    [
+      ['read', 'https://api.example#17'],
+      ['pay', 'https://api.example#17'],
+    ],
+  )
+  const [{ decision }] = entries
+  assert.deepEqual([decision.count, decision.reported_by], [3, gate.clientId])
+})
+
+test('the same batch is taken once, whatever it says the second time', async t => {
+  const { writ, gate, subject, token } = await scene(t)
+  const batch = randomUUID()
+  const send = (items: unknown[]) =>
+    gate.call('POST', reportsOf(writ), { token, body: { report: sign(writ, gate, { batch, items }) } })
+  expect(await send([itemOf(writ, subject)]), 200)
+  const again = await send([itemOf(writ, subject), itemOf(writ, subject)])
+  assert.deepEqual(expect(again, 200), { taken: 0, repeated: true })
+  assert.equal((await entriesAbout(writ, subject.clientId)).length, 1)
+})
+
+test('nobody reports in the name of another, with another kind of token, or beyond the bounds', async t => {
+  const { writ, gate, subject, token } = await scene(t)
+  const items = [itemOf(writ, subject)]
+  const stranger = writ.party(gate.clientId, generateKeyPair('ES256').secret.reveal() as never)
+  const wrong: readonly [string, unknown][] = [
+    ['a key that is not its own', sign(writ, stranger, { items })],
+    ['the kid of its own and a key of another', sign(writ, stranger, { items }, { kid: gate.key.jkt })],
+    ['the key of somebody else', sign(writ, subject, { items, iss: gate.clientId })],
+    ['another issuer', sign(writ, gate, { items, iss: subject.clientId })],
+    ['another authority', sign(writ, gate, { items, aud: 'https://other.example' })],
+    ['an assertion', gate.assertion({ items, batch: randomUUID() })],
+    ['no type', sign(writ, gate, { items }, { typ: 'JWT' })],
+    ['no batch', sign(writ, gate, { items, batch: 'one' })],
+    ['no items', sign(writ, gate, { items: [] })],
+    ['too many items', sign(writ, gate, { items: Array.from({ length: 101 }, () => items[0]) })],
+    ['a count that is none', sign(writ, gate, { items: [itemOf(writ, subject, { count: -1 })] })],
+    ['a future', sign(writ, gate, { items: [itemOf(writ, subject, { last_at: 9e9 })] })],
+    [
+      'an endless name',
+      sign(writ, gate, { items: [itemOf(writ, subject, { action: { name: 'x'.repeat(600) } })] }),
+    ],
+    ['no text', { report: 'x' }],
+    ['nothing', undefined],
+  ]
+  for (const [name, report] of wrong) {
+    const answer = await gate.call('POST', reportsOf(writ), { token, body: { report } })
+    assert.equal(answer.status, 400, name)
+  }
+  assert.equal((await entriesAbout(writ, subject.clientId)).length, 0)
+})
+
+test('a report needs the right to ask for decisions', async t => {
+  const { writ, subject } = await scene(t)
+  const token = await writ.operator.token(`${writ.issuer}/api/v1`, 'writ:agents:read')
+  const report = sign(writ, writ.operator, { items: [itemOf(writ, subject)] })
+  assert.equal((await writ.operator.call('POST', reportsOf(writ), { token, body: { report } })).status, 403)
+  const bare = await writ.fetch('/access/v1/reports', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ report }),
+  })
+  assert.equal(bare.status, 401)
+})
