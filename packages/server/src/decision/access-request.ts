@@ -90,20 +90,23 @@ export function accessRequestOf(ctx: Ctx, deps: BindingDeps, denial: Denial): Ac
   }
 }
 
+/** What a grant or an approval may help against. */
+const helped: ReadonlySet<string> = new Set(['grant', 'details', 'approval'])
+
 type Reach = Pick<Asked, 'agent' | 'instance' | 'resource' | 'scopes' | 'authorizationDetails'>
 
 function reachOf({ question, decided }: Denial): Reach | undefined {
   const { refusal, smallest, allowed } = decided
   if (allowed || refusal === null || question.foreign !== null) return undefined
-  if (refusal.by === 'grant' || refusal.by === 'details') {
-    const agent = smallest === null ? undefined : agentOf(question, smallest.agent)
-    if (smallest === null || agent === undefined) return undefined
-    const { resource, scopes, authorizationDetails = [] } = smallest
-    return { ...agent, resource, scopes, authorizationDetails }
-  }
   // What cannot be verified is told to nobody as a reason to ask again.
-  if (refusal.by !== 'approval' || refusal.rule === 'approval_unverifiable') return undefined
-  const agent = agentOf(question, refusal.party)
+  if (!helped.has(refusal.by) || refusal.rule === 'approval_unverifiable') return undefined
+  const granted = smallest === null ? undefined : agentOf(question, smallest.agent)
+  if (smallest !== null && granted !== undefined) {
+    const { resource, scopes, authorizationDetails = [] } = smallest
+    return { ...granted, resource, scopes, authorizationDetails }
+  }
+  if (refusal.by !== 'approval') return undefined
+  const agent = agentOf(question, refusal.party) ?? agentOf(question, question.subject.id)
   return agent && { ...agent, resource: question.operation.resource, scopes: [], authorizationDetails: [] }
 }
 

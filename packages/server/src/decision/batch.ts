@@ -59,7 +59,7 @@ export function evaluateAll(
 function told(outcome: Outcome, tell: Tell, epoch: number): object {
   return 'problem' in outcome
     ? { decision: false, context: { error: { status: 400, message: outcome.problem } } }
-    : tell(outcome.decided, outcome.asked, epoch)
+    : tell(outcome, epoch)
 }
 
 async function outcomesOf(

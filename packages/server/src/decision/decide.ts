@@ -1,7 +1,8 @@
 // One decision: facts are read at once, the domain judges them, and what would have to be committed is the answer.
 import type { Ctx } from '../context.ts'
-import { type Judged, judge } from '../domain/authorization/judge.ts'
-import type { Question, Refusal } from '../domain/authorization/question.ts'
+import { isApprovalAwaited } from '../domain/authorization/awaited-approval.ts'
+import { type Judged, judge, type Rules } from '../domain/authorization/judge.ts'
+import type { DecisionFacts, Question, Refusal } from '../domain/authorization/question.ts'
 import { smallestGrant } from '../domain/authorization/smallest-grant.ts'
 import type { Basis } from '../domain/change.ts'
 import type { Decided } from './decided.ts'
@@ -35,8 +36,8 @@ export async function decide(
   const rules = rulesOf(ctx, question, read.facts, read.facts.policies.active)
   const judged = ended === undefined ? judge(question, read.facts, rules) : refusing(ended)
   const known = { ...common(read, question, judged), shadow: shadowOf(ctx, question, read, judged) }
-  const { refusal } = judged
-  if (refusal !== null) {
+  if (judged.refusal !== null) {
+    const refusal = awaiting(question, read.facts, { rules, refusal: judged.refusal }) ?? judged.refusal
     const detail = detailFor(question.operation)
     const smallest = smallestGrant({ question, facts: read.facts, refusal }, rules, detail) ?? null
     return { ...known, ...nothing, allowed: false, refusal, smallest }
@@ -55,6 +56,17 @@ export async function decide(
     cacheable: spends.length === 0 && !judged.readsClock,
     smallest: null,
   }
+}
+
+/** The refusal of policies that only an approval of this operation would lift: that can be asked for. */
+function awaiting(
+  question: Question,
+  facts: DecisionFacts,
+  { rules, refusal }: { readonly rules: Rules; readonly refusal: Refusal },
+): Refusal | undefined {
+  if (refusal.by !== 'policy' || !isApprovalAwaited(question, facts, rules)) return undefined
+  const say = 'Policies ask for an approval of this operation.'
+  return { party: refusal.party, by: 'approval', rule: 'required', say }
 }
 
 /** A refusal rests on nothing that could end: to tell it is right whatever happened meanwhile. */

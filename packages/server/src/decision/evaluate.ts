@@ -24,7 +24,7 @@ export const decisionScopes = {
 } as const
 
 /** What is told of one decision; `epoch`: at which everything that it rests on was seen to hold. */
-export type Tell = (decided: Decided, asked: Asked, epoch: number) => object
+export type Tell = (told: Answered & { readonly asked: Asked }, epoch: number) => object
 
 /** Who asks, by a request that is read only once it may ask. */
 export interface Requested<T> {
@@ -51,7 +51,7 @@ export function evaluate(
       bases,
       spends,
       entry: entryOf(ctx, caller, answered),
-      answer: epoch => tell(answered.decided, asked, epoch),
+      answer: epoch => tell({ ...answered, asked }, epoch),
     }
   })
 }

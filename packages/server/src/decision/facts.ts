@@ -14,7 +14,7 @@ import type { CallerFacts, Facts, Store } from '../store/store.ts'
 export interface DecisionReads {
   readonly facts: Facts
   readonly approvals: Pick<Store['approvals'], 'get'>
-  readonly signals: Pick<Store['signals'], 'isNarrowed'>
+  readonly signals: Pick<Store['signals'], 'isNarrowed' | 'head'>
 }
 
 export interface Read {
@@ -52,6 +52,8 @@ export async function readFacts(
   const bases: Basis[] = [{ epoch: governing.epoch, subjects: [policySubject, haltSubject] }]
   if (resource !== undefined)
     bases.push({ epoch: resource.epoch, subjects: [resource.id, resource.identifier] })
+  // One that is cut short before its time ends what rests on it.
+  if (approval !== undefined) bases.push({ epoch: approval.epoch, subjects: [approval.approval.id] })
   if (session !== undefined) bases.push({ epoch: session.epoch, subjects: [session.session.id] })
   for (const [id, read] of callers) if (read !== undefined) bases.push({ epoch: read.epoch, subjects: [id] })
   for (const [id, read] of people) if (read !== undefined) bases.push({ epoch: read.epoch, subjects: [id] })
@@ -65,7 +67,7 @@ export async function readFacts(
       people: peopleOf(people),
       resource,
       session: session?.session,
-      approval,
+      approval: approval?.approval,
       risks: new Map([...risks].map(([id, { risk }]) => [id, scoreAt(risk, ctx.now)])),
       policies: { active: governing.active, shadow: governing.shadow },
       halts: governing.halts,
@@ -76,7 +78,7 @@ export async function readFacts(
       ...[...callers.values()].flatMap(read => endsOf(read, parties)),
       ...[...risks.values()].map(({ risk }) => endOfRisk(risk, ctx.now)),
       session?.session.expiresAt ?? null,
-      approval?.approvedUntil ?? null,
+      approval?.approval.approvedUntil ?? null,
       token?.expiresAt ?? null,
     ],
   }
@@ -101,10 +103,14 @@ export function tokenSubjects({ issuer }: Pick<Ctx, 'issuer'>, question: Questio
 
 async function readApproval(
   ctx: Ctx,
-  { approvals }: DecisionReads,
+  { approvals, signals }: DecisionReads,
   { context }: Question,
-): Promise<Approval | undefined> {
-  return context.approval === null ? undefined : approvals.get(ctx, context.approval)
+): Promise<{ readonly epoch: number; readonly approval: Approval } | undefined> {
+  if (context.approval === null) return undefined
+  // Before it is read: what ends it after this instant makes the commit stale.
+  const epoch = await signals.head(ctx)
+  const approval = await approvals.get(ctx, context.approval)
+  return approval && { epoch, approval }
 }
 
 async function all<T>(

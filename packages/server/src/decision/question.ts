@@ -4,6 +4,7 @@ import type { Ctx } from '../context.ts'
 import type { Ceiling, Claimed, Party, Question } from '../domain/authorization/question.ts'
 import { targetOf, textProblem } from '../domain/authorization/spelling.ts'
 import type { Facts } from '../store/store.ts'
+import type { Wire } from './access-request.ts'
 
 /** An entity as it was named: everything it carries is claimed, and attested by nobody. */
 export interface Entity {
@@ -26,6 +27,8 @@ export interface Asked {
   readonly claims: Readonly<Record<string, unknown>>
   /** The amounts are upper bounds, and the true ones are told later. */
   readonly reserve: boolean
+  /** The request as it was written, to bind what may be filed of its denial; absent where nothing is filed. */
+  readonly wire?: Wire
   readonly explain: boolean
   readonly cache: boolean
 }

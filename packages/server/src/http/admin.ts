@@ -16,6 +16,7 @@ import { type FaceDeps, json, type Route } from './route.ts'
 const base = '/api/v1'
 /** Where the AuthZEN profiles have their endpoints. */
 const decisionBase = '/access/v1'
+const filing = { publishedAs: { authzen: 'access_request_endpoint' } }
 
 /** Tokens kept verified at once: administrators are few. */
 const verifiedTokensKept = 1024
@@ -24,20 +25,23 @@ const verifiedTokensKept = 1024
 export function adminRoutes(extra: Pick<AdminDeps, 'planRotation' | 'engine'>): readonly Route[] {
   const verifiedTokens: VerifiedTokens = boundedCache(verifiedTokensKept)
   const routeAt =
-    (below: string) =>
+    (below: string, published: Pick<Route, 'publishedAs'> = {}) =>
     (operation: AnyOperation): Route => ({
       name: operation.id,
       method: operation.method,
       path: below + operation.path.replace(/\{(\w+)\}/g, ':$1'),
       face: 'problem',
       cors: false,
+      ...published,
       handle: (ctx, deps, request) =>
         serve(ctx, { ...deps, ...extra, verifiedTokens, below }, operation, request),
     })
   return [
     openapiRoute(),
     ...operations.map(routeAt(base)),
-    ...accessRequestOperations.map(routeAt(decisionBase)),
+    ...accessRequestOperations.map(operation =>
+      routeAt(decisionBase, operation.id === 'access-requests.create' ? filing : {})(operation),
+    ),
   ]
 }
 
@@ -90,7 +94,7 @@ async function serve(
   const raw: Raw = {
     params: paramsOf(operation.path, pathname.slice(new URL(ctx.issuer + deps.below).pathname.length)),
     query: searchParams,
-    body: () => bodyOf(request, deps.config.maxBodyBytes),
+    body: () => bodyOf(request, Math.max(deps.config.maxBodyBytes, operation.bodyBytes ?? 0)),
     idempotencyKey: request.headers.get('idempotency-key') ?? undefined,
     ifMatch: request.headers.get('if-match') ?? undefined,
   }

@@ -78,7 +78,11 @@ function writMetadata(ctx: Ctx, deps: FaceDeps, routes: readonly Route[]): Recor
 
 /** AuthZEN Authorization API 1.0 §9: the decision point is called by the issuer's identifier. */
 function authzenMetadata(ctx: Ctx, routes: readonly Route[]): Record<string, unknown> {
-  return { policy_decision_point: ctx.issuer, ...endpoints(ctx, routes, 'authzen') }
+  return {
+    policy_decision_point: ctx.issuer,
+    ...endpoints(ctx, routes, 'authzen'),
+    capabilities: ['urn:openid:authzen:capability:access-request'],
+  }
 }
 
 /** The discovery documents of these routes, in every place where clients look (RFC 8414 §3, §5; MCP authorization). */

@@ -50,7 +50,7 @@ interface Case {
 type Check = (given: Case) => Refusal | undefined
 
 /** In this order, so that what ends everything is told before what lacks. */
-const checks: readonly Check[] = [halted, unfit, outOfSession, misspelt, aboveCeiling]
+const checks: readonly Check[] = [halted, unfit, outOfSession, misspelt, aboveCeiling, notApproved]
 
 /** Whether the operation is allowed, with who and what refused it. Pure: everything it looks at was read before. */
 export function judge(question: Question, facts: DecisionFacts, rules: Rules): Judged {
@@ -61,8 +61,6 @@ export function judge(question: Question, facts: DecisionFacts, rules: Rules): J
   }
   const held = grantsOf(given)
   if ('refusal' in held) return refused(held.refusal)
-  const unapproved = notApproved(given)
-  if (unapproved !== undefined) return refused(unapproved)
   return underPolicies(given, held.grants)
 }
 

@@ -2,6 +2,7 @@
 import type { AuthorizationDetail } from '@writ/sdk/protocol/details/detail'
 import type { GrantId } from '@writ/sdk/protocol/identifier'
 import type { Grant } from '../grant.ts'
+import { isApprovalAwaited } from './awaited-approval.ts'
 import { leastScope } from './ceiling.ts'
 import { judge, type Rules } from './judge.ts'
 import type { DecisionFacts, Party, Question, Refusal } from './question.ts'
@@ -13,7 +14,7 @@ export type SmallestGrant = Pick<Grant, 'agent' | 'resource' | 'scopes' | 'autho
 const supposed = 'grt_supposed' as GrantId
 
 /** What another grant may help against. A halt, a standing, a ceiling or a policy is not lifted by one. */
-const helped: ReadonlySet<Refusal['by']> = new Set(['grant', 'details', 'condition', 'budget'])
+const helped: ReadonlySet<Refusal['by']> = new Set(['grant', 'details', 'condition', 'budget', 'approval'])
 
 /**
  * The smallest grant with which the same question would be allowed; undefined where no grant would change the answer.
@@ -25,7 +26,9 @@ export function smallestGrant(
   rules: Rules,
   detail: AuthorizationDetail | undefined,
 ): SmallestGrant | undefined {
-  const question = { ...asked, ceiling: null }
+  // What does not count helps as little as none, and is left out as well.
+  const approval = refusal.by === 'approval' ? null : asked.context.approval
+  const question = { ...asked, ceiling: null, context: { ...asked.context, approval } }
   const party = [...question.chain, question.subject].find(
     (one): one is Party & { readonly kind: 'agent' } => one.kind === 'agent' && one.id === refusal.party,
   )
@@ -41,9 +44,10 @@ export function smallestGrant(
     authorizationDetails: details,
     budgets: [],
   }
-  return judge(question, suppose(facts, smallest, question.context.nowMs), rules).refusal === null
-    ? smallest
-    : undefined
+  const granted = suppose(facts, smallest, question.context.nowMs)
+  if (judge(question, granted, rules).refusal === null) return smallest
+  // A policy may ask for an approval on top; whoever files a request for the grant is given both.
+  return isApprovalAwaited(question, granted, rules) ? smallest : undefined
 }
 
 export interface Refused {

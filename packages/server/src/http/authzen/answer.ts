@@ -11,8 +11,13 @@ export interface Wanted {
   readonly cache: boolean
 }
 
+export interface Answer {
+  readonly decision: boolean
+  readonly context?: object
+}
+
 /** `epoch`: at which everything that a permission rests on was seen to hold. */
-export function answerOf(decided: Decided, wanted: Pick<Asked, 'explain' | 'cache'>, epoch: number): object {
+export function answerOf(decided: Decided, wanted: Pick<Asked, 'explain' | 'cache'>, epoch: number): Answer {
   const context = {
     ...(wanted.explain ? explained(decided) : {}),
     ...(wanted.cache && decided.allowed && decided.cacheable ? { cache: cacheOf(decided, epoch) } : {}),

@@ -67,6 +67,12 @@ export function evaluationOf(body: Members): Asked {
     action: actionOf(body),
     resource: entityOf(body, 'resource'),
     ...circumstancesOf(body),
+    wire: {
+      subject: membersOf(body, 'subject'),
+      action: membersOf(body, 'action'),
+      resource: membersOf(body, 'resource'),
+      context: membersOf(body, 'context'),
+    },
   }
 }
 

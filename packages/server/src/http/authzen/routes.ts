@@ -11,8 +11,8 @@ import { authenticate, type VerifiedTokens } from '../../protocol/access.ts'
 import { readBody } from '../body.ts'
 import { singleProof } from '../oauth.ts'
 import { type FaceDeps, json, published, type Route } from '../route.ts'
-import { answerOf } from './answer.ts'
 import { evaluationOf, membersOf } from './request.ts'
+import { tellerFor } from './requestable.ts'
 import { searchOf } from './search.ts'
 
 type Members = Readonly<Record<string, unknown>>
@@ -39,7 +39,12 @@ const endpoints: readonly Endpoint[] = [
     path: '/access/v1/evaluation',
     publishedAs: 'access_evaluation_endpoint',
     handle: (ctx, deps, { caller, body }) =>
-      evaluate(ctx, deps, { caller, read: async () => evaluationOf(await body()) }, answerOf),
+      evaluate(
+        ctx,
+        deps,
+        { caller, read: async () => evaluationOf(await body()) },
+        tellerFor(ctx, deps, caller),
+      ),
   },
   {
     name: 'access-evaluations',
@@ -47,12 +52,13 @@ const endpoints: readonly Endpoint[] = [
     publishedAs: 'access_evaluations_endpoint',
     async handle(ctx, deps, { caller, body }) {
       const members = once(body)
+      const tell = tellerFor(ctx, deps, caller)
       const { evaluations } = await members().catch(() => ({ evaluations: undefined }) as Members)
       // AuthZEN §7.1: without evaluations it is one.
       const isSingle = evaluations === undefined || (Array.isArray(evaluations) && evaluations.length === 0)
       return isSingle
-        ? evaluate(ctx, deps, { caller, read: async () => evaluationOf(await members()) }, answerOf)
-        : evaluateAll(ctx, deps, { caller, read: async () => batchOf(await members()) }, answerOf)
+        ? evaluate(ctx, deps, { caller, read: async () => evaluationOf(await members()) }, tell)
+        : evaluateAll(ctx, deps, { caller, read: async () => batchOf(await members()) }, tell)
     },
   },
   ...(['subject', 'resource', 'action'] as const).map(

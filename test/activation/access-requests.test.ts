@@ -1,0 +1,147 @@
+// Denied, ask here (AuthZEN access request and approval profile): from a denial to an approval, and again to the decision.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { enforcementPoint } from '../decision/decision-point.ts'
+import { api, expect } from '../harness/agent.ts'
+import { type Authority, authority } from '../harness/authority.ts'
+import type { Party } from '../harness/party.ts'
+import { as, entries, scene } from './scene.ts'
+
+const asking = ['writ:decisions:evaluate', 'writ:decisions:request']
+
+const question = (agent: Party) => ({
+  subject: { type: 'agent', id: agent.clientId },
+  action: { name: 'write' },
+  resource: { type: 'resource', id: api },
+  context: { arguments: { page: 7 }, time: 'now' },
+})
+
+async function denied(writ: Authority) {
+  const { agent, approver } = await scene(writ)
+  const pep = await enforcementPoint(writ, asking)
+  const asked = question(agent)
+  const { decision, context } = expect(await pep.ask('evaluation', asked), 200)
+  assert.equal(decision, false)
+  const { access_request: request } = context
+  const denial = { binding_token: request.binding_token, expires_at: request.expires_at }
+  return { agent, approver, pep, asked, request, filed: { ...asked, denial } }
+}
+
+test('a denial is filed, approved narrower in time, and evaluated again: only that decides', async t => {
+  const writ = await authority(t)
+  const { agent, approver, pep, asked, request, filed } = await denied(writ)
+  assert.equal(request.endpoint, `${writ.issuer}/access/v1/access-requests`)
+  const justified = { ...asked.context, business_justification: 'the page is wrong' }
+  const answer = await pep.ask('access-requests', { ...filed, context: justified })
+  const { task } = expect(answer, 201)
+  assert.equal(answer.headers.get('location'), task.status_endpoint)
+  assert.equal(task.status, 'pending')
+  assert.equal(expect(await pep.ask('evaluation', asked), 200).decision, false, 'asking is not having')
+  const shown = expect(await as(approver, 'writ:approvals:read', ['GET', `/approvals/${task.id}`]), 200)
+  assert.deepEqual(
+    [shown.kind, shown.agent, shown.scopes, shown.operation.action, shown.reason],
+    ['access_request', agent.clientId, ['write'], 'write', 'the page is wrong'],
+  )
+  const path = `/approvals/${task.id}/approve`
+  expect(await as(approver, 'writ:approvals:write', ['POST', path, { seconds: 60 }]), 200)
+  const followed = expect(await pep.party.call('GET', task.status_endpoint, { token: pep.token }), 200)
+  assert.equal(followed.task.status, 'approved')
+  assert.equal(followed.result.mode, 'reevaluate')
+  const again = { ...asked, context: { ...asked.context, approval: followed.result.approval } }
+  assert.equal(expect(await pep.ask('evaluation', again), 200).decision, true)
+  const other = { ...again, context: { ...again.context, arguments: { page: 8 } } }
+  const refused = expect(await pep.ask('evaluation', other), 200)
+  assert.deepEqual([refused.decision, refused.context.reason], [false, 'out_of_scope'])
+  writ.advance(61)
+  const late = expect(await pep.ask('evaluation', again), 200)
+  assert.deepEqual([late.decision, late.context.reason], [false, 'approval_expired'])
+  const [entry] = await entries(writ, 'access-request.filed')
+  assert.equal(entry?.agent, agent.clientId)
+})
+
+test('neither the enforcement point nor the agent approves what it filed', async t => {
+  const writ = await authority(t)
+  const { agent, approver } = await scene(writ)
+  const pep = await enforcementPoint(writ, [...asking, 'writ:approvals'])
+  const asked = question(agent)
+  const { context } = expect(await pep.ask('evaluation', asked), 200)
+  const { binding_token, expires_at } = context.access_request
+  const filed = { ...asked, denial: { binding_token, expires_at } }
+  const { task } = expect(await pep.ask('access-requests', filed), 201)
+  const path = `/approvals/${task.id}/approve`
+  assert.equal((await as(pep.party, 'writ:approvals:write', ['POST', path, {}])).body.code, 'access_denied')
+  const denial = { reason: 'no' }
+  expect(await as(approver, 'writ:approvals:write', ['POST', `/approvals/${task.id}/deny`, denial]), 200)
+  const shown = { ...asked, context: { ...asked.context, approval: { id: task.id } } }
+  const answer = expect(await pep.ask('evaluation', shown), 200)
+  assert.deepEqual(
+    [answer.decision, answer.context.reason, answer.context.next_action],
+    [false, 'approval_unverifiable', 'none'],
+  )
+})
+
+test('another enforcement point files nothing with a borrowed denial, and sees no task', async t => {
+  const writ = await authority(t)
+  const { pep, filed } = await denied(writ)
+  const thief = await enforcementPoint(writ, asking)
+  const problem = await thief.ask('access-requests', filed)
+  assert.deepEqual(
+    [problem.status, problem.body.type],
+    [400, 'urn:openid:authzen:access-request:error:invalid_denial_binding'],
+  )
+  assert.match(problem.headers.get('content-type') ?? '', /^application\/problem\+json/)
+  const { task } = expect(await pep.ask('access-requests', filed), 201)
+  const seen = await thief.party.call('GET', task.status_endpoint, { token: thief.token })
+  assert.deepEqual(
+    [seen.status, seen.body.type],
+    [404, 'urn:openid:authzen:access-request:error:unknown_task'],
+  )
+})
+
+test('cancelled by its enforcement point a task is over; the Idempotency-Key of one request serves no other', async t => {
+  const writ = await authority(t)
+  const { pep, filed } = await denied(writ)
+  const key = { 'idempotency-key': 'one' }
+  const { task } = expect(await pep.ask('access-requests', filed, key), 201)
+  assert.equal(expect(await pep.ask('access-requests', filed, key), 201).task.id, task.id)
+  const other = await pep.ask('access-requests', { ...filed, requested_access: { emergency: true } }, key)
+  assert.deepEqual([other.status, other.body.code], [409, 'duplicate_request'])
+  const cancel = () => pep.party.call('POST', task.links.cancel, { token: pep.token, body: {} })
+  assert.equal(expect(await cancel(), 200).task.status, 'cancelled')
+  const again = await cancel()
+  assert.deepEqual([again.status, again.body.code], [409, 'invalid_task_state'])
+})
+
+test('an approval that is ended early counts no longer, though its time is not over', async t => {
+  const writ = await authority(t)
+  const { approver, pep, asked, filed } = await denied(writ)
+  const { task } = expect(await pep.ask('access-requests', filed), 201)
+  expect(await as(approver, 'writ:approvals:write', ['POST', `/approvals/${task.id}/approve`, {}]), 200)
+  const again = { ...asked, context: { ...asked.context, approval: { id: task.id } } }
+  assert.equal(expect(await pep.ask('evaluation', again), 200).decision, true)
+  const reason = { reason: 'enough' }
+  expect(await as(approver, 'writ:approvals:write', ['POST', `/approvals/${task.id}/cancel`, reason]), 200)
+  assert.equal(expect(await pep.ask('evaluation', again), 200).decision, false)
+  assert.equal(expect(await pep.ask('evaluation', asked), 200).decision, false, 'nor does its grant')
+})
+
+test('who may not file hears nothing of filing, and what no approval helps is not requestable', async t => {
+  const writ = await authority(t)
+  const { agent } = await scene(writ)
+  const plain = await enforcementPoint(writ, ['writ:decisions:evaluate'])
+  assert.equal(expect(await plain.ask('evaluation', question(agent)), 200).context, undefined)
+  const pep = await enforcementPoint(writ, asking)
+  const stop = { reason: 'odd' }
+  expect(await writ.operator.manage('POST', `/agents/${agent.clientId}/suspend`, stop), 200)
+  assert.equal(expect(await pep.ask('evaluation', question(agent)), 200).context, undefined)
+  const person = { ...question(agent), subject: { type: 'user', id: 'ada' } }
+  assert.equal(expect(await pep.ask('evaluation', person), 200).context, undefined)
+})
+
+test('the metadata of the decision point name where to file', async t => {
+  const writ = await authority(t)
+  const metadata = await (await writ.fetch('/.well-known/authzen-configuration')).json()
+  const { access_request_endpoint, capabilities } = metadata as Record<string, unknown>
+  assert.equal(access_request_endpoint, `${writ.issuer}/access/v1/access-requests`)
+  assert.deepEqual(capabilities, ['urn:openid:authzen:capability:access-request'])
+})
