@@ -1,4 +1,5 @@
 // Every specification whose requirements are written down: one import and one entry each.
+import { authzen } from './authzen.ts'
 import { rfc6749 } from './rfc6749.ts'
 import { rfc6750 } from './rfc6750.ts'
 import { rfc7009 } from './rfc7009.ts'
@@ -23,6 +24,7 @@ export const specifications = [
   rfc8707,
   rfc9068,
   rfc9449,
+  authzen,
 ] as const
 
 /** The id of a requirement that exists; a misspelt one does not compile. */
