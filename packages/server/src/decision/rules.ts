@@ -15,14 +15,15 @@ import type { DecisionFacts, Question } from '../domain/authorization/question.t
 import type { Grant } from '../domain/grant.ts'
 
 export function rulesOf(
-  { issuer }: Pick<Ctx, 'issuer'>,
+  ctx: Pick<Ctx, 'issuer'>,
   question: Question,
   facts: DecisionFacts,
   set: PolicySet | undefined,
 ): Rules {
   const policies = compilePolicies(set)
   return {
-    tenant: issuer,
+    tenant: ctx.issuer,
+    over: (otherQuestion, otherFacts) => rulesOf(ctx, otherQuestion, otherFacts, set),
     covers: coversOperation,
     policy: (party, granted) => evaluate(policies, { question, facts, party }, granted),
     condition: (text, party) => ({

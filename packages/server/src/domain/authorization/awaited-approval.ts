@@ -46,5 +46,6 @@ export function isApprovalAwaited(question: Question, facts: DecisionFacts, rule
     stateAt: at,
   }
   const approved = { ...question, context: { ...context, approval: supposed } }
-  return judge(approved, { ...facts, approval }, rules).refusal === null
+  const known = { ...facts, approval }
+  return judge(approved, known, rules.over(approved, known)).refusal === null
 }

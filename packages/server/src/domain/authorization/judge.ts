@@ -29,6 +29,8 @@ export interface Rules {
     party: Party,
   ): { readonly holds: true | false | 'error'; readonly readsClock: boolean }
   readonly covers: Covers
+  /** The same rules over another question or other facts: what would be, if. */
+  over(question: Question, facts: DecisionFacts): Rules
 }
 
 export interface Judged {

@@ -45,7 +45,7 @@ export function smallestGrant(
     budgets: [],
   }
   const granted = suppose(facts, smallest, question.context.nowMs)
-  if (judge(question, granted, rules).refusal === null) return smallest
+  if (judge(question, granted, rules.over(question, granted)).refusal === null) return smallest
   // A policy may ask for an approval on top; whoever files a request for the grant is given both.
   return isApprovalAwaited(question, granted, rules) ? smallest : undefined
 }
