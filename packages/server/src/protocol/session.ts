@@ -25,7 +25,7 @@ const sessionSeconds = 24 * 3600
  * authentication throws, `access_denied` for who is no instance, `invalid_request` for a task that is none.
  */
 export function beginSession(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<Session> {
-  return asInstance(ctx, deps, evidence, 'session.begun', async ({ proven, instance, key }) => {
+  return asInstance(ctx, deps, { evidence, type: 'session.begun' }, async ({ proven, instance, key }) => {
     const task = one(evidence.form, 'task') ?? null
     if (task !== null && (task.length > longestTask || checkProse(task, longestTask) !== undefined))
       throw new Fault('invalid_request', `task must be a line of at most ${longestTask} characters.`, {
@@ -53,7 +53,7 @@ export function beginSession(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<
 
 /** Ends a session of the same instance; its tokens die with it. Ending one that has ended is no error. */
 export function endSession(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<Session> {
-  return asInstance(ctx, deps, evidence, 'session.ended', async ({ proven, instance }) => {
+  return asInstance(ctx, deps, { evidence, type: 'session.ended' }, async ({ proven, instance }) => {
     const id = parseId('ses', one(evidence.form, 'session'))
     const found = id && (await deps.store.sessions.get(ctx, id))
     // That of another instance is as unknown as none: ids tell nobody anything.
@@ -86,8 +86,7 @@ interface Move extends Pick<Change, 'puts' | 'signals'> {
 async function asInstance(
   ctx: Ctx,
   deps: Deps,
-  evidence: Evidence,
-  type: 'session.begun' | 'session.ended',
+  { evidence, type }: { readonly evidence: Evidence; readonly type: 'session.begun' | 'session.ended' },
   decide: (showing: Showing) => Promise<Move>,
 ): Promise<Session> {
   if (evidence.dpop === undefined)

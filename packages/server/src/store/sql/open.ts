@@ -5,11 +5,11 @@ import type { Store } from '../store.ts'
 import { committerOver } from './commit.ts'
 import { budgetsOver } from './counts/budgets.ts'
 import { usageOver } from './counts/usage.ts'
-import { batchesOf, openKysely } from './dialect.ts'
-import type { Engine } from './engine/engine.ts'
+import { batchesOf, type Db, openKysely } from './dialect.ts'
+import type { Batches, Engine } from './engine/engine.ts'
 import { openPostgres } from './engine/postgres.ts'
 import { openSqlite } from './engine/sqlite.ts'
-import { factsOver } from './facts.ts'
+import { factsOver } from './facts/facts.ts'
 import { leasesOver } from './leases.ts'
 import { logOver } from './log/entries.ts'
 import { eventIdAt, randomBytesOfId } from './log/event-id.ts'
@@ -141,6 +141,22 @@ async function prepare(engine: Engine) {
   }
 }
 
+/** The ports of what decides at run time. */
+function runtimeOver(db: Db, engine: Engine, batches: Batches) {
+  return {
+    policySets: policySetsOver(db),
+    groups: groupsOver(db),
+    sessions: sessionsOver(db),
+    risks: risksOver(db),
+    eligibilities: eligibilitiesOver(db),
+    approvals: approvalsOver(db),
+    halts: haltsOver(db),
+    usage: usageOver(db, engine, batches),
+    budgets: budgetsOver(db),
+    enforcementPoints: enforcementPointsOver(db, engine, batches),
+  }
+}
+
 /** The store over an engine that is open; it closes the engine when it is closed. */
 export async function storeOver({ database, engine, randomBytes, onError }: Parts): Promise<Store> {
   const { batches, db, write, heads, replays } = await prepare(engine)
@@ -190,16 +206,7 @@ export async function storeOver({ database, engine, randomBytes, onError }: Part
     vaultKeys: vaultKeysOver(db),
     clientSecrets: clientSecretsOver(db),
     uses: usesOver(db),
-    policySets: policySetsOver(db),
-    groups: groupsOver(db),
-    sessions: sessionsOver(db),
-    risks: risksOver(db),
-    eligibilities: eligibilitiesOver(db),
-    approvals: approvalsOver(db),
-    halts: haltsOver(db),
-    usage: usageOver(db, engine, batches),
-    budgets: budgetsOver(db),
-    enforcementPoints: enforcementPointsOver(db, engine, batches),
+    ...runtimeOver(db, engine, batches),
     leases: leasesOver(db, engine),
     remembering: rememberingOver(db),
     sweeping: sweepingOver({ db, engine, write: sweepWriterOf(batches), replays }),

@@ -1,17 +1,17 @@
 // What every decision reads beside its caller: the policies in force, halts, people, sessions, risk. Kept until a signal.
 import { sql } from 'kysely'
-import { type Halt, haltSubject } from '../../domain/authorization/halt.ts'
-import { type PolicySet, policySubject } from '../../domain/authorization/policy/policy-set.ts'
-import { type Risk, riskSubject } from '../../domain/authorization/risk.ts'
-import type { Session } from '../../domain/authorization/session.ts'
-import type { Person } from '../../domain/client.ts'
-import type { Governing } from '../authorization.ts'
-import type { Scope } from '../page.ts'
-import type { Facts } from '../store.ts'
+import { type Halt, haltSubject } from '../../../domain/authorization/halt.ts'
+import { type PolicySet, policySubject } from '../../../domain/authorization/policy/policy-set.ts'
+import { type Risk, riskSubject } from '../../../domain/authorization/risk.ts'
+import type { Session } from '../../../domain/authorization/session.ts'
+import type { Person } from '../../../domain/client.ts'
+import type { Governing } from '../../authorization.ts'
+import type { Scope } from '../../page.ts'
+import type { Facts } from '../../store.ts'
+import { parseFrozen } from '../records/frozen.ts'
+import { isStorable } from '../records/record.ts'
+import type { Ear } from '../signals/feed.ts'
 import { type FactsTools, type Memory, memoryOf } from './memory.ts'
-import { parseFrozen } from './records/frozen.ts'
-import { isStorable } from './records/record.ts'
-import type { Ear } from './signals/feed.ts'
 
 type Options = { readonly fresh?: boolean } | undefined
 type Read<T> = (scope: Scope, id: string, options?: Options) => Promise<T>

@@ -2,12 +2,12 @@
 
 import { Fault } from '@writ/sdk/protocol/fault'
 import { type WrittenMessage, writeMessage } from '@writ/sdk/protocol/revocation'
-import type { Ctx } from '../context.ts'
-import { maxTokenSeconds } from '../limits.ts'
+import type { Ctx } from '../../context.ts'
+import { maxTokenSeconds } from '../../limits.ts'
+import type { FaceDeps, Route } from '../route.ts'
 import type { Audience } from './audience.ts'
 import type { Points } from './enforcement-points.ts'
-import { isInContact, newsOf, openStream } from './revocation-stream.ts'
-import type { FaceDeps, Route } from './route.ts'
+import { isInContact, newsOf, openStream } from './listener.ts'
 import { createSnapshots, type Snapshots } from './snapshot.ts'
 
 export function revocationsRoute(audience: Audience, points: Points): Route {

@@ -8,12 +8,12 @@ import {
   withPoint,
   writeMessage,
 } from '@writ/sdk/protocol/revocation'
-import { networkOf } from '../audit/network.ts'
-import type { Ctx } from '../context.ts'
-import type { SignalAt } from '../store/store.ts'
+import { networkOf } from '../../audit/network.ts'
+import type { Ctx } from '../../context.ts'
+import type { SignalAt } from '../../store/store.ts'
+import type { FaceDeps } from '../route.ts'
 import type { Audience } from './audience.ts'
 import type { Points } from './enforcement-points.ts'
-import type { FaceDeps } from './route.ts'
 
 /** After this long without contact to its store a node does not call itself a live source. */
 const silentAfterMs = 1500

@@ -1,11 +1,11 @@
 // Where resources report the decisions that they gave again from memory: one signed batch a request.
 import { Fault } from '@writ/sdk/protocol/fault'
-import { takeReport } from '../decision/reported.ts'
-import { managementIdentifier } from '../domain/management.ts'
-import { authenticate, type VerifiedTokens } from '../protocol/access.ts'
-import { readJson } from './body.ts'
-import { singleProof } from './oauth.ts'
-import { json, published, type Route } from './route.ts'
+import { managementIdentifier } from '../../admin/access.ts'
+import { takeReport } from '../../decision/reported.ts'
+import { authenticate, type VerifiedTokens } from '../../protocol/access.ts'
+import { readJson } from '../body.ts'
+import { singleProof } from '../oauth.ts'
+import { json, published, type Route } from '../route.ts'
 
 const scope = 'writ:decisions:evaluate'
 const mostBytes = 256 * 1024

@@ -1,17 +1,17 @@
 // The hot path's reads: what a decision needs about a caller, in one statement at one epoch, kept until a signal.
 import { sql } from 'kysely'
-import type { Agent, Key } from '../../domain/agent.ts'
-import type { Client } from '../../domain/client.ts'
-import { type ClientSecret, secretSubject } from '../../domain/client-secret.ts'
-import type { Grant } from '../../domain/grant.ts'
-import type { Resource } from '../../domain/resource.ts'
-import type { CallerFacts, Facts } from '../store.ts'
-import type { Db } from './dialect.ts'
-import { governingFactsOver } from './governing-facts.ts'
+import type { Agent, Key } from '../../../domain/agent.ts'
+import type { Client } from '../../../domain/client.ts'
+import { type ClientSecret, secretSubject } from '../../../domain/client-secret.ts'
+import type { Grant } from '../../../domain/grant.ts'
+import type { Resource } from '../../../domain/resource.ts'
+import type { CallerFacts, Facts } from '../../store.ts'
+import type { Db } from '../dialect.ts'
+import { parseFrozen } from '../records/frozen.ts'
+import { isStorable } from '../records/record.ts'
+import type { Ear } from '../signals/feed.ts'
+import { governingFactsOver } from './governing.ts'
 import { type FactsTools, type Memory, memoryOf } from './memory.ts'
-import { parseFrozen } from './records/frozen.ts'
-import { isStorable } from './records/record.ts'
-import type { Ear } from './signals/feed.ts'
 
 type ResourceFacts = Resource & { readonly epoch: number }
 

@@ -1,8 +1,8 @@
 // All ends that can still matter, written down once and added to: whoever comes without knowing anything asks for them.
 import { subjectDigest } from '@writ/sdk/protocol/revocation'
-import type { Ctx } from '../context.ts'
-import type { SignalAt } from '../store/store.ts'
-import type { FaceDeps } from './route.ts'
+import type { Ctx } from '../../context.ts'
+import type { SignalAt } from '../../store/store.ts'
+import type { FaceDeps } from '../route.ts'
 
 /** Ends in one piece of text; what is older than every token goes by pieces. */
 const pieceLength = 1000

@@ -1,10 +1,10 @@
 // Enforcement points confirm what they enforce: each connection of the revocation stream has a name that it alone knows.
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { Fault } from '@writ/sdk/protocol/fault'
-import type { Ctx } from '../context.ts'
-import { excerpt } from '../domain/audit-entry.ts'
-import { readJson } from './body.ts'
-import type { FaceDeps, Route } from './route.ts'
+import { shown } from '../../admin/wire.ts'
+import type { Ctx } from '../../context.ts'
+import { readJson } from '../body.ts'
+import type { FaceDeps, Route } from '../route.ts'
 
 export interface Points {
   /** A name for one connection, and what is to be done when it ends. */
@@ -45,8 +45,6 @@ function readName(ctx: Ctx, deps: FaceDeps, name: unknown): { readonly stem: str
   throw new Fault('invalid_request', 'point is no name that this authority gave.', { kind: 'no_point' })
 }
 
-const longestLabel = 256
-
 export const confirmationRoute: Route = {
   name: 'confirmation',
   method: 'POST',
@@ -63,7 +61,7 @@ export const confirmationRoute: Route = {
     // What has not happened cannot be enforced: a point that runs ahead would confirm the next halt unheard.
     if (told < 0 || told > (await deps.store.signals.head(ctx)))
       throw new Fault('invalid_request', 'epoch is none that was reached.', { kind: 'epoch' })
-    const seen = { label: excerpt(label, longestLabel), node, epoch: told, seenMs: ctx.nowMs }
+    const seen = { label: shown(label), node, epoch: told, seenMs: ctx.nowMs }
     await deps.store.enforcementPoints.report(ctx, { id: idOf(stem), ...seen })
     return new Response(null, { status: 204, headers: { 'cache-control': 'no-store' } })
   },

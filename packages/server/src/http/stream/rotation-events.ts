@@ -1,13 +1,13 @@
 // Rotations as they move: one stream of server-sent events for whoever may see them. Each event is a rotation as shown.
-import { permit } from '../admin/access.ts'
-import { showRotation } from '../admin/rotation/rotations.ts'
-import { readAs } from '../audit/reading.ts'
-import type { Ctx } from '../context.ts'
-import type { Caller } from '../domain/caller.ts'
-import { authenticate, type VerifiedTokens } from '../protocol/access.ts'
-import type { SignalAt } from '../store/store.ts'
-import { singleProof } from './oauth.ts'
-import { type FaceDeps, published, type Route } from './route.ts'
+import { permit } from '../../admin/access.ts'
+import { showRotation } from '../../admin/rotation/rotations.ts'
+import { readAs } from '../../audit/reading.ts'
+import type { Ctx } from '../../context.ts'
+import type { Caller } from '../../domain/caller.ts'
+import { authenticate, type VerifiedTokens } from '../../protocol/access.ts'
+import type { SignalAt } from '../../store/store.ts'
+import { singleProof } from '../oauth.ts'
+import { type FaceDeps, published, type Route } from '../route.ts'
 
 /** After so long the stream ends and its reader comes back with a fresh token: rights are looked at anew. */
 const longestSeconds = 300

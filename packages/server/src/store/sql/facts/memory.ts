@@ -1,8 +1,8 @@
 // A bounded memory of facts that forgets by signals: coherent with the feed, whatever arrives during a read.
-import type { SignalAt } from '../store.ts'
-import type { Db } from './dialect.ts'
-import type { Engine } from './engine/engine.ts'
-import type { Ear } from './signals/feed.ts'
+import type { SignalAt } from '../../store.ts'
+import type { Db } from '../dialect.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { Ear } from '../signals/feed.ts'
 
 /** What reads of facts are made of, remembered or not. */
 export interface FactsTools {
