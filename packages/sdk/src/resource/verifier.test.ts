@@ -69,8 +69,7 @@ test('says which agent calls, for whom, on which grants and with which rights', 
   const { may, holds, tokenId, expiresAt, ...facts } = caller
   assert.deepEqual(facts, {
     agent: 'agt_1',
-    instance: 'ins_1',
-    ...{ session: null, task: null, authorizationDetails: [] },
+    ...{ instance: 'ins_1', session: null, task: null, authorizationDetails: [] },
     subject: 'usr_7',
     person: 'usr_7',
     chain: ['agt_1'],
