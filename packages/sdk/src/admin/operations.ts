@@ -8,9 +8,11 @@ import type { EligibilitiesOperations } from './operations/eligibilities.ts'
 import type { EnforcementPointsOperations } from './operations/enforcement-points.ts'
 import type { EventsOperations } from './operations/events.ts'
 import type { GrantsOperations } from './operations/grants.ts'
+import type { GroupsOperations } from './operations/groups.ts'
 import type { HaltsOperations } from './operations/halts.ts'
 import type { IssuerOperations } from './operations/issuer.ts'
 import type { PeopleOperations } from './operations/people.ts'
+import type { PoliciesOperations } from './operations/policies.ts'
 import type { ResourcesOperations } from './operations/resources.ts'
 import type { RisksOperations } from './operations/risks.ts'
 import type { RotationsOperations } from './operations/rotations.ts'
@@ -28,9 +30,11 @@ export interface Operations
     EnforcementPointsOperations,
     EventsOperations,
     GrantsOperations,
+    GroupsOperations,
     HaltsOperations,
     IssuerOperations,
     PeopleOperations,
+    PoliciesOperations,
     ResourcesOperations,
     RisksOperations,
     RotationsOperations,
@@ -79,6 +83,13 @@ export const operations = {
   'grants.delete': { method: 'DELETE', path: '/grants/{id}' },
   'grants.get': { method: 'GET', path: '/grants/{id}' },
   'grants.list': { method: 'GET', path: '/grants' },
+  'groups.add': { method: 'POST', path: '/groups/{id}/members' },
+  'groups.create': { method: 'POST', path: '/groups' },
+  'groups.delete': { method: 'DELETE', path: '/groups/{id}' },
+  'groups.get': { method: 'GET', path: '/groups/{id}' },
+  'groups.list': { method: 'GET', path: '/groups' },
+  'groups.members': { method: 'GET', path: '/groups/{id}/members' },
+  'groups.remove': { method: 'DELETE', path: '/groups/{id}/members/{person}' },
   'halts.create': { method: 'POST', path: '/halts' },
   'halts.get': { method: 'GET', path: '/halts/{id}' },
   'halts.lift': { method: 'POST', path: '/halts/{id}/lift' },
@@ -97,6 +108,14 @@ export const operations = {
   'people.resume': { method: 'POST', path: '/people/{id}/resume' },
   'people.suspend': { method: 'POST', path: '/people/{id}/suspend' },
   'people.update': { method: 'PATCH', path: '/people/{id}' },
+  'policies.activate': { method: 'POST', path: '/policies/{id}/activate' },
+  'policies.create': { method: 'POST', path: '/policies' },
+  'policies.get': { method: 'GET', path: '/policies/{id}' },
+  'policies.list': { method: 'GET', path: '/policies' },
+  'policies.rollback': { method: 'POST', path: '/policies/rollback' },
+  'policies.shadow': { method: 'POST', path: '/policies/{id}/shadow' },
+  'policies.validate': { method: 'POST', path: '/policies/validate' },
+  'policies.withdraw': { method: 'POST', path: '/policies/{id}/withdraw' },
   'resources.create': { method: 'POST', path: '/resources' },
   'resources.delete': { method: 'DELETE', path: '/resources/{id}' },
   'resources.get': { method: 'GET', path: '/resources/{id}' },

@@ -21,6 +21,10 @@ const leaves = {
   'writ:clients:write': 'Create, change, suspend, resume and delete other OAuth clients',
   'writ:people:read': 'See people',
   'writ:people:write': 'Create, change, suspend, resume and delete people',
+  'writ:groups:read': 'See groups of people and who belongs to them',
+  'writ:groups:write': 'Create and delete groups of people, and say who belongs to them',
+  'writ:policies:read': 'See policy sets, and check a text without storing it',
+  'writ:policies:write': 'Store policy sets, try them, put them into force and roll them back',
   'writ:events:read': 'Read the audit log',
   'writ:issuer:read': 'See the signing keys of this authority',
   'writ:issuer:write': 'Rotate the signing keys of this authority',
@@ -90,6 +94,21 @@ export const access: Readonly<Record<string, Leaf>> = {
   'people.suspend': 'writ:people:write',
   'people.resume': 'writ:people:write',
   'people.delete': 'writ:people:write',
+  'groups.create': 'writ:groups:write',
+  'groups.list': 'writ:groups:read',
+  'groups.get': 'writ:groups:read',
+  'groups.delete': 'writ:groups:write',
+  'groups.members': 'writ:groups:read',
+  'groups.add': 'writ:groups:write',
+  'groups.remove': 'writ:groups:write',
+  'policies.create': 'writ:policies:write',
+  'policies.validate': 'writ:policies:read',
+  'policies.list': 'writ:policies:read',
+  'policies.get': 'writ:policies:read',
+  'policies.shadow': 'writ:policies:write',
+  'policies.withdraw': 'writ:policies:write',
+  'policies.activate': 'writ:policies:write',
+  'policies.rollback': 'writ:policies:write',
   'issuer-keys.list': 'writ:issuer:read',
   'issuer-keys.rotate': 'writ:issuer:write',
   'rotations.create': 'writ:rotations:write',
@@ -144,14 +163,18 @@ export const access: Readonly<Record<string, Leaf>> = {
   'decisions.why-not': 'writ:decisions:explain',
 }
 
-/** Throws `insufficient_scope`, which names the scope that is missing (RFC 6750 §3.1). */
-export function permit(operationId: string, caller: Pick<Caller, 'scopes'>): void {
+/**
+ * The leaf that the operation needs, which the caller has. Throws `insufficient_scope`, which names the scope that is
+ * missing (RFC 6750 §3.1).
+ */
+export function permit(operationId: string, caller: Pick<Caller, 'scopes'>): Leaf {
   const scope = Object.hasOwn(access, operationId) ? access[operationId] : undefined
   if (scope === undefined)
     throw new Fault('access_denied', 'This is not allowed.', { kind: 'no_access_rule' })
   if (!caller.scopes.has(scope)) {
     throw new Fault('insufficient_scope', `This needs the scope ${scope}.`, { kind: 'scope', scope })
   }
+  return scope
 }
 
 /** `writ:agents` stands for all of one kind of object, `writ:*` for everything. */

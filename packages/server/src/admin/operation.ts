@@ -56,6 +56,8 @@ export interface Reads extends Omit<AdminDeps, 'store'> {
     | 'eligibilities'
     | 'approvals'
     | 'facts'
+    | 'policySets'
+    | 'groups'
   >
 }
 
@@ -116,6 +118,8 @@ export interface Operation<
   readonly params: P
   readonly query: Q
   readonly body: B
+  /** The longest request, where it may be longer than the configured one. */
+  readonly bodyBytes?: number
   readonly status: 200 | 201 | 204
   readonly answer: A
   /** The answer carries a secret, which must not be kept readable for repeated requests. */

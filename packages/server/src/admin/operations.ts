@@ -16,7 +16,10 @@ import { grantOperations } from './grants.ts'
 import { issuerKeyOperations } from './keys/issuer-keys.ts'
 import { keyOperations } from './keys/keys.ts'
 import type { AnyOperation } from './operation.ts'
+import { groupOperations } from './people/groups.ts'
 import { peopleOperations } from './people/people.ts'
+import { policyActivationOperations } from './policies/activation.ts'
+import { policySetOperations } from './policies/sets.ts'
 import { resourceOperations } from './resources.ts'
 import { blastRadiusOperations } from './rotation/blast-radius.ts'
 import { rotationOperations } from './rotation/rotations.ts'
@@ -38,6 +41,9 @@ export const operations: readonly AnyOperation[] = [
   ...clientOperations,
   ...clientSecretOperations,
   ...peopleOperations,
+  ...groupOperations,
+  ...policyActivationOperations,
+  ...policySetOperations,
   ...issuerKeyOperations,
   ...rotationOperations,
   ...blastRadiusOperations,

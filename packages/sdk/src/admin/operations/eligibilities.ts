@@ -6,6 +6,7 @@ interface Eligibility {
   readonly resource: string
   readonly scopes: readonly string[]
   readonly authorization_details: readonly Readonly<Record<string, unknown>>[]
+  readonly condition: string | null
   readonly max_seconds: number
   readonly approval: 'none' | 'required'
   readonly approvers: readonly string[]
@@ -25,6 +26,8 @@ interface EligibilityCreate {
   readonly scopes?: readonly string[]
   /** RFC 9396 authorization details */
   readonly authorization_details?: readonly Readonly<Record<string, unknown>>[]
+  /** A Cedar condition that must hold at each call under what is opened */
+  readonly condition?: string | null
   /** The longest activation */
   readonly max_seconds: number
   /** Whether somebody has to approve each activation */

@@ -1,17 +1,6 @@
 // Generated from docs/openapi.json by tools/openapi.ts; never edited. What the operations below /people take and answer.
 
-import type { Reason } from './shared.ts'
-
-interface Person {
-  readonly id: string
-  readonly login: string
-  readonly name: string | null
-  readonly has_password: boolean
-  readonly status: 'active' | 'suspended'
-  readonly status_reason: string | null
-  readonly created_at: string
-  readonly updated_at: string
-}
+import type { Person, Reason } from './shared.ts'
 
 interface PersonCreate {
   readonly login: string

@@ -69,6 +69,18 @@ export interface Event {
   readonly peer: string | null
 }
 
+export interface Person {
+  readonly id: string
+  readonly login: string
+  readonly name: string | null
+  readonly has_password: boolean
+  readonly groups: readonly string[]
+  readonly status: 'active' | 'suspended'
+  readonly status_reason: string | null
+  readonly created_at: string
+  readonly updated_at: string
+}
+
 export interface Reason {
   /** Why; kept in the audit log */
   readonly reason: string

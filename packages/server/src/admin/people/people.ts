@@ -21,12 +21,13 @@ const password = z
   .transform(text => new Secret(text))
   .meta({ description: 'Never shown again', writeOnly: true })
 
-const personShown = z
+export const personShown = z
   .strictObject({
     id: wire.id('usr'),
     login: z.string(),
     name: z.string().nullable(),
     has_password: z.boolean(),
+    groups: z.array(wire.id('grp')),
     status: z.enum(['active', 'suspended']),
     status_reason: z.string().nullable(),
     created_at: wire.shownInstant,
@@ -34,12 +35,13 @@ const personShown = z
   })
   .meta({ id: 'Person' })
 
-function showPerson(person: Person): z.input<typeof personShown> {
+export function showPerson(person: Person): z.input<typeof personShown> {
   return {
     id: person.id,
     login: person.login,
     name: person.name,
     has_password: person.passwordHash !== null,
+    groups: [...(person.groups ?? [])],
     status: person.status,
     status_reason: person.statusReason,
     created_at: wire.rfc3339(person.createdAt),
@@ -47,7 +49,7 @@ function showPerson(person: Person): z.input<typeof personShown> {
   }
 }
 
-async function findPerson(ctx: Ctx, deps: Reads, id: string): Promise<Versioned<Person>> {
+export async function findPerson(ctx: Ctx, deps: Reads, id: string): Promise<Versioned<Person>> {
   const person = await deps.store.people.get(ctx, id)
   if (person === undefined) throw new Fault('not_found', 'There is no such person.', { kind: 'no_person' })
   return person

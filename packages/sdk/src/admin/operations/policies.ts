@@ -1,0 +1,107 @@
+// Generated from docs/openapi.json by tools/openapi.ts; never edited. What the operations below /policies take and answer.
+
+interface PolicyProblem {
+  readonly policy: string | null
+  readonly line: number | null
+  readonly say: string
+}
+
+interface PolicyRollback {
+  readonly active: PolicySet | null
+  readonly former: PolicySet
+}
+
+interface PolicySet {
+  readonly id: string
+  readonly number: number
+  readonly state: 'draft' | 'shadow' | 'active' | 'former'
+  readonly note: string
+  /** SHA-256 of the text, base64url */
+  readonly digest: string
+  readonly actions: readonly string[]
+  readonly created_at: string
+  readonly created_by: string
+  readonly activated_at: string | null
+  readonly source: string
+}
+
+interface PolicySetCreate {
+  /** Cedar policies, at most 128 KiB */
+  readonly source: string
+  /** Names of actions that no registered resource has */
+  readonly actions?: readonly string[]
+  readonly note?: string
+}
+
+interface PolicySetListed {
+  readonly id: string
+  readonly number: number
+  readonly state: 'draft' | 'shadow' | 'active' | 'former'
+  readonly note: string
+  /** SHA-256 of the text, base64url */
+  readonly digest: string
+  readonly actions: readonly string[]
+  readonly created_at: string
+  readonly created_by: string
+  readonly activated_at: string | null
+}
+
+interface PolicySetMove {
+  /** Why; kept in the audit log */
+  readonly reason: string
+}
+
+interface PolicySetProposed {
+  /** Cedar policies, at most 128 KiB */
+  readonly source: string
+  /** Names of actions that no registered resource has */
+  readonly actions?: readonly string[]
+}
+
+interface PolicySetVerdict {
+  readonly valid: boolean
+  readonly problems: readonly PolicyProblem[]
+}
+
+export interface PoliciesOperations {
+  /** Put a policy set into force at once, in place of the one that is. */
+  'policies.activate': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: PolicySetMove }
+    readonly answer: PolicySet
+  }
+  /** Store a policy set that is valid; it has no effect until it is activated. */
+  'policies.create': { readonly input: { readonly body: PolicySetCreate }; readonly answer: PolicySet }
+  /** See a policy set with its text. */
+  'policies.get': { readonly input: { readonly params: { readonly id: string } }; readonly answer: PolicySet }
+  /** List policy sets in the order of their creation, without their texts. */
+  'policies.list': {
+    readonly input: {
+      readonly query?: {
+        readonly limit?: string | number
+        readonly after?: string | number
+        readonly state?: 'draft' | 'shadow' | 'active' | 'former'
+      }
+    }
+    readonly answer: {
+      readonly items: readonly PolicySetListed[]
+      readonly next: string | null
+    }
+  }
+  /** Put the policy set that was in force before into force again; without one, none is. */
+  'policies.rollback': { readonly input: { readonly body: PolicySetMove }; readonly answer: PolicyRollback }
+  /** Evaluate a policy set beside the one in force, without effect, and record where they differ. */
+  'policies.shadow': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: PolicySetMove }
+    readonly answer: PolicySet
+  }
+  /** Say what is wrong with a policy set, without storing it. */
+  'policies.validate': {
+    readonly input: { readonly body: PolicySetProposed }
+    readonly answer: PolicySetVerdict
+  }
+  /** End the trial of a policy set. */
+  'policies.withdraw': {
+    readonly input: { readonly params: { readonly id: string }; readonly body: PolicySetMove }
+    readonly answer: PolicySet
+  }
+}
