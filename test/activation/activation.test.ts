@@ -1,6 +1,7 @@
 // Just in time: eligible is not active; what is activated opens with a reason, for a while, and ends by itself.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { enforcementPoint } from '../decision/decision-point.ts'
 import { api, expect, grant } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
 import { activate, administrator, as, eligibility, entries, own, scene, scopesNow } from './scene.ts'
@@ -198,4 +199,22 @@ test('what nobody decides expires, and the log says so', async t => {
   assert.deepEqual([late.status, late.body.code], [409, 'conflict'])
   const seen = expect(await as(approver, 'writ:approvals:read', ['GET', `/approvals/${activation}`]), 200)
   assert.equal(seen.state, 'expired')
+})
+
+test('the condition of an eligibility holds for what is opened from it; a text that is none is refused', async t => {
+  const writ = await authority(t)
+  const { agent } = await scene(writ)
+  await assert.rejects(eligibility(writ, agent, { condition: 'context.no_such == 1' }), /condition/)
+  const condition = 'context has session'
+  const of = await eligibility(writ, agent, { approval: 'none', condition })
+  const { grant: opened } = expect(await activate(writ, agent, of), 201)
+  const pep = await enforcementPoint(writ, ['writ:decisions:evaluate', 'writ:decisions:explain'])
+  const asked = {
+    subject: { type: 'agent', id: agent.clientId },
+    action: { name: 'write' },
+    resource: { type: 'resource', id: api },
+    options: { explain: true },
+  }
+  const { decision, context } = expect(await pep.ask('evaluation', asked), 200)
+  assert.deepEqual([decision, context.writ.refused_by, context.writ.rule], [false, 'condition', opened])
 })

@@ -5,7 +5,9 @@ import { canonicalResource } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
 import { takenBack } from '../../approvals/judging.ts'
 import type { Ctx } from '../../context.ts'
+import { excerpt } from '../../domain/audit-entry.ts'
 import { type Eligibility, isEligibilityLive } from '../../domain/authorization/eligibility.ts'
+import { checkCondition } from '../../domain/authorization/policy/check.ts'
 import type { Change, Versioned } from '../../domain/change.ts'
 import { isGrantLive, mostGrants } from '../../domain/grant.ts'
 import { mustBeFuture, mustHaveVersion } from '../agents.ts'
@@ -17,6 +19,7 @@ import { detailsGiven, detailsOf } from './details.ts'
 import { mustStandAbove, showReach } from './shown.ts'
 
 const longestSeconds = 7 * 86_400
+const longestCondition = 4096
 
 const eligibilityShown = z
   .strictObject({
@@ -25,6 +28,7 @@ const eligibilityShown = z
     resource: z.string(),
     scopes: z.array(z.string()),
     authorization_details: z.array(z.looseObject({ type: z.string() })),
+    condition: z.string().nullable(),
     max_seconds: z.number(),
     approval: z.enum(['none', 'required']),
     approvers: z.array(z.string()),
@@ -45,6 +49,7 @@ function showEligibility(eligibility: Eligibility, now: number): z.input<typeof 
     agent: eligibility.agent,
     resource: eligibility.resource,
     ...showReach(eligibility),
+    condition: eligibility.condition,
     max_seconds: eligibility.maxSeconds,
     approval: eligibility.approval,
     approvers: [...eligibility.approvers],
@@ -72,6 +77,13 @@ const create = operation({
       resource: z.string().min(1).max(512).meta({ description: 'The identifier of the resource' }),
       scopes: z.array(scopeToken).max(100).optional(),
       authorization_details: detailsGiven.optional(),
+      condition: z
+        .string()
+        .min(1)
+        .max(longestCondition)
+        .nullable()
+        .optional()
+        .meta({ description: 'A Cedar condition that must hold at each call under what is opened' }),
       max_seconds: z.int().min(1).max(longestSeconds).meta({ description: 'The longest activation' }),
       approval: z
         .enum(['none', 'required'])
@@ -116,7 +128,7 @@ const create = operation({
       resource: resource.identifier,
       scopes,
       authorizationDetails,
-      condition: null,
+      condition: conditionOf(body.condition ?? null),
       budgets: [],
       maxSeconds: body.max_seconds,
       approval: body.approval,
@@ -138,6 +150,15 @@ const create = operation({
     }
   },
 })
+
+/** Throws `invalid_value` for a text that is no condition: stored, it would refuse every call. */
+function conditionOf(text: string | null): string | null {
+  const problem = text === null ? undefined : checkCondition(text)
+  if (problem === undefined) return text
+  // What the engine says quotes the text: one line of it, and nothing that turns it around.
+  const said = excerpt(problem, 256).replace(/[^\x20-\x7e]/g, '_')
+  throw new Fault('invalid_value', `The member condition is not acceptable: ${said}`, { kind: 'condition' })
+}
 
 /** Somebody who is not there could come to be later, as somebody else; and the agent itself never approves. */
 async function approversOf(

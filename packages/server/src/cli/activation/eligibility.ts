@@ -26,6 +26,7 @@ function createCommand(terminal: Terminal): Command {
     readonly resource: string
     readonly scope?: string[]
     readonly authorizationDetails?: Detail[]
+    readonly condition?: string
     readonly upTo: number
     readonly approval: boolean
     readonly approver?: readonly string[]
@@ -38,6 +39,7 @@ function createCommand(terminal: Terminal): Command {
     .requiredOption('--resource <uri>', 'the identifier of the resource')
     .option('--scope <scopes>', 'scopes, separated by spaces; may be repeated', scopesIn)
     .option('--authorization-details <json>', 'RFC 9396 details, as a JSON array', detailsIn)
+    .option('--condition <cedar>', 'a Cedar condition that must hold at each call')
     .requiredOption('--up-to <time>', 'the longest activation, such as 30m', lasting)
     .option('--no-approval', 'opens at once: nobody has to approve')
     .option(
@@ -54,7 +56,14 @@ function createCommand(terminal: Terminal): Command {
     .requiredOption('--reason <why>', 'why; kept in the audit log')
     .action(
       acting<Options>(terminal, async ({ admin, options, print }) => {
-        const { resource, scope: scopes, authorizationDetails, approver: approvers, reason } = options
+        const {
+          resource,
+          scope: scopes,
+          authorizationDetails,
+          approver: approvers,
+          condition,
+          reason,
+        } = options
         const body = {
           agent: await agentId(admin, options.agent),
           resource,
@@ -64,6 +73,7 @@ function createCommand(terminal: Terminal): Command {
           ...given({
             scopes,
             authorization_details: authorizationDetails,
+            condition,
             approvers: approvers && [...approvers],
             break_glass: options.breakGlass,
             expires_at: options.expiresAt === never ? null : options.expiresAt,
@@ -89,6 +99,7 @@ function show(print: Printer, eligibility: Eligibility): void {
     resource: eligibility.resource,
     scopes: eligibility.scopes.join(' '),
     ...given({ details: shownDetails(eligibility.authorization_details) }),
+    ...(eligibility.condition === null ? {} : { condition: eligibility.condition }),
     'up to': `${eligibility.max_seconds} s`,
     'approved by': approvalOf(eligibility),
     'break glass': eligibility.break_glass ? 'yes' : 'no',
