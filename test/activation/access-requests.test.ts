@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { enforcementPoint } from '../decision/decision-point.ts'
-import { api, expect } from '../harness/agent.ts'
+import { api, expect, grant } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import type { Party } from '../harness/party.ts'
 import { as, entries, scene } from './scene.ts'
@@ -144,4 +144,34 @@ test('the metadata of the decision point name where to file', async t => {
   const { access_request_endpoint, capabilities } = metadata as Record<string, unknown>
   assert.equal(access_request_endpoint, `${writ.issuer}/access/v1/access-requests`)
   assert.deepEqual(capabilities, ['urn:openid:authzen:capability:access-request'])
+})
+
+test('where policies ask for an approval, the approval alone is asked for, and opens no grant', async t => {
+  const writ = await authority(t)
+  const { agent, approver } = await scene(writ)
+  await grant(writ, agent.clientId, ['write'])
+  const source = `@id("four-eyes") forbid(principal, action == Writ::Action::"write", resource)
+    unless { context has approval };`
+  const set = expect(await writ.operator.manage('POST', '/policies', { source, note: 'four eyes' }), 201)
+  expect(await writ.operator.manage('POST', `/policies/${set.id}/activate`, { reason: 'four eyes' }), 200)
+  const pep = await enforcementPoint(writ, asking)
+  const asked = question(agent)
+  const { decision, context } = expect(await pep.ask('evaluation', asked), 200)
+  assert.equal(decision, false)
+  assert.equal(context.access_request.template, 'approval')
+  const { binding_token, expires_at } = context.access_request
+  const filed = { ...asked, denial: { binding_token, expires_at } }
+  const { task } = expect(await pep.ask('access-requests', filed), 201)
+  const path = `/approvals/${task.id}/approve`
+  const widened = await as(approver, 'writ:approvals:write', ['POST', path, { scopes: ['write'] }])
+  assert.equal(widened.body.code, 'invalid_value', 'no scope was asked for')
+  const approved = expect(await as(approver, 'writ:approvals:write', ['POST', path, {}]), 200)
+  assert.equal(approved.grant, null)
+  const again = { ...asked, context: { ...asked.context, approval: { id: task.id } } }
+  assert.equal(expect(await pep.ask('evaluation', again), 200).decision, true)
+  assert.equal(
+    expect(await pep.ask('evaluation', asked), 200).decision,
+    false,
+    'unshown it counts for nothing',
+  )
 })

@@ -32,6 +32,8 @@ export function smallestGrant(
   const party = [...question.chain, question.subject].find(
     (one): one is Party & { readonly kind: 'agent' } => one.kind === 'agent' && one.id === refusal.party,
   )
+  // Where an approval alone is missing, a grant is not.
+  if (refusal.by === 'approval' && isApprovalAwaited(question, facts, rules)) return undefined
   const { resource } = facts
   if (party === undefined || resource === undefined || !helped.has(refusal.by)) return undefined
   const scope = leastScope(resource, question.operation.action)
