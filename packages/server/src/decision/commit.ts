@@ -3,8 +3,10 @@ import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import { budgetName, type Spend } from '../domain/authorization/budget.ts'
+import { reservedSeconds } from '../domain/authorization/spending.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
-import type { Basis, Change } from '../domain/change.ts'
+import type { Basis, Change, OneTime } from '../domain/change.ts'
+import { hashParts } from '../domain/hash.ts'
 import { managementIdentifier } from '../domain/management.ts'
 import type { Store } from '../store/store.ts'
 
@@ -23,7 +25,7 @@ export interface Attempt {
 export interface Answering<T> {
   readonly bases: readonly Basis[]
   readonly spends: readonly Spend[]
-  readonly change?: Pick<Change, 'settlements'>
+  readonly change?: Pick<Change, 'settlements' | 'takes'>
   readonly entry: EntryDraft
   /** `epoch`: at which everything that the answer rests on was seen to hold. */
   answer(epoch: number): T
@@ -79,6 +81,7 @@ async function decideAndCommit<T>(
       bases: [caller.basis, ...bases],
       claims: caller.claims,
       spends,
+      creates: reservedBy(ctx, spends),
       entries: [entry],
     })
     switch (committed.kind) {
@@ -98,7 +101,11 @@ async function decideAndCommit<T>(
           throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })
         break
       case 'unsettled':
-        throw new Fault('not_found', 'There is no such reservation to settle.', { kind: 'no_reservation' })
+      case 'spent':
+      case 'absent':
+        throw new Fault('conflict', 'There is no such reservation that waits to be settled.', {
+          kind: 'no_reservation',
+        })
       default:
         throw new Fault('temporarily_unavailable', 'This could not be decided now; try again.', {
           kind: committed.kind,
@@ -106,6 +113,20 @@ async function decideAndCommit<T>(
     }
   }
   throw new Fault('temporarily_unavailable', 'This changes too often just now; try again.', { kind: 'stale' })
+}
+
+/** What a reservation was taken from, so that settling it needs its id alone. */
+function reservedBy({ now }: Ctx, spends: readonly Spend[]): readonly OneTime[] {
+  const reserved = Map.groupBy(
+    spends.filter(({ reservation }) => reservation !== null),
+    ({ reservation }) => reservation?.id ?? '',
+  )
+  return [...reserved].map(([id, those]) => ({
+    kind: 'reservation',
+    key: hashParts('reservation', id).toString('base64url'),
+    value: JSON.stringify(those.map(({ grant, budget, amount }) => ({ grant, budget, amount }))),
+    expiresAt: now + reservedSeconds + 1,
+  }))
 }
 
 export function purseOf({ grant, budget }: Spend): string {

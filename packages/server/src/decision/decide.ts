@@ -1,13 +1,16 @@
 // One decision: facts are read at once, the domain judges them, and what would have to be committed is the answer.
+import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import { isApprovalAwaited } from '../domain/authorization/awaited-approval.ts'
-import { type Judged, judge, type Rules } from '../domain/authorization/judge.ts'
+import { type Judged, judge, partyName, type Rules } from '../domain/authorization/judge.ts'
 import type { DecisionFacts, Question, Refusal } from '../domain/authorization/question.ts'
 import { smallestGrant } from '../domain/authorization/smallest-grant.ts'
+import { type Planned, plannedSpends } from '../domain/authorization/spending.ts'
 import type { Basis } from '../domain/change.ts'
+import type { Grant } from '../domain/grant.ts'
 import type { Decided } from './decided.ts'
 import { type DecisionReads, type Read, readFacts, tokenSubjects } from './facts.ts'
-import { detailFor, rulesOf, spendsOf } from './rules.ts'
+import { detailFor, rulesOf } from './rules.ts'
 
 export interface DecideDeps {
   readonly store: DecisionReads
@@ -42,8 +45,10 @@ export async function decide(
     const smallest = smallestGrant({ question, facts: read.facts, refusal }, rules, detail) ?? null
     return { ...known, ...nothing, allowed: false, refusal, smallest }
   }
-  const { amounts } = question.context
-  const spends = spendsOf(ctx, deps, { grants: judged.grants, amounts, reserve: options.reserve === true })
+  const planned = spendsOf(ctx, deps, { question, grants: judged.grants, reserve: options.reserve === true })
+  if ('untold' in planned)
+    return { ...known, ...nothing, allowed: false, refusal: untold(question, planned), smallest: null }
+  const { spends } = planned
   const ends = [...read.ends, ...judged.grants.map(({ expiresAt }) => expiresAt)].filter(end => end !== null)
   return {
     ...known,
@@ -56,6 +61,29 @@ export async function decide(
     cacheable: spends.length === 0 && !judged.readsClock,
     smallest: null,
   }
+}
+
+interface Spending {
+  readonly question: Question
+  readonly grants: readonly Grant[]
+  readonly reserve: boolean
+}
+
+function spendsOf(ctx: Ctx, { randomBytes }: DecideDeps, { question, grants, reserve }: Spending): Planned {
+  // Most grants have no budget, and an id for nothing costs randomness on every call.
+  if (grants.every(({ budgets }) => (budgets?.length ?? 0) === 0)) return { spends: [] }
+  const reservation = reserve ? newId('rsv', randomBytes) : null
+  return plannedSpends({ grants, amounts: question.context.amounts, reservation, now: ctx.now })
+}
+
+function untold(
+  question: Question,
+  { untold: { grant, budget } }: Planned & { readonly untold: unknown },
+): Refusal {
+  const { unit, currency } = budget
+  const what = currency === null ? unit : `${unit} in ${currency}`
+  const say = `The grant ${grant} has a budget of ${what}, and nobody said how much this takes.`
+  return { party: partyName(question.subject), by: 'budget', rule: grant, say }
 }
 
 /** The refusal of policies that only an approval of this operation would lift: that can be asked for. */

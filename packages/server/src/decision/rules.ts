@@ -2,7 +2,6 @@
 import type { AuthorizationDetail, Operation } from '@writ/sdk/protocol/details/detail'
 import { coversOperation } from '@writ/sdk/protocol/details/index'
 import type { Ctx } from '../context.ts'
-import type { Spend } from '../domain/authorization/budget.ts'
 import type { Rules } from '../domain/authorization/judge.ts'
 import {
   compilePolicies,
@@ -12,7 +11,6 @@ import {
 } from '../domain/authorization/policy/evaluate.ts'
 import type { PolicySet } from '../domain/authorization/policy/policy-set.ts'
 import type { DecisionFacts, Question } from '../domain/authorization/question.ts'
-import type { Grant } from '../domain/grant.ts'
 
 export function rulesOf(
   ctx: Pick<Ctx, 'issuer'>,
@@ -31,16 +29,6 @@ export function rulesOf(
       readsClock: conditionReadsClock(text),
     }),
   }
-}
-
-export interface Spending {
-  readonly grants: readonly Grant[]
-  readonly amounts: Question['context']['amounts']
-  readonly reserve: boolean
-}
-
-export function spendsOf(_ctx: Ctx, _deps: unknown, _spending: Spending): readonly Spend[] {
-  return []
 }
 
 /** The detail that covers this operation and nothing else; undefined where no type of details knows its kind. */

@@ -6,10 +6,10 @@ import type { Client, Person } from '../client.ts'
 import type { Grant } from '../grant.ts'
 import type { Resource } from '../resource.ts'
 import type { Approval } from './approval.ts'
-import type { Budget } from './budget.ts'
 import type { Halt } from './halt.ts'
 import type { PolicySet } from './policy/policy-set.ts'
 import type { Session } from './session.ts'
+import type { Amounts } from './spending.ts'
 
 /** Somebody whose rights are asked for. Entities that are not of ours (`other`) have rights from policies alone. */
 export type Party =
@@ -66,7 +66,7 @@ export interface Question {
     readonly key: string | null
     readonly approval: ApprovalId | null
     /** What the call will cost at most, by unit of budgets; `calls` is 1 unless it is said otherwise. */
-    readonly amounts: Readonly<Partial<Record<Budget['unit'], number>>>
+    readonly amounts: Amounts
   }
   /** Attributes that came with the question: of the subject, the object, and the call. */
   readonly claimed: {

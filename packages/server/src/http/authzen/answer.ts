@@ -29,7 +29,8 @@ export function answerOf(decided: Decided, wanted: Pick<Asked, 'explain' | 'cach
 /** How long a permission may be kept, and by whose end it ends before: digests, as the revocation stream names them. */
 function cacheOf({ until, bases }: Decided, epoch: number): object {
   const subjects = new Set(bases.flatMap(basis => basis.subjects))
-  return { until, epoch, subjects: [...subjects].map(subjectDigest) }
+  const end = until === null ? null : new Date(until * 1000).toISOString()
+  return { until: end, epoch, subjects: [...subjects].map(subjectDigest) }
 }
 
 function reservationOf({ spends }: Decided): object {

@@ -161,8 +161,11 @@ function approvalOf(value: unknown): ApprovalId | null {
 
 const units = ['calls', 'rows', 'bytes', 'money'] as const
 
-function amountsOf(value: unknown): Asked['context']['amounts'] {
-  const given = value === undefined ? {} : membersOf({ amounts: value }, 'amounts')
+/** Whole amounts by their units; of money the currency beside it. Throws `invalid_request`. */
+export function amountsOf(value: unknown): Asked['context']['amounts'] {
+  const { currency, ...given } = value === undefined ? {} : membersOf({ amounts: value }, 'amounts')
+  if (currency !== undefined && (typeof currency !== 'string' || !/^[A-Z]{3}$/.test(currency)))
+    throw wrong('context.amounts.currency must be three letters of ISO 4217.')
   const amounts: Partial<Record<(typeof units)[number], number>> = {}
   for (const [unit, amount] of Object.entries(given)) {
     const known = units.find(one => one === unit)
@@ -170,7 +173,7 @@ function amountsOf(value: unknown): Asked['context']['amounts'] {
     if (!isAmount(amount)) throw wrong(`context.amounts.${known} must be a whole number, at least 0.`)
     amounts[known] = amount
   }
-  return amounts
+  return currency === undefined ? amounts : { ...amounts, currency }
 }
 
 /** Most grants and scopes of a token, as those who issue and read them bound them. */

@@ -5,13 +5,14 @@ import type { Ctx } from '../../context.ts'
 import { evaluateAll, type Item, type Semantic } from '../../decision/batch.ts'
 import { evaluate } from '../../decision/evaluate.ts'
 import { search } from '../../decision/search.ts'
+import { type Settled, settle } from '../../decision/settlement.ts'
 import type { Caller } from '../../domain/caller.ts'
 import { fixedLimits } from '../../limits.ts'
 import { authenticate, type VerifiedTokens } from '../../protocol/access.ts'
 import { readBody } from '../body.ts'
 import { singleProof } from '../oauth.ts'
 import { type FaceDeps, json, published, type Route } from '../route.ts'
-import { evaluationOf, membersOf } from './request.ts'
+import { amountsOf, evaluationOf, membersOf } from './request.ts'
 import { tellerFor } from './requestable.ts'
 import { searchOf } from './search.ts'
 
@@ -29,7 +30,8 @@ export interface AuthzenFace {
 interface Endpoint {
   readonly name: string
   readonly path: string
-  readonly publishedAs: string
+  /** Its member of the metadata; undefined for what the standard does not know. */
+  readonly publishedAs: string | undefined
   handle(ctx: Ctx, deps: FaceDeps, requested: { caller: Caller; body(): Promise<Members> }): Promise<object>
 }
 
@@ -71,6 +73,22 @@ const endpoints: readonly Endpoint[] = [
     }),
   ),
 ]
+
+/** Ours, beside the endpoints of the standard. */
+const settlementEndpoint: Endpoint = {
+  name: 'access-settlement',
+  path: '/access/v1/settlements',
+  publishedAs: undefined,
+  handle: (ctx, deps, { caller, body }) => settle(ctx, deps, caller, async () => settledOf(await body())),
+}
+
+function settledOf(body: Members): Settled {
+  const { reservation, amounts, ...others } = body
+  const wrong = Object.keys(others).length > 0 || typeof reservation !== 'string' || reservation.length > 64
+  if (wrong) throw new Fault('invalid_request', 'Send reservation and amounts.', { kind: 'members' })
+  const { currency: _, ...units } = amountsOf(amounts)
+  return { reservation: reservation as string, amounts: units }
+}
 
 function once<T>(read: () => Promise<T>): () => Promise<T> {
   let known: Promise<T> | undefined
@@ -120,7 +138,7 @@ function entity(common: unknown, own: unknown): unknown {
 }
 
 export function authzenRoutes(face: AuthzenFace): readonly Route[] {
-  return endpoints.map(
+  return [...endpoints, settlementEndpoint].map(
     (endpoint): Route => ({
       name: endpoint.name,
       method: 'POST',
@@ -128,7 +146,7 @@ export function authzenRoutes(face: AuthzenFace): readonly Route[] {
       face: 'problem',
       cors: false,
       echoesRequestId: true,
-      publishedAs: { authzen: endpoint.publishedAs },
+      ...(endpoint.publishedAs === undefined ? {} : { publishedAs: { authzen: endpoint.publishedAs } }),
       async handle(ctx, deps, request) {
         const caller = await callerOf(ctx, { ...deps, ...face }, request, endpoint.path)
         const body = once(() => bodyOf(request, deps.config.maxBodyBytes))

@@ -133,9 +133,17 @@ function circumstances(question: Question, facts: DecisionFacts): Readonly<Recor
   }
   return {
     now: instant(nowMs),
-    amounts: { calls: 1, ...amounts },
+    amounts: { calls: 1, ...numbersOf(amounts) },
     ...Object.fromEntries(Object.entries(known).filter(([, value]) => value !== null)),
   }
+}
+
+/** Without the currency, which the schema keeps out of comparisons. */
+function numbersOf({
+  currency: _,
+  ...numbers
+}: Question['context']['amounts']): Readonly<Record<string, number>> {
+  return numbers
 }
 
 function approvalRecord({ id, by, approvedAt, approvedUntil }: ApprovalFact): unknown {

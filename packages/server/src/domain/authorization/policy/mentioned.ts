@@ -40,7 +40,7 @@ function* entitiesOf(tree: unknown): Generator<Named> {
 }
 
 /** The way back from `typedId` of the schema. */
-function typed(name: string): Named {
+export function typed(name: string): Named {
   const at = name.indexOf(':')
   return { type: name.slice(0, at).replaceAll('%3A', ':').replaceAll('%25', '%'), id: name.slice(at + 1) }
 }

@@ -1,0 +1,103 @@
+// Budgets: no window of the stated length, wherever it begins, ever holds more than the limit and its burst (property 39).
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { GrantId, ReservationId } from '@writ/sdk/protocol/identifier'
+import fc from 'fast-check'
+import { type Budget, type BudgetState, leftOf, settle, spend, unspent } from './budget.ts'
+
+const grant = 'grt_1' as GrantId
+const budgetOf = (more: Partial<Budget> = {}): Budget => ({
+  unit: 'rows',
+  currency: null,
+  limit: 10,
+  windowSeconds: 60,
+  burst: 0,
+  ...more,
+})
+const id = (text: string) => text as ReservationId
+
+function take(
+  state: BudgetState,
+  budget: Budget,
+  amount: number,
+  now: number,
+  reserved?: string,
+): BudgetState | undefined {
+  const reservation = reserved === undefined ? null : { id: id(reserved), until: now + 300 }
+  const spent = spend(state, { grant, budget, amount, reservation }, now)
+  return 'state' in spent ? spent.state : undefined
+}
+
+test('so much fits, not one more, and it fits again once its window has passed', () => {
+  const budget = budgetOf({ limit: 3, windowSeconds: 10 })
+  let state: BudgetState = unspent
+  for (let call = 0; call < 3; call++) state = take(state, budget, 1, 100) ?? assert.fail('it fits')
+  const fourth = spend(state, { grant, budget, amount: 1, reservation: null }, 100)
+  assert.ok('exhausted' in fourth)
+  const { leftover, againAt } = fourth.exhausted
+  assert.equal(leftover, 0)
+  assert.ok(againAt !== null && againAt > 109)
+  assert.equal(take(state, budget, 1, againAt - 1), undefined)
+  assert.ok(take(state, budget, 1, againAt))
+  const never = spend(state, { grant, budget, amount: 4, reservation: null }, 100)
+  assert.ok('exhausted' in never && never.exhausted.againAt === null)
+})
+
+test('for any history, the accepted amounts of every window are at most the limit and the burst', () => {
+  const events = fc.array(
+    fc.record({ wait: fc.integer({ min: 0, max: 90 }), amount: fc.integer({ min: 0, max: 8 }) }),
+    { maxLength: 80 },
+  )
+  const budgets = fc.record({
+    limit: fc.integer({ min: 1, max: 20 }),
+    windowSeconds: fc.integer({ min: 1, max: 400 }),
+    burst: fc.integer({ min: 0, max: 5 }),
+  })
+  fc.assert(
+    fc.property(events, budgets, (history, more) => {
+      const budget = budgetOf(more)
+      const accepted: [at: number, amount: number][] = []
+      let state: BudgetState = unspent
+      let now = 1000
+      for (const { wait, amount } of history) {
+        now += wait
+        const next = take(state, budget, amount, now)
+        if (next === undefined) continue
+        state = next
+        accepted.push([now, amount])
+        // A reading of a whole second stands for any instant within it: the strictest window begins just before its end.
+        const inWindow = accepted.filter(([at]) => at + 1 > now - budget.windowSeconds)
+        const sum = inWindow.reduce((total, [, each]) => total + each, 0)
+        assert.ok(sum <= budget.limit + budget.burst)
+      }
+      assert.ok(state.slots.length <= 64, 'what is kept stays small')
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('a reserved amount counts at once; the true one replaces it, once and in time', () => {
+  const budget = budgetOf({ limit: 10 })
+  let state = take(unspent, budget, 8, 100, 'rsv_1') ?? assert.fail('it fits')
+  assert.equal(take(state, budget, 3, 101), undefined)
+  const settled = (amount: number, now: number, which = 'rsv_1') =>
+    settle(state, { grant, budget, reservation: id(which), amount }, now)
+  assert.equal(settled(2, 101, 'rsv_2'), undefined, 'one that is not there')
+  assert.equal(settled(2, 401), undefined, 'one whose time has passed: the bound stands as spent')
+  state = settled(2, 102) ?? assert.fail('it is settled')
+  assert.equal(leftOf(state, budget, 102).left, 8)
+  assert.equal(settled(1, 103), undefined, 'one that was settled')
+  state = take(state, budget, 4, 104, 'rsv_3') ?? assert.fail('it fits')
+  const over = settle(state, { grant, budget, reservation: id('rsv_3'), amount: 40 }, 105)
+  assert.ok(over)
+  assert.equal(leftOf(over, budget, 105).left, 0, 'more than was reserved is taken in full')
+})
+
+test('reservations that nobody settles are bounded', () => {
+  const budget = budgetOf({ limit: 1_000_000 })
+  let state: BudgetState = unspent
+  for (let at = 0; at < 1000; at++) state = take(state, budget, 1, 100, `rsv_${at}`) ?? assert.fail('it fits')
+  assert.equal(take(state, budget, 1, 100, 'rsv_more'), undefined)
+  assert.ok(take(state, budget, 1, 100), 'what is not reserved still fits')
+  assert.ok(take(state, budget, 1, 401, 'rsv_more'), 'and one is reserved again when they have ended')
+})
