@@ -2,6 +2,8 @@
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { parseId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
+import type { Decided } from '../decision/decided.ts'
+import { decideOwn, decisionFacts } from '../decision/own.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Basis, Change, Committed } from '../domain/change.ts'
@@ -21,10 +23,10 @@ const attempts = 4
  */
 export async function perform(ctx: Ctx, deps: AdminDeps, call: Call): Promise<Answer> {
   try {
-    permit(call.operation.id, call.caller)
+    const scope = permit(call.operation.id, call.caller)
     const { input, asked } = await readInput(call.operation, call.raw)
     const memo = memoOf(ctx, deps, call, asked)
-    return await decideAndCommit(ctx, deps, { call, input, memo })
+    return await decideAndCommit(ctx, deps, { call, scope, input, memo })
   } catch (error) {
     throw isFault(error) ? await recordRefusal(ctx, deps, call, error) : error
   }
@@ -32,6 +34,8 @@ export async function perform(ctx: Ctx, deps: AdminDeps, call: Call): Promise<An
 
 interface Work {
   readonly call: Call
+  /** The leaf that it needs. */
+  readonly scope: string
   readonly input: Input<Record<string, unknown>, Record<string, unknown>, unknown>
   /** Set where the caller asked that a repetition be answered alike. */
   readonly memo: Memo | undefined
@@ -39,14 +43,17 @@ interface Work {
 
 async function decideAndCommit(ctx: Ctx, deps: AdminDeps, work: Work): Promise<Answer> {
   const { operation, caller } = work.call
+  const resource = managementIdentifier(ctx)
   let conflicts = 0
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const first = work.memo && (await deps.store.remembering.recall(ctx, work.memo.key, ctx.now))
     if (work.memo && first) return repeat(ctx, deps, work.call, openAnswer(ctx, deps, work.memo, first))
     // Before the decision reads: what ends after this instant makes the commit stale, what ended before it is seen.
     const epoch = await deps.store.signals.head(ctx)
+    const asked = { resource, action: operation.id, scope: work.scope, fresh: attempt > 1 }
+    const decided = await decideOwn(ctx, deps, caller, asked)
     const plan = await operation.decide(ctx, deps, work.input, caller)
-    const committed = await deps.store.commit(ctx, changeOf(ctx, deps, work, { plan, epoch }))
+    const committed = await deps.store.commit(ctx, changeOf(ctx, deps, work, { plan, decided, epoch }))
     if (committed.kind === 'done') return answerOf(operation, plan)
     await mayRetry(ctx, deps, caller, committed)
     if (committed.kind === 'conflict' && work.memo === undefined && ++conflicts > 1) break
@@ -61,6 +68,8 @@ async function mayRetry(ctx: Ctx, deps: AdminDeps, caller: Caller, committed: Co
   if (committed.kind === 'replayed') {
     throw replayedProof()
   }
+  if (committed.kind === 'exhausted')
+    throw new Fault('access_denied', 'This is not allowed.', { kind: 'budget:exhausted' })
   if (committed.kind !== 'stale') return
   // Stopped while the call was in flight: what was decided is not done, whoever decided it.
   if (await deps.store.signals.isNarrowed(ctx, caller.basis.subjects, caller.basis.epoch)) {
@@ -72,21 +81,22 @@ function changeOf(
   ctx: Ctx,
   deps: AdminDeps,
   { call, memo }: Work,
-  { plan, epoch }: { plan: Plan<unknown>; epoch: number },
+  { plan, decided, epoch }: { plan: Plan<unknown>; decided: Decided; epoch: number },
 ): Change {
   const { caller, operation } = call
-  const bases: Basis[] = [caller.basis, ...(plan.change?.bases ?? [])]
+  const bases: Basis[] = [caller.basis, ...decided.bases, ...(plan.change?.bases ?? [])]
   if (plan.restsOn !== undefined && plan.restsOn.length > 0) bases.push({ epoch, subjects: plan.restsOn })
   return {
     ...plan.change,
     bases,
     claims: caller.claims,
+    spends: decided.spends,
     ...(memo === undefined ? {} : { remembers: [rememberedOf(ctx, deps, memo, answerOf(operation, plan))] }),
     entries: [
       entryOf(ctx, call, {
         type: plan.event ?? operation.event,
         outcome: 'allowed',
-        about: plan.about,
+        about: { ...plan.about, facts: { ...decisionFacts(decided), ...plan.about.facts } },
         rule: 'scope',
       }),
     ],

@@ -27,7 +27,7 @@ export interface Decided<T> {
   readonly facts: NonNullable<EntryDraft['facts']>
   readonly answer: T
   /** What becomes true with the reading; where what it rests on has ended, the reading is decided again. */
-  readonly change?: Pick<Change, 'bases' | 'puts' | 'uses' | 'signals'>
+  readonly change?: Pick<Change, 'bases' | 'puts' | 'uses' | 'signals' | 'spends'>
 }
 
 /** How often a reading is decided again because what it rested on changed before it could be committed. */
@@ -59,6 +59,8 @@ export async function readAs<T>(
     })
     if (committed.kind === 'done') return answer
     if (committed.kind === 'replayed') throw replayedProof()
+    if (committed.kind === 'exhausted')
+      throw new Fault('access_denied', 'This is not allowed.', { kind: 'budget:exhausted' })
     const { subjects, epoch } = caller.basis
     if (change === undefined || (await store.signals.isNarrowed(ctx, subjects, epoch))) {
       throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })

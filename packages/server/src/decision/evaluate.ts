@@ -78,7 +78,7 @@ async function answerTo(
 /** A refusal never rests on memory: what was granted on another node a moment ago is not there yet. */
 export async function decideSurely(
   ctx: Ctx,
-  deps: EvaluateDeps,
+  deps: DecideDeps,
   question: Question,
   options: { readonly fresh: boolean; readonly reserve: boolean },
 ): Promise<Decided> {

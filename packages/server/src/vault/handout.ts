@@ -3,6 +3,8 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import type { Secret } from '@writ/sdk/protocol/secret'
 import { readAs } from '../audit/reading.ts'
 import type { Ctx } from '../context.ts'
+import type { Decided } from '../decision/decided.ts'
+import { decideOwn, decisionFacts } from '../decision/own.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Basis } from '../domain/change.ts'
 import { isConsumer, secretIdentifier, secretScope, type VaultSecret } from '../domain/vault/secret.ts'
@@ -10,7 +12,8 @@ import type { Store } from '../store/store.ts'
 import { activeVersion, givenOf, type RotatorDeps, usingOf } from './rotator-use.ts'
 
 export interface HandoutDeps extends Omit<RotatorDeps, 'store'> {
-  readonly store: Pick<Store, 'secrets' | 'signals' | 'commit'>
+  readonly store: Pick<Store, 'secrets' | 'signals' | 'commit' | 'facts' | 'approvals'>
+  readonly randomBytes: (length: number) => Uint8Array
 }
 
 export interface Handed {
@@ -26,13 +29,21 @@ export interface Entitled {
   readonly secret: VaultSecret
   /** Rests on the secret and its consumers being what they were when they were read. */
   readonly basis: Basis
+  /** What the decision rests on, and what it spends. */
+  readonly decided: Decided
 }
 
 /**
  * The secret, where this caller may have it: its token is for this very secret (whoever calls has seen to that), it
- * has the scope, and its agent is a consumer. Throws `insufficient_scope`, `access_denied`, `not_found`.
+ * has the scope, its agent is a consumer, and what is in force now allows it. `fresh` decides past the memory. Throws
+ * `insufficient_scope`, `access_denied`, `not_found`.
  */
-export async function entitled(ctx: Ctx, deps: HandoutDeps, caller: Caller, name: string): Promise<Entitled> {
+export async function entitled(
+  ctx: Ctx,
+  deps: HandoutDeps,
+  caller: Caller,
+  { name, fresh }: { readonly name: string; readonly fresh: boolean },
+): Promise<Entitled> {
   if (!caller.scopes.has(secretScope)) {
     throw new Fault('insufficient_scope', `This needs the scope ${secretScope}.`, {
       kind: 'scope',
@@ -46,7 +57,10 @@ export async function entitled(ctx: Ctx, deps: HandoutDeps, caller: Caller, name
   if (caller.agent === null || !isConsumer(secret, caller.agent)) {
     throw new Fault('access_denied', 'This agent is no consumer of the secret.', { kind: 'no_consumer' })
   }
-  return { secret, basis: { epoch, subjects: [secret.id] } }
+  const resource = secretIdentifier(ctx.issuer, name)
+  const asked = { resource, action: secretScope, scope: secretScope, fresh }
+  const decided = await decideOwn(ctx, deps, caller, asked)
+  return { secret, basis: { epoch, subjects: [secret.id] }, decided }
 }
 
 /**
@@ -56,8 +70,10 @@ export async function entitled(ctx: Ctx, deps: HandoutDeps, caller: Caller, name
  */
 export function handOut(ctx: Ctx, deps: HandoutDeps, caller: Caller, name: string): Promise<Handed> {
   const resource = secretIdentifier(ctx.issuer, name)
+  let fresh = false
   return readAs(ctx, deps, { type: 'secret.read', action: secretScope, resource, caller }, async () => {
-    const { secret, basis } = await entitled(ctx, deps, caller, name)
+    const { secret, basis, decided } = await entitled(ctx, deps, caller, { name, fresh })
+    fresh = true
     if (usingOf(deps.rotators, secret)?.makes === 'leases') {
       throw new Fault('conflict', 'This secret is made for each lease: ask for one with POST.', {
         kind: 'leases',
@@ -74,10 +90,17 @@ export function handOut(ctx: Ctx, deps: HandoutDeps, caller: Caller, name: strin
     return {
       change: {
         // One that is superseded meanwhile is handed out to nobody: its drain counts on that.
-        bases: [{ epoch: basis.epoch, subjects: [...basis.subjects, version.id] }],
+        bases: [{ epoch: basis.epoch, subjects: [...basis.subjects, version.id] }, ...decided.bases],
+        spends: decided.spends,
         uses: [{ version: version.id, caller: by, from: ctx.peer ?? null, until: expiresAt }],
       },
-      facts: { secret: secret.id, version: version.id, number: version.number, until: expiresAt },
+      facts: {
+        ...decisionFacts(decided),
+        secret: secret.id,
+        version: version.id,
+        number: version.number,
+        until: expiresAt,
+      },
       answer: { name, number: version.number, value, leaseSeconds: secret.leaseSeconds, expiresAt },
     }
   })

@@ -4,6 +4,7 @@ import { type AgentId, newId, type SecretLeaseId } from '@writ/sdk/protocol/iden
 import type { Secret } from '@writ/sdk/protocol/secret'
 import { readAs } from '../audit/reading.ts'
 import type { Ctx } from '../context.ts'
+import { decisionFacts } from '../decision/own.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import { mostGrants } from '../domain/grant.ts'
@@ -21,7 +22,6 @@ import { type Using, usingOf } from './rotator-use.ts'
 
 export interface LeaseDeps extends Omit<HandoutDeps, 'store'> {
   readonly store: HandoutDeps['store'] & Pick<Store, 'agents' | 'grants'>
-  readonly randomBytes: (length: number) => Uint8Array
   /** Aborts when the server stops. */
   readonly signal: AbortSignal
 }
@@ -57,14 +57,17 @@ export async function lease(
 ): Promise<Leased> {
   const resource = secretIdentifier(ctx.issuer, asked.name)
   const reading = { type: 'secret.leased', action: secretScope, resource, caller } as const
+  let fresh = false
   const pending = await readAs(ctx, deps, reading, async () => {
-    const made = await begin(ctx, deps, caller, asked)
+    const made = await begin(ctx, deps, caller, { ...asked, fresh })
+    fresh = true
     return {
       change: {
-        bases: [made.basis],
+        bases: [made.basis, ...made.decided.bases],
+        spends: made.decided.spends,
         puts: [{ put: 'secretLease', value: made.lease, ifVersion: 0 }],
       },
-      facts: factsOf(made.lease),
+      facts: { ...decisionFacts(made.decided), ...factsOf(made.lease) },
       answer: made,
     }
   })
@@ -85,9 +88,13 @@ async function begin(
   ctx: Ctx,
   deps: LeaseDeps,
   caller: Caller,
-  { name, ttlSeconds }: { readonly name: string; readonly ttlSeconds: number | undefined },
+  {
+    name,
+    ttlSeconds,
+    fresh,
+  }: { readonly name: string; readonly ttlSeconds: number | undefined; readonly fresh: boolean },
 ): Promise<Pending> {
-  const { secret, basis } = await entitled(ctx, deps, caller, name)
+  const { secret, basis, decided } = await entitled(ctx, deps, caller, { name, fresh })
   const using = usingOf(deps.rotators, secret)
   if (using?.makes !== 'leases' || caller.agent === null) {
     throw new Fault('conflict', 'This secret has versions: read it with GET.', { kind: 'versions' })
@@ -114,7 +121,7 @@ async function begin(
     attempts: 0,
     dueAt: ctx.now + pendingSeconds,
   }
-  return { secret, basis, using, lease: made }
+  return { secret, basis, decided, using, lease: made }
 }
 
 /** When the right to the secret ends by itself, which nobody is told of: a lease does not outlive it. */
@@ -194,7 +201,7 @@ export async function giveBack(
   const resource = secretIdentifier(ctx.issuer, name)
   const reading = { type: 'secret.lease_given_back', action: secretScope, resource, caller } as const
   await readAs(ctx, deps, reading, async () => {
-    const { secret } = await entitled(ctx, deps, caller, name)
+    const { secret } = await entitled(ctx, deps, caller, { name, fresh: false })
     const found = await deps.store.secrets.lease(ctx, id)
     const isOwn =
       found !== undefined &&

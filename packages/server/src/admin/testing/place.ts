@@ -68,6 +68,8 @@ export class Place {
   }
 
   async caller(): Promise<Caller> {
+    const grants = await this.store.grants.list(this.ctx, { limit: 10 }, { agent: this.operator })
+    const subjects = [this.operator, ...grants.items.map(({ id }) => id)]
     return {
       id: this.operator,
       agent: this.operator,
@@ -75,7 +77,7 @@ export class Place {
       key: 'key',
       scopes: new Set(leaves),
       claims: [{ key: randomUUID(), until: now + 60 }],
-      basis: { epoch: await this.store.signals.head(this.ctx), subjects: [this.operator] },
+      basis: { epoch: await this.store.signals.head(this.ctx), subjects },
     }
   }
 
