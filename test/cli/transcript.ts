@@ -55,6 +55,8 @@ const kinds: Readonly<Record<string, string>> = {
   elg: identifier('elg'),
   apr: identifier('apr'),
   hlt: identifier('hlt'),
+  pol: identifier('pol'),
+  grp: identifier('grp'),
   evt: identifier('evt'),
   time: String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ \((?:now|\d+ (?:s|min|h|d) ago|in \d+ (?:s|min|h|d))\)`,
   instant: String.raw`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`,

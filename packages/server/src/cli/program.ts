@@ -85,6 +85,14 @@ const nouns: Readonly<Record<string, Noun>> = {
     does: 'create, see, change, stop and delete people',
     load: async on => (await import('./person.ts')).personCommand(on),
   },
+  group: {
+    does: 'create, see and delete groups of people, and say who belongs to them',
+    load: async on => (await import('./group.ts')).groupCommand(on),
+  },
+  policy: {
+    does: 'check policies, store them, try them, put them into force and take them back',
+    load: async on => (await import('./policy.ts')).policyCommand(on),
+  },
   events: { does: 'read the audit log', load: async on => (await import('./events.ts')).eventsCommand(on) },
   why: {
     does: 'show the path from person to action, and what decided it',
