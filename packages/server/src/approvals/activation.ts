@@ -7,7 +7,7 @@ import { type Agent, isAgentLive } from '../domain/agent.ts'
 import { endOf, grantOpenedBy, isWithin, type Reach } from '../domain/authorization/activation.ts'
 import type { Approval } from '../domain/authorization/approval.ts'
 import { type Eligibility, isEligibilityLive } from '../domain/authorization/eligibility.ts'
-import type { Change } from '../domain/change.ts'
+import type { Change, Put, Versioned } from '../domain/change.ts'
 import { type Grant, mostGrants } from '../domain/grant.ts'
 import type { Resource } from '../domain/resource.ts'
 import type { Store } from '../store/store.ts'
@@ -113,7 +113,7 @@ async function findEligibility(
   { store }: ApprovalDeps,
   { only }: Requester,
   wish: ActivationWish,
-): Promise<Eligibility> {
+): Promise<Versioned<Eligibility>> {
   const found = await store.eligibilities.get(ctx, wish.eligibility)
   if (found === undefined || (only !== null && found.agent !== only))
     throw new Fault('invalid_value', 'There is no such eligibility.', { kind: 'no_eligibility' })
@@ -183,7 +183,7 @@ export function opening(
     approval,
     eligibility,
     by,
-  }: { approval: Approval; eligibility: Eligibility | null; by: Grant['createdBy'] },
+  }: { approval: Approval; eligibility: Versioned<Eligibility> | null; by: Grant['createdBy'] },
 ): Opened {
   const { approved, approvedUntil } = approval
   const isEmpty = approved === null || approved.scopes.length + approved.authorizationDetails.length === 0
@@ -196,9 +196,20 @@ export function opening(
   return {
     approval: { ...approval, grant: grant.id },
     grant,
-    puts: [{ put: 'grant', value: grant, ifVersion: 0 }],
+    puts: [
+      { put: 'grant', value: grant, ifVersion: 0 },
+      ...(eligibility === null ? [] : [seen(eligibility)]),
+    ],
     signals: [{ subject: grant.agent, kind: 'changed' }],
   }
+}
+
+/**
+ * The eligibility as it was, written anew: whoever revokes it meanwhile, and has not seen this grant to end it as well,
+ * meets another version and looks again.
+ */
+function seen({ version, ...eligibility }: Versioned<Eligibility>): Put {
+  return { put: 'eligibility', value: eligibility, ifVersion: version }
 }
 
 export async function mustHaveRoom(

@@ -144,7 +144,7 @@ async function judgedBy(
   { store }: ApprovalDeps,
   judge: Judge,
   approval: Approval,
-): Promise<Eligibility | null> {
+): Promise<Versioned<Eligibility> | null> {
   const { eligibility: id } = approval.asked
   const eligibility = id === null ? null : ((await store.eligibilities.get(ctx, id)) ?? null)
   // INVARIANT: whoever asked for it, or gains by it, never decides it.

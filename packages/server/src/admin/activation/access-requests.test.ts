@@ -20,7 +20,7 @@ import { accessRequestOperations } from './access-requests.ts'
 const api = 'https://api.example'
 
 class Desk extends Place {
-  /** The enforcement point that was denied. */
+  /** Who was denied; what files is always the operator. */
   pep: AgentId = this.operator
   agent: AgentId = this.operator
   laterSeconds = 0
@@ -106,7 +106,7 @@ class Desk extends Place {
   ): Promise<Answer | string> {
     const operation = accessRequestOperations.find(each => each.id === id)
     assert.ok(operation !== undefined)
-    const caller = { ...(await this.caller()), id: this.pep, agent: this.pep }
+    const caller = await this.caller()
     const raw = {
       params,
       query: new URLSearchParams(),
@@ -200,7 +200,7 @@ test('a token that was changed, made up, borrowed or kept too long binds nothing
   }
   const { pep } = at
   at.pep = newId('agt', randomBytes)
-  assert.equal(await at.file(request), 'invalid_denial_binding', 'that of another caller')
+  assert.equal(await at.file(at.denied()), 'invalid_denial_binding', 'that of another caller')
   at.pep = pep
   assert.equal(await at.file(request, { denial: undefined }), 'not_requestable')
   const endless = { denial: { binding_token: request.binding_token } }
@@ -252,7 +252,13 @@ test('a denial filed again is the same task, also when the task has ended', asyn
 test('a task is shown to its requester, and to nobody else', async t => {
   const at = await desk(t)
   const { id } = taskIn(await at.file(at.denied())).task
-  at.pep = newId('agt', randomBytes)
+  const found = await at.store.approvals.get(at.ctx, id)
+  assert.ok(found !== undefined)
+  const { version, ...mine } = found
+  const theirs = { ...mine, requestedBy: newId('agt', randomBytes) }
+  const entry = { type: 't', outcome: 'allowed', requestId: 'r' } as const
+  const puts = [{ put: 'approval', value: theirs, ifVersion: version }] as const
+  assert.equal((await at.store.commit(at.ctx, { puts, entries: [entry] })).kind, 'done')
   for (const named of [id, 'apr_00000000000000000000000000', 'nothing']) {
     assert.equal(await at.run('access-requests.get', { id: named }), 'unknown_task')
     assert.equal(await at.run('access-requests.cancel', { id: named }, {}), 'unknown_task')
