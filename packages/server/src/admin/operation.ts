@@ -48,6 +48,8 @@ export interface Reads extends Omit<AdminDeps, 'store'> {
     | 'secrets'
     | 'clientSecrets'
     | 'uses'
+    | 'budgets'
+    | 'usage'
     | 'halts'
     | 'risks'
     | 'sessions'

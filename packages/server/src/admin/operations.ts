@@ -12,13 +12,14 @@ import { riskOperations } from './enforcement/risks.ts'
 import { sessionOperations } from './enforcement/sessions.ts'
 import { enrollmentOperations } from './enrollments.ts'
 import { eventOperations } from './events.ts'
-import { grantOperations } from './grants.ts'
+import { grantOperations } from './grants/grants.ts'
 import { issuerKeyOperations } from './keys/issuer-keys.ts'
 import { keyOperations } from './keys/keys.ts'
 import type { AnyOperation } from './operation.ts'
 import { groupOperations } from './people/groups.ts'
 import { peopleOperations } from './people/people.ts'
 import { policyActivationOperations } from './policies/activation.ts'
+import { policyReplayOperations } from './policies/replay.ts'
 import { policySetOperations } from './policies/sets.ts'
 import { resourceOperations } from './resources.ts'
 import { blastRadiusOperations } from './rotation/blast-radius.ts'
@@ -44,6 +45,7 @@ export const operations: readonly AnyOperation[] = [
   ...groupOperations,
   ...policyActivationOperations,
   ...policySetOperations,
+  ...policyReplayOperations,
   ...issuerKeyOperations,
   ...rotationOperations,
   ...blastRadiusOperations,

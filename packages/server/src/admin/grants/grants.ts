@@ -3,16 +3,18 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
-import type { Ctx } from '../context.ts'
-import type { Versioned } from '../domain/change.ts'
-import { type Grant, isGrantLive, mostGrants } from '../domain/grant.ts'
-import { leavesOf, type Resource } from '../domain/resource.ts'
-import { managementIdentifier } from './access.ts'
-import { findAgent, mustBeFuture, mustHaveVersion, mustNotLockOut } from './agents.ts'
-import { mustHold } from './ceiling.ts'
-import { operation, type Reads, readEvent } from './operation.ts'
-import { scopeToken } from './resources.ts'
-import * as wire from './wire.ts'
+import type { Ctx } from '../../context.ts'
+import { budgetName } from '../../domain/authorization/budget.ts'
+import type { Versioned } from '../../domain/change.ts'
+import { type Grant, isGrantLive, mostGrants } from '../../domain/grant.ts'
+import { leavesOf, type Resource } from '../../domain/resource.ts'
+import { managementIdentifier } from '../access.ts'
+import { findAgent, mustBeFuture, mustHaveVersion, mustNotLockOut } from '../agents.ts'
+import { mustHold } from '../ceiling.ts'
+import { operation, type Reads, readEvent } from '../operation.ts'
+import { scopeToken } from '../resources.ts'
+import * as wire from '../wire.ts'
+import { budgetsGiven, budgetsOf, conditionGiven, limitsShown, showLimits } from './limits.ts'
 
 const grantShown = z
   .strictObject({
@@ -20,6 +22,7 @@ const grantShown = z
     agent: wire.id('agt'),
     resource: z.string(),
     scopes: z.array(z.string()),
+    ...limitsShown,
     reason: z.string(),
     status: z.enum(['active', 'expired', 'revoked']),
     expires_at: wire.shownInstant.nullable(),
@@ -29,13 +32,14 @@ const grantShown = z
   })
   .meta({ id: 'Grant' })
 
-function showGrant(grant: Grant, now: number): z.input<typeof grantShown> {
+function showGrant(grant: Grant, now: number, left?: readonly number[]): z.input<typeof grantShown> {
   const ended = grant.revokedAt === null ? ('expired' as const) : ('revoked' as const)
   return {
     id: grant.id,
     agent: grant.agent,
     resource: grant.resource,
     scopes: [...grant.scopes],
+    ...showLimits(grant, left),
     reason: grant.reason,
     status: isGrantLive(grant, now) ? 'active' : ended,
     expires_at: wire.rfc3339OrNull(grant.expiresAt),
@@ -110,7 +114,8 @@ const create = operation({
       scopes: z.array(scopeToken).min(1).max(100),
       expires_at: wire.instant.nullable().optional(),
       reason: wire.reason,
-      condition: withoutForce('A policy condition'),
+      condition: conditionGiven.nullable().optional(),
+      budgets: budgetsGiven.optional(),
       authorization_details: withoutForce('RFC 9396 details'),
     })
     .meta({ id: 'GrantCreate' }),
@@ -135,6 +140,8 @@ const create = operation({
       agent: agent.id,
       resource: resource.identifier,
       scopes,
+      condition: body.condition ?? null,
+      budgets: budgetsOf(body.budgets),
       reason: body.reason,
       expiresAt: body.expires_at ?? null,
       createdAt: ctx.now,
@@ -161,7 +168,12 @@ function aboutGrant(grant: Grant, reason: string | null) {
     agent: grant.agent,
     resource: grant.resource,
     reason,
-    facts: { grant: grant.id, scopes: grant.scopes, expires_at: wire.rfc3339OrNull(grant.expiresAt) },
+    facts: {
+      grant: grant.id,
+      ...(grant.budgets?.length ? { budgets: grant.budgets.map(budgetName) } : {}),
+      scopes: grant.scopes,
+      expires_at: wire.rfc3339OrNull(grant.expiresAt),
+    },
   }
 }
 
@@ -218,7 +230,13 @@ const get = operation({
   answer: grantShown,
   async decide(ctx, deps, input) {
     const grant = await findGrant(ctx, deps, input.params.id)
-    return { about: { agent: grant.agent }, answer: showGrant(grant, ctx.now), version: grant.version }
+    const left = await Promise.all(
+      (grant.budgets ?? []).map(async budget => {
+        const { left: rest } = await deps.store.budgets.left(ctx, grant.id, budget, ctx.now)
+        return rest
+      }),
+    )
+    return { about: { agent: grant.agent }, answer: showGrant(grant, ctx.now, left), version: grant.version }
   },
 })
 

@@ -1,0 +1,118 @@
+// Budgets at the decision point: exact under concurrency, shared by who rests on the grant, settled once.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { api, expect, grant, newAgent, registerApi } from '../harness/agent.ts'
+import { type Authority, authority } from '../harness/authority.ts'
+import { enforcementPoint } from './decision-point.ts'
+
+async function scene(t: Parameters<typeof authority>[0], limits: Record<string, unknown>) {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const agent = await newAgent(writ)
+  const id = await grant(writ, agent.clientId, ['read'], limits)
+  const point = await enforcementPoint(writ)
+  const ask = async (context: Record<string, unknown> = {}, options = {}) => {
+    const answer = await point.ask('evaluation', {
+      subject: { type: 'agent', id: agent.clientId },
+      action: { name: 'read' },
+      resource: { type: 'resource', id: api },
+      context,
+      options,
+    })
+    return expect(answer, 200)
+  }
+  const settle = (body: unknown) => point.ask('settlements', body)
+  return { writ, agent, id, point, ask, settle }
+}
+
+const leftOf = async (writ: Authority, id: string): Promise<number> =>
+  expect(await writ.operator.manage('GET', `/grants/${id}`), 200).budgets[0].left
+
+test('of thirty calls at once exactly as many are allowed as the budget has, and later as many again', async t => {
+  const { writ, id, ask } = await scene(t, { budgets: [{ unit: 'calls', limit: 7, window_seconds: 60 }] })
+  const answers = await Promise.all(Array.from({ length: 30 }, () => ask()))
+  assert.equal(answers.filter(({ decision }) => decision).length, 7)
+  assert.equal(await leftOf(writ, id), 0)
+  const [denied] = [await ask({}, { explain: true })]
+  assert.deepEqual([denied.decision, denied.context.writ.refused_by], [false, 'budget'])
+  writ.advance(62)
+  const later = await Promise.all(Array.from({ length: 30 }, () => ask()))
+  assert.equal(later.filter(({ decision }) => decision).length, 7)
+})
+
+test('an answer that spends is never marked to be kept, and one of the same agent that does not spend is', async t => {
+  const { ask } = await scene(t, { budgets: [{ unit: 'calls', limit: 7, window_seconds: 60 }] })
+  const spending = await ask({}, { cache: true })
+  assert.deepEqual([spending.decision, spending.context?.cache], [true, undefined])
+  const free = await scene(t, {})
+  const kept = await free.ask({}, { cache: true })
+  assert.equal(typeof kept.context.cache.epoch, 'number')
+})
+
+test('an upper bound is reserved and settled once; what nobody told is refused', async t => {
+  const budgets = [{ unit: 'rows', limit: 100, window_seconds: 3600 }]
+  const { writ, id, ask, settle } = await scene(t, { budgets })
+  assert.equal((await ask()).decision, false, 'rows have a budget, and nobody said how many')
+  const { decision, context } = await ask({ amounts: { rows: 80 }, reserve: true })
+  assert.equal(decision, true)
+  assert.equal(await leftOf(writ, id), 20)
+  assert.equal((await ask({ amounts: { rows: 30 } })).decision, false)
+  const { id: reservation } = context.reservation
+  assert.equal((await settle({ reservation })).status, 400, 'without its amount')
+  assert.equal((await settle({ reservation, amounts: { rows: -5 } })).status, 400)
+  assert.equal((await settle({ reservation, amounts: { rows: 0.5 } })).status, 400)
+  assert.equal((await settle({ reservation: 'rsv_1', amounts: { rows: 5 } })).status, 409)
+  expect(await settle({ reservation, amounts: { rows: 5 } }), 200)
+  assert.equal(await leftOf(writ, id), 95)
+  assert.equal((await settle({ reservation, amounts: { rows: 0 } })).status, 409, 'settled once')
+  const late = await ask({ amounts: { rows: 90 }, reserve: true })
+  writ.advance(400)
+  const body = { reservation: late.context.reservation.id, amounts: { rows: 0 } }
+  const tooLate = await (await enforcementPoint(writ)).ask('settlements', body)
+  assert.equal(tooLate.status, 409, 'the bound stands as spent')
+  assert.equal(await leftOf(writ, id), 5)
+})
+
+test('budgets and conditions that say nothing, or nothing that holds, are not stored', async t => {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const agent = await newAgent(writ)
+  const one = { unit: 'calls', limit: 1, window_seconds: 60 }
+  const wrong = [
+    { budgets: [{ ...one, limit: 0 }] },
+    { budgets: [{ ...one, limit: -1 }] },
+    { budgets: [{ ...one, limit: 1.5 }] },
+    { budgets: [{ ...one, limit: null }] },
+    { budgets: [{ ...one, limit: 2 ** 53 }] },
+    { budgets: [{ ...one, window_seconds: 0 }] },
+    { budgets: [{ ...one, burst: -1 }] },
+    { budgets: [{ ...one, unit: 'wishes' }] },
+    { budgets: [{ ...one, currency: 'EUR' }] },
+    { budgets: [{ ...one, unit: 'money' }] },
+    { budgets: [one, one] },
+    { budgets: [{ ...one, extra: true }] },
+    { condition: '' },
+    { condition: 'true }; permit (principal, action, resource) when { true' },
+    { condition: 'context.nothing == 1' },
+    { condition: 'principal.name' },
+  ]
+  for (const limits of wrong) {
+    const answer = await writ.operator.manage('POST', '/grants', {
+      agent: agent.clientId,
+      resource: api,
+      scopes: ['read'],
+      reason: 'test',
+      ...limits,
+    })
+    assert.ok([400, 422].includes(answer.status), `${answer.status} ${JSON.stringify(limits)}`)
+  }
+})
+
+test('the condition of a grant is held at each call', async t => {
+  const condition = 'context has peer && context.peer.isInRange(ip("10.0.0.0/8"))'
+  const { ask } = await scene(t, { condition })
+  assert.equal((await ask({ peer: '10.1.2.3' })).decision, true)
+  const denied = await ask({ peer: '192.0.2.1' }, { explain: true })
+  assert.deepEqual([denied.decision, denied.context.writ.refused_by], [false, 'condition'])
+  assert.equal((await ask()).decision, false, 'where nobody knows the address')
+})
