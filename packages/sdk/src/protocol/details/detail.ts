@@ -18,16 +18,25 @@ export interface Operation {
   readonly arguments: Readonly<Record<string, unknown>>
 }
 
+export interface Problem {
+  /** What is wrong, to be put behind the name of what was given: `has no member tool`. */
+  readonly problem: string
+}
+
 /**
  * A type of details: how it is read, and its subset logic. Everything fails closed: what is not understood is not
  * covered, and a text that cannot be compared is contained in nothing (RFC 9396 §5, threat C29).
  */
 export interface DetailType {
   readonly type: string
-  /** The detail in its canonical form, or what is wrong with it. Unknown members are wrong. */
-  parse(value: Readonly<Record<string, unknown>>): AuthorizationDetail | { readonly problem: string }
-  /** Whether everything that `inner` permits, `outer` permits as well; both canonical, of this type. */
+  /** The detail with its members in order, or what is wrong with it. Unknown members and other spellings are wrong. */
+  parse(value: Readonly<Record<string, unknown>>): AuthorizationDetail | Problem
+  /** Whether everything that `inner` permits, `outer` permits as well; both as `parse` gave them, of this type. */
   contains(outer: AuthorizationDetail, inner: AuthorizationDetail): boolean
   /** Whether the operation is one of those the detail permits. */
   covers(detail: AuthorizationDetail, operation: Operation): boolean
+  /** Whether it permits anything at the resource at all; one that lies elsewhere would be a right nobody has. */
+  isAt(detail: AuthorizationDetail, resource: string): boolean
+  /** The least detail that covers the operation, as far as this type can say it; undefined where it covers none such. */
+  least(operation: Operation): AuthorizationDetail | undefined
 }
