@@ -67,6 +67,7 @@ test('an upper bound is reserved and settled once; what nobody told is refused',
   assert.equal((await settle({ reservation, amounts: { rows: 0 } })).status, 409, 'settled once')
   const late = await ask({ amounts: { rows: 90 }, reserve: true })
   writ.advance(400)
+  await writ.operator.manage('GET', '/halts')
   const body = { reservation: late.context.reservation.id, amounts: { rows: 0 } }
   const tooLate = await (await enforcementPoint(writ)).ask('settlements', body)
   assert.equal(tooLate.status, 409, 'the bound stands as spent')

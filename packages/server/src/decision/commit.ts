@@ -91,7 +91,7 @@ async function decideAndCommit<T>(
         throw replayedProof()
       case 'exhausted': {
         // Decided again, the answer is no for whoever finds nothing left; near the end nothing is tried any more.
-        const left = attempt < attempts - 2 ? committed.leftover : 0
+        const left = attempt < attempts - 2 ? leftBefore(spends, committed) : 0
         purses.set(purseOf(committed.spend), { left, againAt: committed.againAt })
         break
       }
@@ -127,6 +127,16 @@ function reservedBy({ now }: Ctx, spends: readonly Spend[]): readonly OneTime[] 
     value: JSON.stringify(those.map(({ grant, budget, amount }) => ({ grant, budget, amount }))),
     expiresAt: now + reservedSeconds + 1,
   }))
+}
+
+/** What the budget had before anything of this change was taken from it: the commit tells what was left at that spend. */
+function leftBefore(
+  spends: readonly Spend[],
+  { spend, leftover }: { readonly spend: Spend; readonly leftover: number },
+): number {
+  const purse = purseOf(spend)
+  const taken = spends.slice(0, Math.max(0, spends.indexOf(spend))).filter(one => purseOf(one) === purse)
+  return taken.reduce((sum, { amount }) => sum + amount, leftover)
 }
 
 export function purseOf({ grant, budget }: Spend): string {

@@ -78,7 +78,7 @@ function spendsOf(ctx: Ctx, { randomBytes }: DecideDeps, { question, grants, res
 
 function untold(
   question: Question,
-  { untold: { grant, budget } }: Planned & { readonly untold: unknown },
+  { untold: { grant, budget } }: Extract<Planned, { readonly untold: unknown }>,
 ): Refusal {
   const { unit, currency } = budget
   const what = currency === null ? unit : `${unit} in ${currency}`

@@ -1,0 +1,185 @@
+// Replay: what recorded decisions would be under other policies, and what of them nobody can say any more.
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { api, expect, newAgent, registerApi } from '../harness/agent.ts'
+import { type Authority, authority } from '../harness/authority.ts'
+import type { Party } from '../harness/party.ts'
+import { type EnforcementPoint, enforcementPoint } from './decision-point.ts'
+import { enforce } from './policies.ts'
+
+interface Scene {
+  readonly writ: Authority
+  readonly point: EnforcementPoint
+  readonly agent: Party
+  ask(action: string, context?: Record<string, unknown>, members?: Record<string, unknown>): Promise<string>
+}
+
+async function scene(t: TestContext): Promise<Scene> {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const [point, agent] = [await enforcementPoint(writ), await newAgent(writ, { scopes: ['read', 'write'] })]
+  return {
+    writ,
+    point,
+    agent,
+    async ask(action, context = {}, members = {}) {
+      const subject = { type: 'agent', id: agent.clientId }
+      const resource = { type: 'resource', id: api }
+      const body = { subject, action: { name: action }, resource, context, ...members }
+      const answer = await point.ask('evaluation', body)
+      return `${expect(answer, 200).decision} ${answer.headers.get('x-request-id')}`
+    },
+  }
+}
+
+async function replay(writ: Authority, source: string, members: Record<string, unknown> = {}) {
+  const since = new Date(writ.nowMs() - 7 * 86_400_000).toISOString()
+  return expect(await writ.operator.manage('POST', '/policies/replay', { source, since, ...members }), 200)
+}
+
+const forbid = (condition: string, action = 'write'): string =>
+  `@id("new") forbid (principal is Writ::Agent, action == Writ::Action::"${action}", resource) when { ${condition} };`
+
+test('every answer that would change is listed with who, what, and both sets of reasons', async t => {
+  const { writ, agent, ask } = await scene(t)
+  const [decision, request] = (await ask('read', { peer: '203.0.113.9' })).split(' ')
+  assert.equal(decision, 'true')
+  await ask('read', { peer: '10.1.2.3' })
+  const source = forbid('!(context has peer && context.peer.isInRange(ip("10.0.0.0/8")))', 'read')
+  const { decisions, changed, not_replayed, next } = await replay(writ, source)
+  assert.deepEqual([decisions, changed.length, not_replayed, next], [2, 1, [], null])
+  const [{ event, time, ...change }] = changed
+  assert.deepEqual(change, {
+    item: null,
+    request_id: request,
+    subject: `agent:${agent.clientId}`,
+    on_behalf_of: [],
+    action: 'read',
+    resource: api,
+    object: null,
+    before: { decision: true, rule: 'granted', policies: ['writ.granted'], policy_version: 0 },
+    after: { decision: false, rule: 'policy:new', party: agent.clientId, policies: ['new'] },
+  })
+  const entry = expect(await writ.operator.manage('GET', `/events/${event}`), 200)
+  assert.deepEqual([entry.request_id, entry.time], [request, time])
+})
+
+test('what is proposed decides: the set in force is not asked, and nothing is stored', async t => {
+  const { writ, ask } = await scene(t)
+  await enforce(writ, forbid('true', 'read'))
+  assert.match(await ask('read'), /^false/)
+  const { changed } = await replay(writ, '')
+  assert.deepEqual(
+    changed.map(({ before, after }: Record<string, { decision: boolean; rule: string }>) => [
+      before?.decision,
+      before?.rule,
+      after?.decision,
+      after?.rule,
+    ]),
+    [[false, 'policy:new', true, null]],
+  )
+  assert.equal(expect(await writ.operator.manage('GET', '/policies'), 200).items.length, 1)
+  assert.match(await ask('read'), /^false/)
+})
+
+test('policies lift no refusal of another kind', async t => {
+  const { writ, agent, ask } = await scene(t)
+  assert.match(await ask('erase'), /^false/)
+  const halt = { kind: 'agent', target: agent.clientId, reason: 'test' }
+  const { id } = expect(await writ.operator.manage('POST', '/halts', halt), 201)
+  assert.match(await ask('read'), /^false/)
+  expect(await writ.operator.manage('POST', `/halts/${id}/lift`, { reason: 'test' }), 200)
+  const permit = '@id("all") permit (principal, action, resource);'
+  assert.deepEqual((await replay(writ, permit)).changed, [])
+})
+
+test('the instant of the decision counts, not that of the replay', async t => {
+  const { writ, ask } = await scene(t)
+  await ask('read')
+  const until = new Date(writ.nowMs() + 60_000).toISOString().replace(/\.\d+Z/, 'Z')
+  writ.advance(120)
+  await ask('read')
+  const { changed } = await replay(writ, forbid(`context.now >= datetime("${until}")`, 'read'))
+  assert.equal(changed.length, 1)
+  assert.ok(Date.parse(changed[0].time) > Date.parse(until))
+})
+
+test('attributes that somebody claimed are not recorded, and a decision that had none is replayed', async t => {
+  const { writ, agent, ask } = await scene(t)
+  const subject = { type: 'agent', id: agent.clientId, properties: { team: 'red' } }
+  await ask('read', {}, { subject })
+  await ask('read')
+  const { changed, not_replayed } = await replay(
+    writ,
+    forbid('!(principal.hasTag("team") && principal.getTag("team").text == "red")', 'read'),
+  )
+  assert.deepEqual(
+    [changed.length, not_replayed],
+    [1, [{ why: 'claimed attributes are not recorded', decisions: 1 }]],
+  )
+})
+
+test('items of a batch are replayed each, people in whose name it was asked included', async t => {
+  const { writ, point, agent } = await scene(t)
+  const { id: person } = expect(await writ.operator.manage('POST', '/people', { login: 'ada' }), 201)
+  await enforce(writ, `@id("ada") permit (principal == Writ::Person::"${person}", action, resource);`)
+  const answer = await point.ask('evaluations', {
+    subject: { type: 'agent', id: agent.clientId },
+    resource: { type: 'resource', id: api },
+    context: { chain: [{ type: 'person', id: person }] },
+    evaluations: [{ action: { name: 'read' } }, { action: { name: 'write' } }, { action: { name: 'erase' } }],
+  })
+  assert.deepEqual(
+    expect(answer, 200).evaluations.map(({ decision }: { decision: boolean }) => decision),
+    [true, true, false],
+  )
+  const only = `@id("reads") permit (principal == Writ::Person::"${person}", action == Writ::Action::"read", resource);`
+  const { decisions, changed } = await replay(writ, only)
+  assert.equal(decisions, 3)
+  assert.deepEqual(
+    changed.map(({ item, action, on_behalf_of, after }: Record<string, unknown>) => [
+      item,
+      action,
+      on_behalf_of,
+      after,
+    ]),
+    [
+      [
+        1,
+        'write',
+        [`person:${person}`],
+        { decision: false, rule: 'policy:no_permit', party: person, policies: [] },
+      ],
+    ],
+  )
+})
+
+test('risk is that of the decision, not that of today', async t => {
+  const { writ, agent, ask } = await scene(t)
+  const risk = { subject: agent.clientId, score: 80, reason: 'odd' }
+  await ask('read')
+  expect(await writ.operator.manage('POST', '/risks', risk), 200)
+  await ask('read')
+  expect(await writ.operator.manage('POST', '/risks', { ...risk, score: 0 }), 200)
+  const { changed } = await replay(writ, forbid('context.risk > 50', 'read'))
+  assert.equal(changed.length, 1)
+})
+
+test('pages add up to the whole, and a set that is not valid replays nothing', async t => {
+  const { writ, ask } = await scene(t)
+  for (let at = 0; at < 5; at += 1) await ask('read')
+  const source = forbid('true', 'read')
+  const seen: string[] = []
+  for (let after: string | null | undefined; after !== null; ) {
+    const page = await replay(writ, source, { limit: 2, ...(after === undefined ? {} : { after }) })
+    seen.push(...page.changed.map(({ event }: { event: string }) => event))
+    after = page.next
+  }
+  assert.equal(new Set(seen).size, 5)
+  const since = new Date(writ.nowMs()).toISOString()
+  const bad = [{ source: 'permit (', since }, { source: '' }, { source: '', since, limit: 501 }]
+  for (const body of bad) {
+    const { status } = await writ.operator.manage('POST', '/policies/replay', body)
+    assert.ok([400, 422].includes(status), `${status}`)
+  }
+})
