@@ -17,26 +17,27 @@ import { databaseFile, trialCertificateFile } from './compose/places.ts'
 import type { Surroundings } from './compose/surroundings.ts'
 import { type Config, ConfigProblem, proxiesOf } from './config.ts'
 import type { Ctx } from './context.ts'
+import { countingUse, createUsage, type UsageCounter, usageLoop } from './decision/usage.ts'
 import { defaultTenant, type Tenant } from './domain/tenant.ts'
 import { activationRoutes } from './http/activations.ts'
 import { adminRoutes } from './http/admin.ts'
 import { type Connection, createApp, type Observer } from './http/app.ts'
-import { createAudience } from './http/stream/audience.ts'
 import { auditRoutes } from './http/audit.ts'
-import { authzenRoutes } from './http/authzen/routes.ts'
 import { decisionReportsRoute } from './http/authzen/reports.ts'
+import { authzenRoutes } from './http/authzen/routes.ts'
 import { discoveryRoutes, documentRoutes } from './http/discovery.ts'
-import { confirmationRoute, createPoints } from './http/stream/enforcement-points.ts'
 import { healthRoutes } from './http/health.ts'
 import { instanceRoutes } from './http/instances.ts'
 import { listen } from './http/listen.ts'
 import { oauthRoutes } from './http/oauth.ts'
 import { rateLimiter, unlimited } from './http/rate.ts'
 import { registrationRoutes } from './http/registration.ts'
-import { revocationsRoute } from './http/stream/revocations.ts'
-import { rotationEventsRoute } from './http/stream/rotation-events.ts'
 import type { FaceDeps, Route } from './http/route.ts'
 import { sessionRoutes } from './http/sessions.ts'
+import { createAudience } from './http/stream/audience.ts'
+import { confirmationRoute, createPoints } from './http/stream/enforcement-points.ts'
+import { revocationsRoute } from './http/stream/revocations.ts'
+import { rotationEventsRoute } from './http/stream/rotation-events.ts'
 import { vaultRoutes } from './http/vault.ts'
 import { followKeys } from './keys/follow.ts'
 import type { Keys } from './keys/keys.ts'
@@ -76,7 +77,9 @@ export async function compose(config: Config, issuer: string, around: Surroundin
     randomBytes: around.randomBytes,
     onError: error => around.log('error', { part: 'store' }, error),
   })
-  const store = metrics.counted(around.wrapStore?.(opened) ?? opened)
+  const uncounted = metrics.counted(around.wrapStore?.(opened) ?? opened)
+  const usage = createUsage({ store: uncounted })
+  const store = countingUse(uncounted, usage)
   try {
     const tenant = await standingTenant(store, issuer, around)
     const root = rootOf(config, store, tenant, around)
@@ -98,7 +101,7 @@ export async function compose(config: Config, issuer: string, around: Surroundin
       keepAuditKey(config.data, auditVerifierKey(issuer, keys, opened))
       await bootstrap(opened, { store, randomBytes }, () => founderOf(config.data, issuer, randomBytes))
     }, around)
-    return joined(config, { tenant, store, keys, keyring, root, opening, metrics }, around)
+    return joined(config, { tenant, store, usage, keys, keyring, root, opening, metrics }, around)
   } catch (error) {
     await store.close()
     throw error
@@ -158,6 +161,7 @@ function rootOf(config: Config, store: Store, { id: tenant }: Tenant, around: Su
 interface Parts {
   readonly tenant: Tenant
   readonly store: Store
+  readonly usage: UsageCounter
   readonly keys: Keys
   readonly keyring: Keyring
   readonly root: RootSealer
@@ -166,7 +170,7 @@ interface Parts {
 }
 
 function joined(config: Config, parts: Parts, around: Surroundings): Composed {
-  const { tenant, store, keys, keyring, root, opening, metrics } = parts
+  const { tenant, store, usage, keys, keyring, root, opening, metrics } = parts
   const closing = new AbortController()
   const limited = config.rateLimits === 'on'
   const callers = limited ? rateLimiter(config.ratePerSecond) : unlimited
@@ -206,17 +210,18 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
     around.log('error', { part: 'keys' }, error),
   )
   const { checkpointSeconds, noiseSeconds } = config
-  const auditing = auditLoops({ checkpoints, noise, checkpointSeconds, noiseSeconds })
+  const auditing = [...auditLoops({ checkpoints, noise, checkpointSeconds, noiseSeconds }), usageLoop(usage)]
   // While it is sealed nothing runs that writes.
   let runner: Runner | undefined
   void opening.opened.then(() => {
     if (!closing.signal.aborted) runner = startBackground(config, { ...parts, around, auditing, engine })
   })
   // A clean stop loses no count; a store that is away keeps nobody from stopping.
-  const flushNoise = (): Promise<unknown> =>
-    noise
-      .flush(startingContext(tenant, around))
-      .catch((error: unknown) => around.log('error', { part: 'noise' }, error))
+  const flushCounts = async (): Promise<void> => {
+    const ctx = startingContext(tenant, around)
+    for (const [part, counts] of Object.entries({ noise, usage }))
+      await counts.flush(ctx).catch((error: unknown) => around.log('error', { part }, error))
+  }
   return {
     issuer: tenant.issuer,
     store,
@@ -229,7 +234,7 @@ function joined(config: Config, parts: Parts, around: Surroundings): Composed {
       unfollow()
       opening.stop()
       await runner?.stop(withinSeconds)
-      await flushNoise()
+      await flushCounts()
       await store.close()
       await root.close()
     },

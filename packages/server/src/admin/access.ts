@@ -76,6 +76,8 @@ export const access: Readonly<Record<string, Leaf>> = {
   'grants.list': 'writ:grants:read',
   'grants.get': 'writ:grants:read',
   'grants.delete': 'writ:grants:write',
+  'grants.unused': 'writ:grants:read',
+  'grants.usage': 'writ:grants:read',
   'clients.create': 'writ:clients:write',
   'clients.list': 'writ:clients:read',
   'clients.get': 'writ:clients:read',
@@ -109,6 +111,8 @@ export const access: Readonly<Record<string, Leaf>> = {
   'policies.withdraw': 'writ:policies:write',
   'policies.activate': 'writ:policies:write',
   'policies.rollback': 'writ:policies:write',
+  // It tells who did what: no less than the log does.
+  'policies.replay': 'writ:events:read',
   'issuer-keys.list': 'writ:issuer:read',
   'issuer-keys.rotate': 'writ:issuer:write',
   'rotations.create': 'writ:rotations:write',

@@ -13,6 +13,7 @@ import { sessionOperations } from './enforcement/sessions.ts'
 import { enrollmentOperations } from './enrollments.ts'
 import { eventOperations } from './events.ts'
 import { grantOperations } from './grants/grants.ts'
+import { grantUsageOperations } from './grants/usage.ts'
 import { issuerKeyOperations } from './keys/issuer-keys.ts'
 import { keyOperations } from './keys/keys.ts'
 import type { AnyOperation } from './operation.ts'
@@ -38,14 +39,16 @@ export const operations: readonly AnyOperation[] = [
   ...enrollmentOperations,
   ...keyOperations,
   ...resourceOperations,
+  // Before the routes of single grants, which would take its path.
+  ...grantUsageOperations,
   ...grantOperations,
   ...clientOperations,
   ...clientSecretOperations,
   ...peopleOperations,
   ...groupOperations,
   ...policyActivationOperations,
-  ...policySetOperations,
   ...policyReplayOperations,
+  ...policySetOperations,
   ...issuerKeyOperations,
   ...rotationOperations,
   ...blastRadiusOperations,

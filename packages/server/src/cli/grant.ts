@@ -1,8 +1,8 @@
 // writ grant: the rights of agents, each with a reason. An agent with no grant can do nothing.
 import type { Answer } from '@writ/sdk/admin'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
-import type { Command } from 'commander'
-import { command, family, type Terminal } from './command.ts'
+import { type Command, InvalidArgumentError } from 'commander'
+import { command, family, type Terminal, wholeNumber } from './command.ts'
 import { agentId } from './names.ts'
 import { acting, given, type Paging, paged, printPages } from './session.ts'
 import { confirm, destructive, type Sure } from './terminal/confirm.ts'
@@ -17,6 +17,8 @@ export function grantCommand(terminal: Terminal): Command {
     .addCommand(listCommand(terminal))
     .addCommand(showCommand(terminal))
     .addCommand(deleteCommand(terminal))
+    .addCommand(unusedCommand(terminal))
+    .addCommand(usageCommand(terminal))
 }
 
 const scopesIn = (text: string, before: readonly string[] = []): readonly string[] => [
@@ -31,6 +33,8 @@ function createCommand(terminal: Terminal): Command {
     readonly scope: readonly string[]
     readonly reason: string
     readonly expiresAt?: string
+    readonly budget?: readonly BudgetGiven[]
+    readonly condition?: string
   }
   return command('create', 'give an agent the right to ask for scopes of a resource')
     .requiredOption('--agent <agent>', 'its id or name')
@@ -42,15 +46,47 @@ function createCommand(terminal: Terminal): Command {
       'when it ends by itself: an instant, or a time such as 8h (default: never)',
       ahead,
     )
+    .option(
+      '--budget <budget>',
+      'what may be spent: calls=3/10s, rows=1000/1d, EUR=5000/30d; may be repeated',
+      budgetsIn,
+    )
+    .option('--condition <cedar>', 'what must hold at each call, such as "context.risk < 50"')
     .action(
       acting<Options>(terminal, async ({ admin, options, print }) => {
-        const { resource, scope: scopes, reason, expiresAt } = options
+        const { resource, scope: scopes, reason, expiresAt, budget: budgets, condition } = options
         const expires_at = expiresAt === never ? null : expiresAt
         const agent = await agentId(admin, options.agent)
-        const body = { agent, resource, scopes, reason, ...given({ expires_at }) }
+        const body = { agent, resource, scopes, reason, ...given({ expires_at, budgets, condition }) }
         show(print, await admin.call('grants.create', { body }))
       }),
     )
+}
+
+interface BudgetGiven {
+  readonly unit: 'calls' | 'money' | 'rows' | 'bytes'
+  readonly currency?: string
+  readonly limit: number
+  readonly window_seconds: number
+}
+
+function budgetsIn(text: string, before: readonly BudgetGiven[] = []): readonly BudgetGiven[] {
+  const [, name = '', limit = '', window = ''] =
+    /^(calls|rows|bytes|[A-Z]{3})=(\d+)\/(\d+[smhd])$/.exec(text) ?? []
+  if (name === '') throw new InvalidArgumentError('it reads calls=3/10s, rows=1000/1d or EUR=5000/30d.')
+  const isMoney = /^[A-Z]/.test(name)
+  const unit = isMoney ? 'money' : (name as BudgetGiven['unit'])
+  const budget = { unit, limit: Number(limit), window_seconds: lengthIn(window) }
+  return [...before, isMoney ? { ...budget, currency: name } : budget]
+}
+
+const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+const lengthIn = (text: string): number =>
+  Number(text.slice(0, -1)) * (secondsOf[text.slice(-1)] ?? Number.NaN)
+
+function budgetShown({ limit, window_seconds, left }: Grant['budgets'][number]): string {
+  const rest = left === undefined ? '' : `, ${left} left`
+  return `${limit} in ${window_seconds} s${rest}`
 }
 
 function show(print: Printer, grant: Grant): void {
@@ -60,6 +96,10 @@ function show(print: Printer, grant: Grant): void {
     agent: grant.agent,
     resource: grant.resource,
     scopes: grant.scopes.join(' '),
+    ...(grant.condition === null ? {} : { condition: grant.condition }),
+    ...Object.fromEntries(
+      grant.budgets.map(budget => [`${budget.currency ?? budget.unit}`, budgetShown(budget)]),
+    ),
     reason: grant.reason,
     created: instant(grant.created_at),
     by: grant.created_by,
@@ -118,4 +158,49 @@ function deleteCommand(terminal: Terminal): Command {
       print.object({ id, deleted: true }, { deleted: id })
     }),
   )
+}
+
+type Unused = Answer<'grants.unused'>['items'][number]
+
+const unusedColumns: readonly Column<Unused>[] = [
+  { head: 'id', of: ({ id }) => id },
+  { head: 'agent', of: ({ agent }) => agent },
+  { head: 'resource', of: ({ resource }) => resource, most: 48 },
+  { head: 'scopes', of: ({ scopes }) => scopes.join(' '), most: 48 },
+  { head: 'last used', of: ({ last_used_at }) => instant(last_used_at) ?? 'never' },
+]
+
+function unusedCommand(terminal: Terminal): Command {
+  return paged(command('unused', 'list grants that count now and that nobody has used for a while'))
+    .option('--days <n>', 'for how many days (default 30)', wholeNumber(1, 3650))
+    .action(
+      acting<Paging & { readonly days?: number }>(terminal, async session => {
+        const { days } = session.options
+        const filter = days === undefined ? {} : { days: String(days) }
+        const ask = (query: object) =>
+          session.admin.call('grants.unused', { query: { ...filter, ...query } as never })
+        await printPages(session, ask, unusedColumns, 'every grant was used')
+      }),
+    )
+}
+
+type Usage = Answer<'grants.usage'>['items'][number]
+
+const usageColumns: readonly Column<Usage>[] = [
+  { head: 'scope', of: ({ scope }) => scope },
+  { head: 'tool', of: ({ tool }) => tool || '-' },
+  { head: 'caller', of: ({ caller }) => caller },
+  { head: 'count', of: ({ count }) => String(count) },
+  { head: 'last used', of: ({ last_used_at }) => instant(last_used_at) },
+]
+
+function usageCommand(terminal: Terminal): Command {
+  return command('usage', 'see who used a grant, with which scopes and tools')
+    .argument('<grant>', 'its id')
+    .action(
+      acting(terminal, async ({ admin, args: [id = ''], print }) => {
+        const { items } = await admin.call('grants.usage', { params: { id } })
+        print.table({ items }, usageColumns, 'nobody has used it')
+      }),
+    )
 }

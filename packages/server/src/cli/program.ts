@@ -45,6 +45,10 @@ const nouns: Readonly<Record<string, Noun>> = {
     does: 'give, see and take back rights',
     load: async on => (await import('./grant.ts')).grantCommand(on),
   },
+  grants: {
+    does: 'the same as grant',
+    load: async on => (await import('./grant.ts')).grantCommand(on).name('grants'),
+  },
   eligibility: {
     does: 'say what an agent may have opened for a while, and by whose approval',
     load: async on => (await import('./activation/eligibility.ts')).eligibilityCommand(on),
@@ -87,11 +91,11 @@ const nouns: Readonly<Record<string, Noun>> = {
   },
   group: {
     does: 'create, see and delete groups of people, and say who belongs to them',
-    load: async on => (await import('./group.ts')).groupCommand(on),
+    load: async on => (await import('./policy/group.ts')).groupCommand(on),
   },
   policy: {
     does: 'check policies, store them, try them, put them into force and take them back',
-    load: async on => (await import('./policy.ts')).policyCommand(on),
+    load: async on => (await import('./policy/policy.ts')).policyCommand(on),
   },
   events: { does: 'read the audit log', load: async on => (await import('./events.ts')).eventsCommand(on) },
   why: {

@@ -1,5 +1,7 @@
 // Generated from docs/openapi.json by tools/openapi.ts; never edited. What the operations below /eligibilities take and answer.
 
+import type { Budget } from './shared.ts'
+
 interface Eligibility {
   readonly id: string
   readonly agent: string
@@ -7,6 +9,15 @@ interface Eligibility {
   readonly scopes: readonly string[]
   readonly authorization_details: readonly Readonly<Record<string, unknown>>[]
   readonly condition: string | null
+  readonly budgets: readonly {
+    readonly unit: 'calls' | 'money' | 'rows' | 'bytes'
+    readonly currency: string | null
+    readonly limit: number
+    readonly window_seconds: number
+    readonly burst: number
+    /** What is left now; where one grant is looked at */
+    readonly left?: number
+  }[]
   readonly max_seconds: number
   readonly approval: 'none' | 'required'
   readonly approvers: readonly string[]
@@ -26,8 +37,9 @@ interface EligibilityCreate {
   readonly scopes?: readonly string[]
   /** RFC 9396 authorization details */
   readonly authorization_details?: readonly Readonly<Record<string, unknown>>[]
-  /** A Cedar condition that must hold at each call under what is opened */
   readonly condition?: string | null
+  /** What each activation may spend; the next one begins anew */
+  readonly budgets?: readonly Budget[]
   /** The longest activation */
   readonly max_seconds: number
   /** Whether somebody has to approve each activation */

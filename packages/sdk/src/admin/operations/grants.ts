@@ -1,10 +1,22 @@
 // Generated from docs/openapi.json by tools/openapi.ts; never edited. What the operations below /grants take and answer.
 
+import type { Budget } from './shared.ts'
+
 interface Grant {
   readonly id: string
   readonly agent: string
   readonly resource: string
   readonly scopes: readonly string[]
+  readonly condition: string | null
+  readonly budgets: readonly {
+    readonly unit: 'calls' | 'money' | 'rows' | 'bytes'
+    readonly currency: string | null
+    readonly limit: number
+    readonly window_seconds: number
+    readonly burst: number
+    /** What is left now; where one grant is looked at */
+    readonly left?: number
+  }[]
   readonly reason: string
   readonly status: 'active' | 'expired' | 'revoked'
   readonly expires_at: string | null
@@ -21,10 +33,45 @@ interface GrantCreate {
   readonly expires_at?: string | null
   /** Why; kept in the audit log */
   readonly reason: string
-  /** A policy condition; refused until it is enforced */
-  readonly condition?: unknown
+  readonly condition?: string | null
+  readonly budgets?: readonly Budget[]
   /** RFC 9396 details; refused until it is enforced */
   readonly authorization_details?: unknown
+}
+
+interface GrantUsage {
+  readonly items: readonly {
+    readonly scope: string
+    readonly tool: string
+    readonly caller: string
+    readonly count: number
+    readonly first_used_at: string
+    readonly last_used_at: string
+  }[]
+}
+
+interface UnusedGrant {
+  readonly id: string
+  readonly agent: string
+  readonly resource: string
+  readonly scopes: readonly string[]
+  readonly condition: string | null
+  readonly budgets: readonly {
+    readonly unit: 'calls' | 'money' | 'rows' | 'bytes'
+    readonly currency: string | null
+    readonly limit: number
+    readonly window_seconds: number
+    readonly burst: number
+    /** What is left now; where one grant is looked at */
+    readonly left?: number
+  }[]
+  readonly reason: string
+  readonly status: 'active' | 'expired' | 'revoked'
+  readonly expires_at: string | null
+  readonly created_at: string
+  readonly created_by: string
+  readonly revoked_at: string | null
+  readonly last_used_at: string | null
 }
 
 export interface GrantsOperations {
@@ -52,5 +99,24 @@ export interface GrantsOperations {
       readonly items: readonly Grant[]
       readonly next: string | null
     }
+  }
+  /** List grants that count now and that nobody has used for so many days. */
+  'grants.unused': {
+    readonly input: {
+      readonly query?: {
+        readonly limit?: string | number
+        readonly after?: string | number
+        readonly days?: string | number
+      }
+    }
+    readonly answer: {
+      readonly items: readonly UnusedGrant[]
+      readonly next: string | null
+    }
+  }
+  /** See who used a grant, with which scopes and tools, the newest use first; counts lag by some seconds. */
+  'grants.usage': {
+    readonly input: { readonly params: { readonly id: string } }
+    readonly answer: GrantUsage
   }
 }

@@ -6,6 +6,59 @@ interface PolicyProblem {
   readonly say: string
 }
 
+interface PolicyReplay {
+  /** How many decisions were looked at */
+  readonly decisions: number
+  readonly changed: readonly PolicyReplayChange[]
+  readonly not_replayed: readonly {
+    readonly why: string
+    readonly decisions: number
+  }[]
+  /** Pass it as `after` to go on; null at the end */
+  readonly next: string | null
+}
+
+interface PolicyReplayChange {
+  readonly event: string
+  /** Which one of a batch, from 0 */
+  readonly item: number | null
+  readonly request_id: string
+  readonly time: string
+  readonly subject: string
+  readonly on_behalf_of: readonly string[]
+  readonly action: string
+  readonly resource: string
+  readonly object: string | null
+  readonly before: {
+    readonly decision: boolean
+    readonly rule: string
+    readonly policies: readonly string[]
+    readonly policy_version: number
+  }
+  readonly after: {
+    readonly decision: boolean
+    readonly rule: string | null
+    /** Whom the policies refuse */
+    readonly party: string | null
+    readonly policies: readonly string[]
+  }
+}
+
+interface PolicyReplayRequest {
+  /** Cedar policies, at most 128 KiB */
+  readonly source: string
+  /** Names of actions that no registered resource has */
+  readonly actions?: readonly string[]
+  /** Decisions from this instant on */
+  readonly since: string
+  /** Decisions before this instant */
+  readonly until?: string
+  /** How many entries of the log a page looks at; 200 unless told */
+  readonly limit?: number
+  /** The `next` of the page before */
+  readonly after?: string
+}
+
 interface PolicyRollback {
   readonly active: PolicySet | null
   readonly former: PolicySet
@@ -87,6 +140,8 @@ export interface PoliciesOperations {
       readonly next: string | null
     }
   }
+  /** List the recorded decisions that a policy set would answer otherwise, without storing it. */
+  'policies.replay': { readonly input: { readonly body: PolicyReplayRequest }; readonly answer: PolicyReplay }
   /** Put the policy set that was in force before into force again; without one, none is. */
   'policies.rollback': { readonly input: { readonly body: PolicySetMove }; readonly answer: PolicyRollback }
   /** Evaluate a policy set beside the one in force, without effect, and record where they differ. */

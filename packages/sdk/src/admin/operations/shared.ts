@@ -43,6 +43,16 @@ export interface Approval {
   readonly created_at: string
 }
 
+export interface Budget {
+  readonly unit: 'calls' | 'money' | 'rows' | 'bytes'
+  /** Of money, whose amounts are whole numbers of its smallest unit */
+  readonly currency?: string
+  readonly limit: number
+  readonly window_seconds: number
+  /** How much more one window may hold; 0 unless told */
+  readonly burst?: number
+}
+
 export interface Event {
   readonly id: string
   /** Position in the log, from 0 */

@@ -16,7 +16,7 @@ import { scopeToken } from '../resources.ts'
 import * as wire from '../wire.ts'
 import { budgetsGiven, budgetsOf, conditionGiven, limitsShown, showLimits } from './limits.ts'
 
-const grantShown = z
+export const grantShown = z
   .strictObject({
     id: wire.id('grt'),
     agent: wire.id('agt'),
@@ -32,7 +32,7 @@ const grantShown = z
   })
   .meta({ id: 'Grant' })
 
-function showGrant(grant: Grant, now: number, left?: readonly number[]): z.input<typeof grantShown> {
+export function showGrant(grant: Grant, now: number, left?: readonly number[]): z.input<typeof grantShown> {
   const ended = grant.revokedAt === null ? ('expired' as const) : ('revoked' as const)
   return {
     id: grant.id,
@@ -211,7 +211,7 @@ const list = operation({
 
 const params = z.strictObject({ id: wire.id('grt') })
 
-async function findGrant(ctx: Ctx, deps: Reads, id: string): Promise<Versioned<Grant>> {
+export async function findGrant(ctx: Ctx, deps: Reads, id: string): Promise<Versioned<Grant>> {
   const grant = await deps.store.grants.get(ctx, id)
   if (grant === undefined) throw new Fault('not_found', 'There is no such grant.', { kind: 'no_grant' })
   return grant

@@ -70,7 +70,10 @@ export const limitsShown = {
   ),
 }
 
-export function showLimits({ condition = null, budgets = [] }: Grant, left: readonly number[] = []) {
+export function showLimits(
+  { condition = null, budgets = [] }: Pick<Grant, 'condition' | 'budgets'>,
+  left: readonly number[] = [],
+) {
   return {
     condition,
     budgets: budgets.map(({ unit, currency, limit, windowSeconds, burst }, at) => ({

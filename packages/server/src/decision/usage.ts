@@ -1,0 +1,136 @@
+// Use of grants, read off the entries that were committed: counted in memory, added to the store every few seconds.
+import type { Ctx } from '../context.ts'
+import type { EntryDraft } from '../domain/audit-entry.ts'
+import type { UsageRow } from '../store/authorization.ts'
+import type { Store } from '../store/store.ts'
+
+export interface UsageCounter {
+  /** Counts what an entry says was used; an entry that says nothing of grants costs a look at its type. */
+  saw(tenant: string, entry: EntryDraft, at: number): void
+  /**
+   * Adds the counts since the last flush and answers how many rows that were. Where it fails they are kept for the next
+   * one, and the failure is thrown. A crash loses the counts of one interval: they are no evidence, the log is.
+   */
+  flush(ctx: Pick<Ctx, 'tenant'>): Promise<number>
+}
+
+/** Rows between two flushes; beyond it only those that are there already are counted. */
+const mostRows = 20_000
+
+/** One use: under which grants, by whom, of which scopes, with which tool or action. */
+interface Use {
+  readonly grants: readonly string[]
+  readonly scopes: readonly string[]
+  readonly tool: string
+  readonly times: number
+}
+
+const listIn = (value: unknown): readonly string[] =>
+  Array.isArray(value) && value.every(each => typeof each === 'string') ? value : []
+
+const wordsIn = (text: string | null | undefined): readonly string[] => {
+  const words = (text ?? '').split(' ').filter(Boolean)
+  return words.length === 0 ? [''] : words
+}
+
+/** What each type of entry says about use. */
+const readers: Readonly<Record<string, (entry: EntryDraft) => readonly Use[]>> = {
+  'token.issued': ({ action, decision }) => [
+    { grants: decision?.grants ?? [], scopes: wordsIn(action), tool: '', times: 1 },
+  ],
+  'decision.evaluated': ({ action, decision, facts }) => [
+    { grants: decision?.grants ?? [], scopes: [action ?? ''], tool: textIn(facts?.['object']), times: 1 },
+  ],
+  'decision.evaluations': ({ facts }) => listIn(facts?.['items']).map(itemUse),
+  'decision.repeated': ({ action, facts }) => [
+    {
+      grants: listIn(facts?.['granted']),
+      scopes: [action ?? ''],
+      tool: '',
+      times: typeof facts?.['count'] === 'number' ? facts['count'] : 1,
+    },
+  ],
+}
+
+const textIn = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+/** An item of a batch, as `entryOfMany` wrote it a moment ago. */
+function itemUse(text: string): Use {
+  const { decision, grants, action, object } = JSON.parse(text) as Record<string, unknown>
+  return {
+    grants: decision === true ? listIn(grants) : [],
+    scopes: [textIn(action)],
+    tool: textIn(object),
+    times: 1,
+  }
+}
+
+type Rows = Map<string, { -readonly [K in keyof UsageRow]: UsageRow[K] }>
+
+export function createUsage({ store }: { readonly store: Pick<Store, 'usage'> }): UsageCounter {
+  const counts = new Map<string, Rows>()
+
+  const count = (rows: Rows, row: UsageRow): void => {
+    const name = `${row.grant}\0${row.scope}\0${row.tool}\0${row.caller}`
+    const known = rows.get(name)
+    if (known === undefined) {
+      if (rows.size < mostRows) rows.set(name, { ...row })
+      return
+    }
+    known.count += row.count
+    known.firstAt = Math.min(known.firstAt, row.firstAt)
+    known.lastAt = Math.max(known.lastAt, row.lastAt)
+  }
+
+  return {
+    saw(tenant, entry, at) {
+      const read = Object.hasOwn(readers, entry.type) ? readers[entry.type] : undefined
+      // A batch is as a whole refused where one item is; its items say what of it was allowed.
+      if (read === undefined || (entry.outcome !== 'allowed' && entry.type !== 'decision.evaluations')) return
+      const rows = counts.get(tenant) ?? new Map()
+      counts.set(tenant, rows)
+      const caller = entry.instance ?? entry.agent ?? ''
+      for (const { grants, scopes, tool, times } of read(entry)) {
+        for (const grant of grants)
+          for (const scope of scopes)
+            count(rows, { grant, scope, tool, caller, firstAt: at, lastAt: at, count: times })
+      }
+    },
+    async flush({ tenant }) {
+      const rows = counts.get(tenant)
+      if (rows === undefined || rows.size === 0) return 0
+      counts.delete(tenant)
+      try {
+        await store.usage.add({ tenant }, [...rows.values()])
+      } catch (error) {
+        const since = counts.get(tenant) ?? new Map()
+        counts.set(tenant, since)
+        for (const row of rows.values()) count(since, row)
+        throw error
+      }
+      return rows.size
+    },
+  }
+}
+
+/** Each node adds what it met. Not in the table of loops, for the counts are those of one process. */
+export const usageLoop = (usage: UsageCounter) =>
+  ({
+    name: 'usage',
+    everySeconds: 5,
+    leased: false,
+    per: 'tenant',
+    run: (ctx: Ctx) => usage.flush(ctx),
+  }) as const
+
+/** The same store, with what is used counted once it is committed. */
+export function countingUse(store: Store, usage: UsageCounter): Store {
+  return {
+    ...store,
+    async commit(ctx, change) {
+      const committed = await store.commit(ctx, change)
+      if (committed.kind === 'done') for (const entry of change.entries) usage.saw(ctx.tenant, entry, ctx.now)
+      return committed
+    },
+  }
+}
