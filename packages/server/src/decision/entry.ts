@@ -1,14 +1,14 @@
 // The entry of a decision: what was asked, by whom it was answered, and every input that a replay needs. No argument more.
 import type { Ctx } from '../context.ts'
 import { type Actor, type EntryDraft, excerpt } from '../domain/audit-entry.ts'
-import { partyName } from '../domain/authorization/judge.ts'
+import { typedId } from '../domain/authorization/policy/schema.ts'
 import type { Party, Question } from '../domain/authorization/question.ts'
 import type { Caller } from '../domain/caller.ts'
 import { askedBy } from './commit.ts'
 import type { Decided } from './decided.ts'
 
 /** How much of a text of others an entry keeps. */
-const kept = 256
+export const kept = 256
 
 export interface Answered {
   readonly question: Question
@@ -71,6 +71,9 @@ function itemOf(answer: Answered | { readonly problem: string }): object {
     grants: decided.grants,
     resource: excerpt(question.operation.resource, kept),
     action: excerpt(question.operation.action, kept),
+    ...(question.subject.kind === 'agent' && question.subject.instance !== null
+      ? { instance: excerpt(question.subject.instance, kept) }
+      : {}),
     ...inputsOf(question, decided),
   }
 }
@@ -105,7 +108,8 @@ function inputsOf(question: Question, decided: Decided): Readonly<Record<string,
     party: decided.refusal?.party,
     subject: nameOf(subject),
     on_behalf_of: chain.length === 0 ? undefined : chain.map(nameOf),
-    object: operation.object === null ? foreign?.type : `${operation.object.type}:${operation.object.id}`,
+    object: operation.object === null ? undefined : typedId(operation.object.type, operation.object.id),
+    foreign: foreign?.type,
     from: context.peer ?? undefined,
     session: context.session ?? undefined,
     task: context.task ?? undefined,
@@ -113,7 +117,9 @@ function inputsOf(question: Question, decided: Decided): Readonly<Record<string,
     key_age: context.keyAge ?? undefined,
     approval: context.approval ?? undefined,
     risk: namesOf(Object.entries(decided.risks).map(([id, score]) => `${id}=${score}`)),
+    amounts: namesOf(Object.entries(context.amounts).map(([unit, amount]) => `${unit}=${amount}`)),
     arguments: namesOf(recordedOf(operation.arguments, decided.recorded)),
+    claimed: claimsOf(question) || undefined,
     token: ceiling?.token?.jti,
     token_grants: ceiling?.grants,
     token_scopes: ceiling?.scopes,
@@ -131,7 +137,11 @@ function inputsOf(question: Question, decided: Decided): Readonly<Record<string,
 }
 
 const nameOf = (party: Party): string =>
-  excerpt(party.kind === 'other' ? partyName(party) : `${party.kind}:${party.id}`, kept)
+  excerpt(party.kind === 'other' ? typedId(party.type, party.id) : `${party.kind}:${party.id}`, kept)
+
+/** How many attributes were claimed; which ones is nobody's business. */
+const claimsOf = ({ claimed }: Question): number =>
+  Object.values(claimed).reduce((sum, attributes) => sum + Object.keys(attributes).length, 0)
 
 const namesOf = (names: readonly string[]): readonly string[] | undefined =>
   names.length === 0 ? undefined : names

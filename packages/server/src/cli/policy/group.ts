@@ -2,11 +2,11 @@
 import type { AdminClient, Answer } from '@writ/sdk/admin'
 import { isId } from '@writ/sdk/protocol/identifier'
 import type { Command } from 'commander'
-import { CommandFailure, command, family, type Terminal } from './command.ts'
-import { personId } from './names.ts'
-import { acting, given, type Paging, paged, printPages } from './session.ts'
-import { confirm, destructive, type Sure } from './terminal/confirm.ts'
-import { type Column, instant, type Printer, state } from './terminal/print.ts'
+import { CommandFailure, command, family, type Terminal } from '../command.ts'
+import { personId } from '../names.ts'
+import { acting, given, type Paging, paged, printPages } from '../session.ts'
+import { confirm, destructive, type Sure } from '../terminal/confirm.ts'
+import { type Column, instant, type Printer, state } from '../terminal/print.ts'
 
 type Group = Answer<'groups.get'>
 

@@ -2,10 +2,11 @@
 import type { AdminClient, Answer } from '@writ/sdk/admin'
 import { isId } from '@writ/sdk/protocol/identifier'
 import type { Command } from 'commander'
-import { CommandFailure, command, family, several, type Terminal } from './command.ts'
-import { acting, given, type Paging, paged, printPages } from './session.ts'
-import { type Column, instant, type Printer, state } from './terminal/print.ts'
-import { readText } from './terminal/reading.ts'
+import { CommandFailure, command, family, several, type Terminal } from '../command.ts'
+import { acting, given, type Paging, paged, printPages } from '../session.ts'
+import { type Column, instant, type Printer, state } from '../terminal/print.ts'
+import { readText } from '../terminal/reading.ts'
+import { replayCommand } from './replay.ts'
 
 type PolicySet = Answer<'policies.get'>
 type Listed = Answer<'policies.list'>['items'][number]
@@ -20,6 +21,7 @@ export function policyCommand(terminal: Terminal): Command {
     .addCommand(moveCommand(terminal, 'withdraw', 'end the trial of a set'))
     .addCommand(moveCommand(terminal, 'activate', 'put a set into force, in place of the one that is'))
     .addCommand(rollbackCommand(terminal))
+    .addCommand(replayCommand(terminal))
 }
 
 interface Proposed {

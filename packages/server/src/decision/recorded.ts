@@ -1,0 +1,171 @@
+// The way back from an entry of the log to the questions that were answered in it: what `entry.ts` writes, read again.
+import type { ApprovalId, InstanceId } from '@writ/sdk/protocol/identifier'
+import { typed } from '../domain/authorization/policy/mentioned.ts'
+import type { Party, Question } from '../domain/authorization/question.ts'
+import { kept } from './entry.ts'
+
+/** A decision as it was recorded, with as much of its question as the entry has. */
+export interface Recorded {
+  readonly event: string
+  /** Which of the items of a batch, from 0; null where the entry is about one. */
+  readonly item: number | null
+  readonly request: string
+  readonly timeMs: number
+  readonly allowed: boolean
+  /** `granted`, `policy`, or what refused and by which rule. */
+  readonly rule: string
+  readonly policies: readonly string[]
+  readonly policyVersion: number
+  readonly question: Question
+  /** Score of everybody who had one. */
+  readonly risks: ReadonlyMap<string, number>
+  /** Attributes that were claimed, none of which was recorded. */
+  readonly claimed: number
+  /** A name in the question that the entry has only the beginning of. */
+  readonly isCut: boolean
+  /** Arguments that the entry has only the beginning of; they are not among those of the question. */
+  readonly cutArguments: ReadonlySet<string>
+}
+
+interface LoggedEntry {
+  readonly id: string
+  readonly time: string
+  readonly outcome: string
+  readonly instance: string | null
+  readonly resource: string | null
+  readonly action: string | null
+  readonly decision: Facts | null
+  readonly request_id: string
+}
+
+type Facts = Readonly<Record<string, unknown>>
+type Common = Pick<Recorded, 'event' | 'request' | 'timeMs'>
+
+/** The decisions of an entry by its text; none where it records that nothing was decided. */
+export function recordedIn(text: string): readonly Recorded[] {
+  const entry = JSON.parse(text) as LoggedEntry
+  const { id: event, request_id: request, time, decision } = entry
+  const common = { event, request, timeMs: Date.parse(time) }
+  if (decision === null) return []
+  if (Array.isArray(decision['items']))
+    return decision['items'].flatMap((item, at) => {
+      const facts = JSON.parse(String(item)) as Facts
+      return read(common, facts, { item: at, allowed: facts['decision'] === true })
+    })
+  const { instance, resource, action } = entry
+  const facts = { ...decision, instance: instance ?? undefined, resource, action }
+  return read(common, facts, { item: null, allowed: entry.outcome === 'allowed' })
+}
+
+function read(common: Common, facts: Facts, answer: Pick<Recorded, 'item' | 'allowed'>): Recorded[] {
+  // The entry of a caller that might not ask, or of a question that was none, has no subject.
+  if (typeof facts['subject'] !== 'string' || typeof facts['rule'] !== 'string') return []
+  return [
+    {
+      ...common,
+      ...answer,
+      rule: facts['rule'],
+      policies: textsIn(facts, 'policies'),
+      policyVersion: Number(facts['policy_version'] ?? 0),
+      question: questionIn(facts, common.timeMs),
+      risks: new Map(pairsIn(facts, 'risk').map(([id, score]) => [id, Number(score)])),
+      claimed: Number(facts['claimed'] ?? 0),
+      isCut: names.some(name => [facts[name]].flat().some(isCut)),
+      cutArguments: new Set(
+        textsIn(facts, 'arguments')
+          .filter(isCut)
+          .map(text => text.slice(0, text.indexOf('='))),
+      ),
+    },
+  ]
+}
+
+const names = [
+  'subject',
+  'on_behalf_of',
+  'instance',
+  'resource',
+  'object',
+  'foreign',
+  'action',
+  'session',
+  'task',
+]
+
+/** `excerpt` leaves these traces. */
+function isCut(text: unknown): boolean {
+  return typeof text === 'string' && (text.length >= kept || text.includes('[redacted]'))
+}
+
+function questionIn(facts: Facts, nowMs: number): Question {
+  const text = (name: string): string | null => {
+    const value = facts[name]
+    return typeof value === 'string' ? value : null
+  }
+  const number = (name: string): number | null => {
+    const value = facts[name]
+    return typeof value === 'number' ? value : null
+  }
+  const [resource, object, foreign] = [text('resource') ?? '', text('object'), text('foreign')]
+  return {
+    subject: partyIn(String(facts['subject']), text('instance')),
+    chain: textsIn(facts, 'on_behalf_of').map(name => partyIn(name, null)),
+    operation: {
+      action: text('action') ?? '',
+      resource,
+      object: object === null ? null : typed(object),
+      arguments: Object.fromEntries(
+        pairsIn(facts, 'arguments').map(([name, value]) => [name, JSON.parse(value)]),
+      ),
+    },
+    foreign: foreign === null ? null : { type: foreign, id: resource },
+    // Grants and the token were judged before the policies; what is asked anew is the policies alone.
+    ceiling: null,
+    context: {
+      nowMs,
+      peer: text('from'),
+      session: text('session'),
+      task: text('task'),
+      authenticationAge: number('authentication_age'),
+      keyAge: number('key_age'),
+      key: null,
+      approval: text('approval') as ApprovalId | null,
+      amounts: Object.fromEntries(
+        pairsIn(facts, 'amounts').map(([unit, amount]) => [
+          unit,
+          unit === 'currency' ? amount : Number(amount),
+        ]),
+      ),
+    },
+    claimed: { subject: {}, object: {}, context: {} },
+  }
+}
+
+function partyIn(name: string, instance: string | null): Party {
+  const { type, id } = typed(name)
+  switch (type) {
+    case 'agent':
+      return { kind: 'agent', id: id as never, instance: instance as InstanceId | null }
+    case 'person':
+      return { kind: 'person', id: id as never }
+    case 'client':
+      return { kind: 'client', id }
+    default:
+      return { kind: 'other', type, id }
+  }
+}
+
+function textsIn(facts: Facts, name: string): readonly string[] {
+  const texts = facts[name]
+  return Array.isArray(texts) ? texts.map(String) : []
+}
+
+/** `name=value`, those that are whole. */
+function pairsIn(facts: Facts, name: string): readonly (readonly [string, string])[] {
+  return textsIn(facts, name)
+    .filter(text => !isCut(text))
+    .map(text => {
+      const at = text.indexOf('=')
+      return [text.slice(0, at), text.slice(at + 1)]
+    })
+}

@@ -1,0 +1,80 @@
+// What of a request policies look at, read off their trees: whoever knows only a part of a request knows whether it is enough.
+import type { Statement } from './statements.ts'
+
+/** Names of tags; `all` where the name is not written down but computed. */
+export type TagNames = ReadonlySet<string> | 'all'
+
+export interface Readings {
+  /** Members of the context, such as `peer`; `all` where the context is looked at as a whole. */
+  readonly context: TagNames
+  /** Arguments of the call, by their pointers. */
+  readonly arguments: TagNames
+  /** Whether attributes are looked at that a caller may have claimed. */
+  readonly attributes: boolean
+}
+
+type Node = Readonly<Record<string, unknown>>
+
+const isNode = (value: unknown): value is Node =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+interface Found {
+  context: Set<string> | 'all'
+  arguments: Set<string> | 'all'
+  attributes: boolean
+}
+
+/** What any of the policies looks at. A form that is not understood is taken to look at everything. */
+export function readingsOf(statements: readonly Pick<Statement, 'tree'>[]): Readings {
+  const found: Found = { context: new Set(), arguments: new Set(), attributes: false }
+  const open: unknown[] = statements.flatMap(({ tree }) => tree.conditions)
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (Array.isArray(node)) open.push(...node)
+    if (isNode(node)) open.push(...look(node, found))
+  }
+  return found
+}
+
+/** Notes what the node itself looks at; answers what is still to be looked at. */
+function look(node: Node, found: Found): readonly unknown[] {
+  const tag = node['hasTag'] ?? node['getTag']
+  // A record may have a member of that name, which has no sides.
+  if (isNode(tag) && isNode(tag['left'])) {
+    const of = memberOfContext(tag['left'])
+    if (of === 'arguments') noteArgument(found, literal(tag['right']))
+    else found.attributes = true
+    // The arguments themselves are nothing to look at, but for their tags.
+    return of === 'arguments' ? [tag['right']] : [tag['left'], tag['right']]
+  }
+  const member = memberOfContext(node)
+  if (member !== undefined) {
+    if (found.context !== 'all') found.context.add(member)
+    if (member === 'arguments') found.arguments = 'all'
+    return []
+  }
+  if (node['Var'] === 'context') {
+    found.context = 'all'
+    found.arguments = 'all'
+    found.attributes = true
+  }
+  return Object.values(node)
+}
+
+function noteArgument(found: Found, name: string | undefined): void {
+  if (name === undefined) found.arguments = 'all'
+  else if (found.arguments !== 'all') found.arguments.add(name)
+}
+
+/** The member that `context.x` or `context has x` is about; undefined where the node is neither. */
+function memberOfContext(node: unknown): string | undefined {
+  if (!isNode(node)) return undefined
+  const reads = node['.'] ?? node['has']
+  if (!isNode(reads) || !isNode(reads['left']) || reads['left']['Var'] !== 'context') return undefined
+  // `context has a.b` names the path.
+  const [name] = [reads['attr']].flat()
+  return typeof name === 'string' ? name : undefined
+}
+
+function literal(node: unknown): string | undefined {
+  return isNode(node) && typeof node['Value'] === 'string' ? node['Value'] : undefined
+}
