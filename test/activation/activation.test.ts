@@ -218,3 +218,22 @@ test('the condition of an eligibility holds for what is opened from it; a text t
   const { decision, context } = expect(await pep.ask('evaluation', asked), 200)
   assert.deepEqual([decision, context.writ.refused_by, context.writ.rule], [false, 'condition', opened])
 })
+
+test('what an activation may spend is kept, and one after it begins anew', async t => {
+  const writ = await authority(t)
+  const { agent } = await scene(writ)
+  const budgets = [{ unit: 'calls', limit: 1, window_seconds: 3600 }]
+  const of = await eligibility(writ, agent, { approval: 'none', budgets })
+  const pep = await enforcementPoint(writ, ['writ:decisions:evaluate'])
+  const asked = {
+    subject: { type: 'agent', id: agent.clientId },
+    action: { name: 'write' },
+    resource: { type: 'resource', id: api },
+  }
+  const allowed = async () => expect(await pep.ask('evaluation', asked), 200).decision
+  const { activation } = expect(await activate(writ, agent, of), 201)
+  assert.deepEqual([await allowed(), await allowed()], [true, false])
+  expect(await own(writ, agent, `/activations/${activation}/cancel`, { reason: 'spent' }), 200)
+  expect(await activate(writ, agent, of), 201)
+  assert.deepEqual([await allowed(), await allowed()], [true, false])
+})

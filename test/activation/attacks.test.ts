@@ -1,7 +1,7 @@
 // Attacks on activation: deciding for oneself, getting more than was asked, using what has ended, speaking for others.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { expect, newAgent } from '../harness/agent.ts'
+import { api, expect, newAgent } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
 import { activate, administrator, as, eligibility, entries, own, scene, scopesNow } from './scene.ts'
 
@@ -186,4 +186,27 @@ test('requests that wait are bounded, so that no agent buries the others', async
   const of = await eligibility(writ, agent)
   for (let at = 0; at < 32; at++) expect(await activate(writ, agent, of), 201)
   assert.equal((await activate(writ, agent, of)).body.code, 'conflict')
+})
+
+test('details of an eligibility are narrowed by activation and approval, and never widened or dropped', async t => {
+  const writ = await authority(t)
+  const { agent, approver } = await scene(writ)
+  const pay = { type: 'mcp_tool', server: api, tool: 'pay' }
+  const small = { ...pay, arguments: { amount: { range: { max: 10 } } } }
+  const other = { ...pay, tool: 'refund' }
+  const elsewhere = { scopes: ['read'], authorization_details: [{ ...pay, server: 'https://other.example' }] }
+  await assert.rejects(eligibility(writ, agent, elsewhere), /another resource/)
+  const of = await eligibility(writ, agent, { scopes: ['read'], authorization_details: [pay] })
+  for (const authorization_details of [[other], [pay, other], [{ ...pay, server: 'https://other.example' }]])
+    assert.equal((await activate(writ, agent, of, { authorization_details })).body.code, 'invalid_value')
+  assert.equal((await activate(writ, agent, of, { authorization_details: [{ type: 'pay' }] })).status, 422)
+  assert.equal((await activate(writ, agent, of, { authorization_details: [] })).status, 422)
+  const { activation } = expect(await activate(writ, agent, of, { authorization_details: [small] }), 201)
+  const path = `/approvals/${activation}/approve`
+  for (const authorization_details of [[], [pay], [other]]) {
+    const answer = await as(approver, write, ['POST', path, { authorization_details }])
+    assert.equal(answer.body.code, 'invalid_value', JSON.stringify(authorization_details))
+  }
+  const approved = expect(await as(approver, write, ['POST', path, {}]), 200)
+  assert.deepEqual(approved.approved.authorization_details, [small])
 })

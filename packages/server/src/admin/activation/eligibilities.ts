@@ -1,17 +1,17 @@
 // Eligibilities: what an agent may have opened for a while, by whose approval. By itself an eligibility is no right.
+import { detailElsewhere } from '@writ/sdk/protocol/details/index'
 import { Fault } from '@writ/sdk/protocol/fault'
 import { newId, prefixOf } from '@writ/sdk/protocol/identifier'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
 import { takenBack } from '../../approvals/judging.ts'
 import type { Ctx } from '../../context.ts'
-import { excerpt } from '../../domain/audit-entry.ts'
 import { type Eligibility, isEligibilityLive } from '../../domain/authorization/eligibility.ts'
-import { checkCondition } from '../../domain/authorization/policy/check.ts'
 import type { Change, Versioned } from '../../domain/change.ts'
 import { isGrantLive, mostGrants } from '../../domain/grant.ts'
 import { mustBeFuture, mustHaveVersion } from '../agents.ts'
 import { findResource, mustKnow } from '../grants/grants.ts'
+import { budgetsGiven, budgetsOf, conditionGiven, limitsShown, showLimits } from '../grants/limits.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
 import { scopeToken } from '../resources.ts'
 import * as wire from '../wire.ts'
@@ -19,7 +19,6 @@ import { detailsGiven, detailsOf } from './details.ts'
 import { mustStandAbove, showReach } from './shown.ts'
 
 const longestSeconds = 7 * 86_400
-const longestCondition = 4096
 
 const eligibilityShown = z
   .strictObject({
@@ -28,7 +27,7 @@ const eligibilityShown = z
     resource: z.string(),
     scopes: z.array(z.string()),
     authorization_details: z.array(z.looseObject({ type: z.string() })),
-    condition: z.string().nullable(),
+    ...limitsShown,
     max_seconds: z.number(),
     approval: z.enum(['none', 'required']),
     approvers: z.array(z.string()),
@@ -49,7 +48,7 @@ function showEligibility(eligibility: Eligibility, now: number): z.input<typeof 
     agent: eligibility.agent,
     resource: eligibility.resource,
     ...showReach(eligibility),
-    condition: eligibility.condition,
+    ...showLimits(eligibility),
     max_seconds: eligibility.maxSeconds,
     approval: eligibility.approval,
     approvers: [...eligibility.approvers],
@@ -77,13 +76,10 @@ const create = operation({
       resource: z.string().min(1).max(512).meta({ description: 'The identifier of the resource' }),
       scopes: z.array(scopeToken).max(100).optional(),
       authorization_details: detailsGiven.optional(),
-      condition: z
-        .string()
-        .min(1)
-        .max(longestCondition)
-        .nullable()
+      condition: conditionGiven.nullable().optional(),
+      budgets: budgetsGiven
         .optional()
-        .meta({ description: 'A Cedar condition that must hold at each call under what is opened' }),
+        .meta({ description: 'What each activation may spend; the next one begins anew' }),
       max_seconds: z.int().min(1).max(longestSeconds).meta({ description: 'The longest activation' }),
       approval: z
         .enum(['none', 'required'])
@@ -113,6 +109,11 @@ const create = operation({
     const scopes = [...new Set(body.scopes ?? [])]
     const authorizationDetails = detailsOf(body.authorization_details) ?? []
     mustKnow(resource, scopes)
+    const elsewhere = detailElsewhere(authorizationDetails, resource.identifier)
+    if (elsewhere !== undefined)
+      throw new Fault('invalid_value', `A detail of type ${elsewhere.type} is for another resource.`, {
+        kind: 'detail_elsewhere',
+      })
     if (scopes.length + authorizationDetails.length === 0)
       throw new Fault(
         'invalid_value',
@@ -128,8 +129,8 @@ const create = operation({
       resource: resource.identifier,
       scopes,
       authorizationDetails,
-      condition: conditionOf(body.condition ?? null),
-      budgets: [],
+      condition: body.condition ?? null,
+      budgets: budgetsOf(body.budgets),
       maxSeconds: body.max_seconds,
       approval: body.approval,
       approvers: await approversOf(ctx, deps, body.approvers ?? [], agent.id),
@@ -150,15 +151,6 @@ const create = operation({
     }
   },
 })
-
-/** Throws `invalid_value` for a text that is no condition: stored, it would refuse every call. */
-function conditionOf(text: string | null): string | null {
-  const problem = text === null ? undefined : checkCondition(text)
-  if (problem === undefined) return text
-  // What the engine says quotes the text: one line of it, and nothing that turns it around.
-  const said = excerpt(problem, 256).replace(/[^\x20-\x7e]/g, '_')
-  throw new Fault('invalid_value', `The member condition is not acceptable: ${said}`, { kind: 'condition' })
-}
 
 /** Somebody who is not there could come to be later, as somebody else; and the agent itself never approves. */
 async function approversOf(
