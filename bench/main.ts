@@ -8,6 +8,7 @@ import { growth } from './growth.ts'
 import { issuance } from './issuance.ts'
 import { issuerRotation } from './issuer-rotation.ts'
 import { type Figure, isMet, tableOf } from './measure.ts'
+import { policy } from './policy.ts'
 import { rewrap } from './rewrap.ts'
 import { herd } from './rotation/herd.ts'
 import { rotation } from './rotation/rotation.ts'
@@ -24,6 +25,7 @@ const benchmarks: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   rotation,
   'rotation-herd': herd,
   denial,
+  policy,
 }
 
 const wanted = process.argv.slice(2)

@@ -1,4 +1,16 @@
-// What others test with: the contracts that an implementation of a port has to pass, and what they run on.
+// What others test with: the contracts that an implementation of a port has to pass, what they run on, and the policy engine.
+export { checkCondition, checkPolicies } from './domain/authorization/policy/check.ts'
+export { type Asked, requestOf } from './domain/authorization/policy/entities.ts'
+export {
+  builtIns,
+  type CompiledPolicies,
+  compilePolicies,
+  conditionHolds,
+  evaluate,
+  type PolicyAnswer,
+} from './domain/authorization/policy/evaluate.ts'
+export { schemaWith } from './domain/authorization/policy/schema.ts'
+export type { DecisionFacts, Party, Question } from './domain/authorization/question.ts'
 export { type Cluster, type ClusterOptions, startPostgres } from './store/contract/postgres.ts'
 export {
   type Category,

@@ -4,6 +4,7 @@ import { type ApprovalFact, approvalFor } from '../approved-operation.ts'
 import type { DecisionFacts, Party, Question } from '../question.ts'
 import type { EngineRequest, Entity, Uid } from './cedar.ts'
 import { agentTags, argumentTags, tagsOf } from './claims.ts'
+import { peerAddress } from './peer.ts'
 import { typedId, uids } from './schema.ts'
 
 /** A question about one of its parties. */
@@ -162,14 +163,8 @@ function riskOf({ question, facts, party }: Asked): number {
   return Math.max(...ids.map(id => (id === null ? 0 : (facts.risks.get(id) ?? 0))))
 }
 
-const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i
-
-/**
- * The address the call came from. One of IPv4 within IPv6 is that of IPv4: a list of forbidden networks must not be
- * passed by another spelling. A text with a prefix length is a network, and nobody calls from one.
- */
 function peerOf(peer: string | null): unknown {
   if (peer === null) return undefined
-  if (!/^[0-9A-Fa-f.:]{2,45}$/.test(peer)) return 'bad'
-  return { __extn: { fn: 'ip', arg: mapped.exec(peer)?.[1] ?? peer } }
+  const address = peerAddress(peer)
+  return address === undefined ? 'bad' : { __extn: { fn: 'ip', arg: address } }
 }
