@@ -14,6 +14,7 @@ for (const [page, least] of [
   ['operators.md', 20],
   ['clients.md', 4],
   ['secrets.md', 9],
+  ['policies.md', 10],
 ] as const) {
   test(`every command of ${page} works, in the order of the page`, t => work(t, commandsOf(page), least))
 }
