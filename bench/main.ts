@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { credentials } from './credentials.ts'
+import { decision } from './decision/decision.ts'
 import { denial } from './denial/denial.ts'
 import { growth } from './growth.ts'
 import { issuance } from './issuance.ts'
@@ -19,6 +20,7 @@ const benchmarks: Readonly<Record<string, () => Promise<readonly Figure[]>>> = {
   verification,
   issuance,
   growth,
+  decision,
   credentials,
   rewrap,
   'issuer-rotation': issuerRotation,

@@ -77,6 +77,11 @@ export function startFloor(mode: 'crypto' | 'sqlite' | 'postgres', place = ''): 
   return start(join(root, 'bench/floor-server.ts'), [mode, place], /^ready (\d+)/m)
 }
 
+/** A bare server that decides, on a database in this file. */
+export function startDecisionFloor(file: string): Promise<Running> {
+  return start(join(root, 'bench/decision/floor.ts'), [file], /^ready (\d+)/m)
+}
+
 /** A protected resource of this identifier, which follows the issuer. */
 export function startResource(issuer: string, resource: string): Promise<Running> {
   return start(join(root, 'bench/denial/resource.ts'), [issuer, resource], /^ready (\d+)/m)

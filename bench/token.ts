@@ -13,6 +13,7 @@ export async function tokenRequests(
   issuer: string,
   by: readonly Caller[],
   count: number,
+  resource = api,
 ): Promise<readonly Buffer[]> {
   const { port } = new URL(issuer)
   const nonce = await nonceOf(issuer)
@@ -29,7 +30,7 @@ export async function tokenRequests(
     const claims = { iss: clientId, sub: clientId, aud: issuer, jti: randomUUID(), iat: now, exp: now + 240 }
     const body = new URLSearchParams({
       grant_type: 'client_credentials',
-      resource: api,
+      resource,
       client_assertion_type: assertionType,
       client_assertion: signJws(header.assertion, claims, key),
     })
@@ -61,9 +62,9 @@ async function nonceOf(issuer: string): Promise<string> {
   return nonce
 }
 
-/** One access token for the API. */
-export async function tokenFor(issuer: string, caller: Caller): Promise<string> {
-  const [request] = await tokenRequests(issuer, [caller], 1)
+/** One access token, for the API unless told. */
+export async function tokenFor(issuer: string, caller: Caller, resource = api): Promise<string> {
+  const [request] = await tokenRequests(issuer, [caller], 1, resource)
   const [head = '', body = ''] = String(request).split('\r\n\r\n')
   const dpop = /^dpop: (.*)$/m.exec(head)?.[1]?.trim() ?? ''
   const answer = await fetch(`${issuer}/token`, {
