@@ -30,6 +30,8 @@ export function parseStatements(source: string): Statements {
   const parts = splitPolicies(source)
   if ('problems' in parts) return parts
   const placed = placedIn(source, parts.value)
+  if (placed === undefined)
+    return { problems: [{ policy: null, line: null, say: 'The text does not fall into policies.' }] }
   const statements: Statement[] = []
   const problems: PolicyProblem[] = []
   const ids = new Set<string>()
@@ -57,20 +59,29 @@ function wrongId(id: string, others: ReadonlySet<string>): string | undefined {
     : 'An id is up to 128 letters, digits, dots, colons, dashes or underscores.'
 }
 
-/** The engine hands parts out in the order of their names, not of the text: each is looked for where it stands. */
+const word = /"(?:[^"\\]|\\[\s\S])*"|\/\/[^\n]*|[;]|[^\s"/;]+|\//g
+
+/**
+ * Where each policy stands. The engine hands them out in the order of their names and without their places, so the text
+ * is cut here as well; undefined where the two do not agree, and nobody knows what the text says.
+ */
 function placedIn(
   source: string,
   parts: readonly string[],
-): { readonly text: string; readonly line: number }[] {
-  const from = new Map<string, number>()
-  return parts
-    .map(text => {
-      const at = source.indexOf(text, from.get(text) ?? 0)
-      from.set(text, at + text.length)
-      return { text, at }
-    })
-    .sort((a, b) => a.at - b.at)
-    .map(({ text, at }) => ({ text, line: lineAt(source, at) }))
+): readonly { readonly text: string; readonly line: number }[] | undefined {
+  const placed: { readonly text: string; readonly line: number }[] = []
+  let start: number | undefined
+  for (const { 0: token, index } of source.matchAll(word)) {
+    if (token.startsWith('//')) continue
+    start ??= index
+    if (token !== ';') continue
+    placed.push({ text: source.slice(start, index + 1), line: lineAt(source, start) })
+    start = undefined
+  }
+  const ours = placed.map(({ text }) => text).sort()
+  const theirs = [...parts].sort()
+  const isSame = ours.length === theirs.length && ours.every((text, at) => text === theirs[at])
+  return isSame && start === undefined ? placed : undefined
 }
 
 type Node = Readonly<Record<string, unknown>>

@@ -1,0 +1,128 @@
+// Bad policies: what is too long, too deep, unknown, contradictory or not what it claims to be is refused, and says why.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { checkCondition, checkPolicies } from './check.ts'
+import { policyBytes } from './policy-set.ts'
+
+const always = 'permit (principal, action, resource)'
+const when = (body: string): string => `${always} when { ${body} };`
+const says = (source: string, actions: readonly string[] = []): string =>
+  checkPolicies(source, actions)
+    .map(({ policy, line, say }) => `${policy}:${line}: ${say}`)
+    .join('\n')
+
+test('refuses ten megabytes before anything parses them', () => {
+  const started = performance.now()
+  assert.match(says(when('true').padEnd(10_000_000, ' ')), /at most 128 KiB/)
+  assert.match(says('é'.repeat(policyBytes / 2 + 1)), /at most 128 KiB/)
+  assert.ok(performance.now() - started < 500)
+})
+
+test('refuses what nests so deep that the engine would die of it, and lives on', () => {
+  const deep: readonly string[] = [
+    `${'('.repeat(5000)}true${')'.repeat(5000)}`,
+    `${'['.repeat(5000)}1${']'.repeat(5000)} == [1]`,
+    `${'{"a":'.repeat(5000)}1${'}'.repeat(5000)} == 1`,
+    `${'!('.repeat(5000)}true${')'.repeat(5000)}`,
+    Array(5000).fill('context.granted').join(' || '),
+    `${Array(5000).fill('1').join(' + ')} > 0`,
+    `${Array(900).fill('1').join(' + ')} > 0`,
+    `context${'.a'.repeat(900)}`,
+    `${'if true then true else '.repeat(5000)}true`,
+    `true }${' when { true }'.repeat(9000)} when { true`,
+    // Brackets within strings and comments are none: they hide no others.
+    `"${'('.repeat(40)}" == "" ${'//)\n'.repeat(40)} || ${'('.repeat(40)}true${')'.repeat(40)}`,
+  ]
+  for (const body of deep) assert.match(says(when(body)), /deep|operators|`if`|128 KiB/, body.slice(0, 30))
+  assert.equal(says(when('context.granted')), '')
+})
+
+test('brackets in strings and comments are no nesting', () => {
+  assert.equal(says(when(`principal in Writ::Group::"${'(['.repeat(100)}"`)), '')
+  assert.equal(says(`// ${'('.repeat(100)}\n${when('context.granted')}`), '')
+  assert.equal(says(`@id("a\\"${'('.repeat(10)}") ${when('context.granted')}`).includes('An id is'), true)
+})
+
+test('a set of many members is no problem, and one of too many is too long', () => {
+  const members = (count: number) => Array.from({ length: count }, (_, at) => `"m${at}"`).join(',')
+  assert.equal(says(when(`principal is Writ::Agent && [${members(5000)}].contains(principal.name)`)), '')
+  assert.match(says(when(`[${members(30_000)}].contains("x")`)), /128 KiB/)
+})
+
+test('names the policy and the line of every problem', () => {
+  const source = `@id("fine")\n${always};\n@id("wrong")\n${always}\n  when { context.nope };`
+  assert.match(says(source), /^wrong:5: .*`nope`/)
+  assert.match(says(`${always};\n${always}\n when { context.risk = 1 };`), /:3: /)
+})
+
+test('refuses attributes that may be absent, that another type lacks, and conditions that never hold', () => {
+  for (const body of [
+    'context.peer.isLoopback()',
+    'principal.purpose == "x"',
+    'context.arguments.getTag("amount").text == "1"',
+    'principal is Writ::Agent && principal.hasTag("m") && principal.getTag("m").number > 1',
+    'context.risk > "1"',
+    'context.risk > 50 && false',
+  ])
+    assert.notEqual(says(when(body)), '', body)
+})
+
+test('refuses actions that nobody knows, wherever they are named', () => {
+  const fly = 'Writ::Action::"fly"'
+  for (const source of [
+    `permit (principal, action == ${fly}, resource);`,
+    `permit (principal, action in [Writ::Action::"call", ${fly}], resource);`,
+    when(`action == ${fly}`),
+    when(`[Writ::Action::"call", ${fly}].contains(action)`),
+  ]) {
+    assert.match(says(source), /action or scope "fly"/)
+    assert.equal(says(source, ['fly']), '')
+  }
+})
+
+test('ids are unique, bounded, and none of ours', () => {
+  assert.match(says(`@id("a") ${always};\n@id("a") ${always};`), /^a:2: Another policy/)
+  assert.match(says(`@id("policy1") ${always};\n${always};`), /^policy1:2: Another policy/)
+  assert.match(says(`@id("writ.granted") ${always};`), /built in/)
+  assert.match(says(`@id("a b") ${always};`), /An id is/)
+  assert.match(says(`@id("__proto__") ${always};`), /An id is/)
+})
+
+test('refuses templates, other namespaces and what is no policy', () => {
+  for (const source of [
+    'permit (principal == ?principal, action, resource);',
+    'permit (principal is Agent, action, resource);',
+    'permit (principal == Evil::Agent::"a", action, resource);',
+    'permit (principal, action == Action::"call", resource);',
+    'permit (principal, action, resource)',
+    '{"effect":"permit"}',
+    'permit',
+  ])
+    assert.notEqual(says(source), '', source)
+})
+
+test('more than nine policies keep their order and their names', () => {
+  const source = Array.from({ length: 12 }, (_, at) =>
+    at === 10 ? when('context.nope') : `${always};`,
+  ).join('\n')
+  assert.match(says(source), /^policy10:11: /)
+})
+
+test('a condition is one expression: nothing in it ends the policy around it', () => {
+  assert.equal(checkCondition('context.risk < 50'), undefined)
+  assert.equal(checkCondition('principal.purpose like "weekly*" // why'), undefined)
+  for (const text of [
+    '',
+    'true }; permit (principal, action, resource) when { true',
+    'true } when { false',
+    'true } unless { false',
+    'true };',
+    '}',
+    'context.risk <',
+    'context.risk',
+    'context.nope',
+    `${'('.repeat(500)}true${')'.repeat(500)}`,
+    ' '.repeat(5000),
+  ])
+    assert.notEqual(checkCondition(text), undefined, text.slice(0, 40))
+})
