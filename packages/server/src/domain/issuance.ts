@@ -1,4 +1,5 @@
 // What has been decided, before anything is minted: inert data that names who, what, for how long, bound to which key.
+import type { AuthorizationDetail } from '@writ/sdk/protocol/details/detail'
 import type { AgentId, ClientId, GrantId, InstanceId, SessionId } from '@writ/sdk/protocol/identifier'
 import type { Basis, Claim, Take } from './change.ts'
 
@@ -18,6 +19,10 @@ export interface Issuance {
   /** The one audience, canonical. */
   readonly audience: string
   readonly scopes: readonly string[]
+  /** RFC 9396: what the rights are limited to; empty where the scopes alone say it. */
+  readonly authorizationDetails: readonly AuthorizationDetail[]
+  /** Whether it may be accepted only where each operation is decided: it rests on limits that no token can carry. */
+  readonly needsDecision: boolean
   readonly grants: readonly GrantId[]
   readonly lifetimeSeconds: number
   /** Thumbprint the token is bound to (RFC 9449 §6), or null for a bearer token. */

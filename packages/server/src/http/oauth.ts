@@ -52,6 +52,10 @@ const tokenRoute: Route = {
       token_type: issued.tokenType,
       expires_in: issued.expiresInSeconds,
       ...(issued.scopes.length === 0 ? {} : { scope: issued.scopes.join(' ') }),
+      // RFC 9396 §7: those that were granted, which are not always those that were asked for.
+      ...(issued.authorizationDetails.length === 0
+        ? {}
+        : { authorization_details: issued.authorizationDetails }),
       // Ours: the holder is asked to replace its key within so many seconds.
       ...(issued.isKeyRotationAsked ? { key_rotation_within: deps.config.rotationSpreadSeconds } : {}),
     })

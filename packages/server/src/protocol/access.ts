@@ -8,6 +8,7 @@ import { isAgentLive } from '../domain/agent.ts'
 import { excerpt } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Claim } from '../domain/change.ts'
+import type { CallerFacts } from '../store/store.ts'
 import { bind } from './binding/dpop.ts'
 import type { Deps } from './deps.ts'
 import { readOwnToken } from './introspection.ts'
@@ -18,6 +19,11 @@ export interface AccessEvidence {
   readonly method: string
   /** The URI as published, without query: never built from headers of the request. */
   readonly uri: string
+  /**
+   * Whatever the caller asks for is committed on the basis of its token before it is answered: so a yes may rest on
+   * memory, for the commit finds what memory has missed. A no never does.
+   */
+  readonly isCommitted?: true
 }
 
 /** Tokens whose signature has held, by their text; what they say is judged anew with each request. */
@@ -50,6 +56,8 @@ export async function authenticate(
   if (claims.aud !== audience) throw refuse('audience', { aud: claims.aud })
   // RFC 9449 §7.2: our own endpoints take bound tokens only, so a stolen one is of no use.
   if (claims.cnf === undefined) throw refuse('not_bound')
+  // RFC 9396: no type of details speaks of operations of ours, so a token that is limited to some covers none of them.
+  if (claims.authorization_details !== undefined) throw refuse('details')
   if (evidence.dpop === undefined) {
     throw new Fault('invalid_dpop_proof', 'Send a DPoP proof with the access token.', { kind: 'no_proof' })
   }
@@ -67,7 +75,7 @@ export async function authenticate(
     throw new Fault('rate_limited', 'Too many requests of this caller; slow down.', { kind: 'caller' })
   }
   const caller = callerOf(claims, binding.claim)
-  const wrong = await whyNotLive(ctx, deps, caller)
+  const wrong = await whyNotLive(ctx, deps, caller, evidence)
   if (wrong !== undefined) {
     await recordRefusal(ctx, deps, caller, { wrong, audience, action: `${method} ${uri}` })
     throw refuse(wrong, { client: caller.id })
@@ -128,16 +136,29 @@ function callerOf(claims: AccessTokenClaims, claim: Claim): Caller {
 }
 
 /** Why the caller may not act at this instant, read past the memory; undefined where it may. */
-async function whyNotLive(ctx: Ctx, deps: AccessDeps, caller: Caller): Promise<string | undefined> {
+async function whyNotLive(
+  ctx: Ctx,
+  deps: AccessDeps,
+  caller: Caller,
+  { isCommitted = false }: Pick<AccessEvidence, 'isCommitted'>,
+): Promise<string | undefined> {
+  if (isCommitted && whyNotStanding(ctx, await deps.store.facts.caller(ctx, caller.id)) === undefined)
+    return undefined
   const facts = await deps.store.facts.caller(ctx, caller.id, { fresh: true })
-  if (facts?.agent === undefined && facts?.client === undefined) return 'no_such_caller'
-  if (facts.agent !== undefined && !isAgentLive(facts.agent, ctx.now)) return 'agent_not_live'
-  if (facts.client !== undefined && facts.client.status !== 'active') return 'client_not_active'
+  const wrong = whyNotStanding(ctx, facts)
+  if (wrong !== undefined) return wrong
   // A key that was drained or has run out did what it did while it lived: only its revocation, which narrows it, ends
   // what it obtained. A rotation must not fail a call.
   // What ended and began again since the token was issued looks live, and the token is dead all the same.
   const { subjects, epoch } = caller.basis
   return (await deps.store.signals.isNarrowed(ctx, subjects, epoch)) ? 'ended_since_issue' : undefined
+}
+
+function whyNotStanding(ctx: Ctx, facts: CallerFacts | undefined): string | undefined {
+  if (facts?.agent === undefined && facts?.client === undefined) return 'no_such_caller'
+  if (facts.agent !== undefined && !isAgentLive(facts.agent, ctx.now)) return 'agent_not_live'
+  if (facts.client !== undefined && facts.client.status !== 'active') return 'client_not_active'
+  return undefined
 }
 
 interface Refused {

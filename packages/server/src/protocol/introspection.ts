@@ -1,4 +1,4 @@
-// RFC 7662: whether a token lives, told only to those who may know; everybody else hears `{"active":false}`.
+// RFC 7662, RFC 9396 §9.2: whether a token lives, told only to those who may know; everybody else hears `{"active":false}`.
 import { type AccessTokenClaims, checkAccessToken, subjectsOf } from '@writ/sdk/protocol/access-token'
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { parseJws, verifyJws } from '@writ/sdk/protocol/jws'
@@ -103,8 +103,14 @@ async function isLive(ctx: Ctx, deps: Deps, claims: AccessTokenClaims): Promise<
 }
 
 function answerOf(claims: AccessTokenClaims): Introspection {
-  const { writ: _ours, ...registered } = claims
-  return { active: true, ...registered, token_type: claims.cnf === undefined ? 'Bearer' : 'DPoP' }
+  const { writ: ours, ...registered } = claims
+  return {
+    active: true,
+    ...registered,
+    token_type: claims.cnf === undefined ? 'Bearer' : 'DPoP',
+    // Whoever takes the answer for the whole right would leave without force what no token carries.
+    ...(ours.decide === true ? { writ: { decide: true } } : {}),
+  }
 }
 
 interface Seen {

@@ -1,12 +1,16 @@
-// RFC 6749 §4.4 with RFC 8707: an agent obtains a token for itself, for one resource, from its own grants.
+// RFC 6749 §4.4 with RFC 8707 and RFC 9396: an agent obtains a token for itself, for one resource, from its own grants.
+import type { AuthorizationDetail } from '@writ/sdk/protocol/details/detail'
+import { parseDetails } from '@writ/sdk/protocol/details/index'
 import { Fault } from '@writ/sdk/protocol/fault'
+import { readJson } from '@writ/sdk/protocol/json'
 import { parseScope } from '@writ/sdk/protocol/scope'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import type { Ctx } from '../../context.ts'
 import type { Agent, Key } from '../../domain/agent.ts'
 import { excerpt } from '../../domain/audit-entry.ts'
-import { isGrantLive, mostGrants, narrow } from '../../domain/grant.ts'
+import { isGrantLive, mostGrants } from '../../domain/grant.ts'
 import { type Issuance, lifetime } from '../../domain/issuance.ts'
+import { isRefused, narrow, type Refused } from '../../domain/narrowing.ts'
 import type { Resource } from '../../domain/resource.ts'
 import type { CallerFacts } from '../../store/store.ts'
 import { noProof } from '../binding/dpop.ts'
@@ -14,6 +18,9 @@ import { standingOf } from '../client-auth/admit.ts'
 import { one } from '../evidence.ts'
 import type { GrantRequest, GrantType, Reads } from './grant.ts'
 import { tooMuch } from './issue.ts'
+
+/** More would not fit a token. */
+const maxDetailsBytes = 16_384
 
 export const clientCredentials: GrantType = {
   type: 'client_credentials',
@@ -26,23 +33,13 @@ export const clientCredentials: GrantType = {
         kind: 'not_an_agent',
       })
     }
-    // RFC 9396: details without force here would be rights that nobody enforces.
-    if (request.form.has('authorization_details')) {
-      throw new Fault('invalid_authorization_details', 'authorization_details is not supported yet.', {
-        kind: 'details',
-      })
-    }
     const resource = await findResource(ctx, deps, request, facts)
-    const asked = askedScopes(one(request.form, 'scope'))
-    const narrowed = narrow(resource, facts.grants, asked, ctx.now)
-    if ('refused' in narrowed) {
-      const named = excerpt(narrowed.refused, 128)
-      throw new Fault('invalid_scope', `The scope ${named} is not granted for this resource.`, {
-        kind: 'not_granted',
-        scope: narrowed.refused,
-        resource: resource.identifier,
-      })
+    const asked = {
+      scopes: askedScopes(one(request.form, 'scope')),
+      details: askedDetails(one(request.form, 'authorization_details')),
     }
+    const narrowed = narrow(resource, facts.grants, asked, ctx.now)
+    if (isRefused(narrowed)) throw notGranted(narrowed, resource)
     // Those that raced to be given are more than one alone may be.
     if (narrowed.grants.length > mostGrants) throw tooMuch('too_many_grants')
     if (request.binding === undefined && !resource.bearerAllowed) throw noProof()
@@ -53,6 +50,8 @@ export const clientCredentials: GrantType = {
       holder: holderOf(agent, by.key),
       audience: resource.identifier,
       scopes: narrowed.scopes,
+      authorizationDetails: narrowed.details,
+      needsDecision: narrowed.needsDecision,
       grants,
       lifetimeSeconds: seconds,
       boundTo: request.binding?.jkt ?? null,
@@ -117,6 +116,39 @@ function askedScopes(text: string | undefined): readonly string[] | undefined {
   if (scopes === undefined)
     throw new Fault('invalid_scope', 'scope is malformed.', { kind: 'malformed_scope' })
   return scopes
+}
+
+// RFC 9396 §5, and §6.1: a request for details is narrowed to nothing silently.
+function askedDetails(text: string | undefined): readonly AuthorizationDetail[] | undefined {
+  if (text === undefined) return undefined
+  const given = readJson(text, { maxBytes: maxDetailsBytes })
+  const parsed = 'value' in given ? parseDetails(given.value) : { problem: `is no JSON: ${given.problem}` }
+  if ('problem' in parsed) throw unacceptable(`authorization_details ${parsed.problem}.`, 'malformed_details')
+  // Nothing asked for is said by leaving it out; an empty list reads as "no limit" to some.
+  if (parsed.length === 0) throw unacceptable('authorization_details is empty.', 'no_details')
+  return parsed
+}
+
+const unacceptable = (say: string, kind: string): Fault =>
+  new Fault('invalid_authorization_details', say, { kind })
+
+function notGranted(refusal: Refused, { identifier }: Resource): Fault {
+  if ('refusedDetails' in refusal) {
+    const say =
+      'The authorization details are not granted for this resource, or not all by grants of one kind.'
+    return new Fault('invalid_authorization_details', say, { kind: 'not_granted', resource: identifier })
+  }
+  if ('scopeNeeded' in refusal)
+    return new Fault('invalid_scope', 'Name a scope: none of them is given by default.', {
+      kind: 'scope_needed',
+      resource: identifier,
+    })
+  const named = excerpt(refusal.refused, 128)
+  return new Fault('invalid_scope', `The scope ${named} is not granted for this resource.`, {
+    kind: 'not_granted',
+    scope: refusal.refused,
+    resource: identifier,
+  })
 }
 
 function holderOf(agent: Agent, key: Key): Issuance['holder'] {

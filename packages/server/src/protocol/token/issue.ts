@@ -16,6 +16,7 @@ export interface Issued {
   readonly tokenType: 'DPoP' | 'Bearer'
   readonly expiresInSeconds: number
   readonly scopes: readonly string[]
+  readonly authorizationDetails: Issuance['authorizationDetails']
   readonly isKeyRotationAsked: boolean
 }
 
@@ -54,6 +55,7 @@ export async function issue(
         tokenType: issuance.boundTo === null ? 'Bearer' : 'DPoP',
         expiresInSeconds: issuance.lifetimeSeconds,
         scopes: issuance.scopes,
+        authorizationDetails: issuance.authorizationDetails,
         isKeyRotationAsked: issuance.isKeyRotationAsked,
       }
     case 'stale':
@@ -73,10 +75,14 @@ function signatureLetters({ signatureBytes }: Pick<Signer, 'signatureBytes'>): n
 
 /** More than one token can carry. */
 export function tooMuch(kind: string): Fault {
-  return new Fault('invalid_scope', 'This is more than one token can carry; ask for fewer scopes.', { kind })
+  return new Fault(
+    'invalid_scope',
+    'This is more than one token can carry; ask for fewer scopes or details.',
+    { kind },
+  )
 }
 
-// RFC 9068 §2.2, RFC 9449 §6.1, OIDC-A §2.1; `writ` as in access-token.ts of the SDK.
+// RFC 9068 §2.2, RFC 9449 §6.1, RFC 9396 §9.1, OIDC-A §2.1; `writ` as in access-token.ts of the SDK.
 function claimsOf(ctx: Ctx, issuance: Issuance, jti: string, epoch: number): AccessTokenClaims {
   const { holder } = issuance
   return {
@@ -88,13 +94,21 @@ function claimsOf(ctx: Ctx, issuance: Issuance, jti: string, epoch: number): Acc
     exp: ctx.now + issuance.lifetimeSeconds,
     jti,
     ...(issuance.scopes.length === 0 ? {} : { scope: issuance.scopes.join(' ') }),
+    ...(issuance.authorizationDetails.length === 0
+      ? {}
+      : { authorization_details: issuance.authorizationDetails }),
     ...(issuance.boundTo === null ? {} : { cnf: { jkt: issuance.boundTo } }),
     ...(holder.instance === null ? {} : { agent_instance_id: holder.instance }),
     ...(issuance.session == null ? {} : { sid: issuance.session.id }),
     // OIDC-A §2.3: opaque, and the word of the instance itself.
     ...(issuance.session?.task == null ? {} : { agent_context_id: issuance.session.task }),
     ...holder.agentClaims,
-    writ: { epoch, key: holder.key, grants: issuance.grants },
+    writ: {
+      epoch,
+      key: holder.key,
+      grants: issuance.grants,
+      ...(issuance.needsDecision ? { decide: true } : {}),
+    },
   }
 }
 
@@ -115,6 +129,9 @@ function entryOf(ctx: Ctx, issuance: Issuance, claims: AccessTokenClaims): Entry
       jti: claims.jti,
       expires_at: new Date(claims.exp * 1000).toISOString(),
       bound_to: issuance.boundTo,
+      ...(issuance.authorizationDetails.length === 0
+        ? {}
+        : { authorization_details: issuance.authorizationDetails.map(detail => JSON.stringify(detail)) }),
       ...(issuance.session == null ? {} : { session: issuance.session.id, task: issuance.session.task }),
     },
   }
