@@ -26,6 +26,10 @@ export interface Caller {
   readonly authorizationDetails: readonly AuthorizationDetail[]
   /** RFC 7638 thumbprint of the key that the token is bound to; null for a bearer token. */
   readonly key: string | null
+  /** RFC 7638 thumbprint of the key that authenticated the caller when it asked for the token. */
+  readonly clientKey: string
+  /** The issuer's epoch at which what the token rests on was known to stand. */
+  readonly epoch: number
   /** The token's id, for the resource's own log. */
   readonly tokenId: string
   /** Epoch seconds. */

@@ -149,6 +149,8 @@ function callerOf(claims: AccessTokenClaims, holds: () => boolean): Caller {
     scopes,
     authorizationDetails: Object.freeze([...(claims.authorization_details ?? [])]),
     key: claims.cnf?.jkt ?? null,
+    clientKey: claims.writ.key,
+    epoch: claims.writ.epoch,
     tokenId: claims.jti,
     expiresAt: claims.exp,
     may: (scope: string) => granted.has(scope),

@@ -32,10 +32,11 @@ export function whyNotCommand(terminal: Terminal): Command {
     .action(
       acting<Options>(terminal, async ({ admin, args, options, print }) => {
         const [named = '', action = '', resource = ''] = args
-        const { argument: values, person: onBehalfOf, ...supposed } = options
+        const { argument: values, person: onBehalfOf, type, instance, session, peer } = options
         const agent = await agentId(admin, named)
         const person = onBehalfOf === undefined ? undefined : await personId(admin, onBehalfOf)
-        const body = { agent, action, resource, ...given({ ...supposed, person, arguments: values }) }
+        const supposed = given({ type, instance, session, peer, person, arguments: values })
+        const body = { agent, action, resource, ...supposed }
         const answer = await admin.call('decisions.why-not', { body })
         print.object(answer, shown(answer))
       }),

@@ -19,6 +19,8 @@ const caller: Caller = {
   scopes: ['read'],
   authorizationDetails: [],
   key: 'thumb',
+  clientKey: 'thumb',
+  epoch: 3,
   tokenId: 'jti',
   expiresAt: 5000,
   may: () => true,

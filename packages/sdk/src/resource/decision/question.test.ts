@@ -18,6 +18,8 @@ const caller: Caller = {
   scopes: ['read'],
   authorizationDetails: [],
   key: 'thumb',
+  clientKey: 'thumb',
+  epoch: 3,
   tokenId: 'jti',
   expiresAt: 2000,
   may: () => true,
@@ -82,8 +84,9 @@ test('every input makes another question: nobody is given the answer of another 
     of(act, { grants: [] }),
     of(act, { scopes: ['read', 'write'] }),
     of(act, { authorizationDetails: [{ type: 'http' }] }),
-    of(act, { key: 'other' }),
     of(act, { tokenId: 'other' }),
+    of(act, { clientKey: 'other' }),
+    of(act, { epoch: 4 }),
     of(act, { expiresAt: 2001 }),
   ]
   assert.equal(new Set(texts).size, texts.length)

@@ -56,7 +56,8 @@ export function questionOf(resource: string, caller: Caller, act: Act): Properti
         ...(caller.authorizationDetails.length === 0
           ? {}
           : { authorization_details: caller.authorizationDetails }),
-        ...(caller.key === null ? {} : { key: caller.key }),
+        key: caller.clientKey,
+        epoch: caller.epoch,
         exp: caller.expiresAt,
       },
     },
