@@ -93,6 +93,9 @@ type Effect = readonly [thing: string, state: string | null]
 const fact = ({ decision }: Entry, name: string): string => String(decision?.[name])
 const facts = ({ decision }: Entry, name: string): readonly string[] => (decision?.[name] ?? []) as string[]
 
+/** The grant that an activation opened. */
+const opened = (entry: Entry): readonly Effect[] => [[`grant ${fact(entry, 'grant')}`, 'given']]
+
 /** What a beginning made true beside its own record: what an emergency cut, what it overtook, what was made for it. */
 function begun(entry: Entry): readonly Effect[] {
   const ended: Readonly<Record<string, Effect>> = {
@@ -179,6 +182,11 @@ const effects: Readonly<Record<string, (entry: Entry) => readonly Effect[]>> = {
   'key.retired': ({ key }) => [[`key ${key}`, 'retired']],
   'key.revoked': entry => [[`key ${fact(entry, 'thumbprint')}`, 'revoked']],
   'grant.created': entry => [[`grant ${fact(entry, 'grant')}`, 'given']],
+  'approval.approved': opened,
+  'activation.opened': opened,
+  'activation.broke-glass': opened,
+  'eligibility.revoked': entry =>
+    facts(entry, 'ended_grants').map((id): Effect => [`grant ${id}`, 'taken back']),
   'grant.revoked': entry => [[`grant ${fact(entry, 'grant')}`, 'taken back']],
   'resource.created': entry => [[`resource ${fact(entry, 'resource_id')}`, 'there']],
   'resource.deleted': entry => [

@@ -1,5 +1,6 @@
 // One history through every writing path there is, as steps: each asks once, and can ask again after anything.
 import { answerOf } from '../harness/party.ts'
+import { authorization } from './scenario-authorization.ts'
 import { peopleAndClients } from './scenario-owners.ts'
 import { rotationsAndSecrets } from './scenario-rotations.ts'
 import { tokens } from './scenario-tokens.ts'
@@ -213,6 +214,7 @@ export const steps: readonly Step[] = [
   ...keys,
   ...suspended,
   ...peopleAndClients,
+  ...authorization,
   ...rotationsAndSecrets,
   ...ends,
 ]

@@ -13,7 +13,7 @@ import { mustBeFuture, mustHaveVersion } from '../agents.ts'
 import { findResource, mustKnow } from '../grants/grants.ts'
 import { budgetsGiven, budgetsOf, conditionGiven, limitsShown, showLimits } from '../grants/limits.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
-import { scopeToken } from '../resources.ts'
+import { scopeToken } from '../resources/resources.ts'
 import * as wire from '../wire.ts'
 import { detailsGiven, detailsOf } from './details.ts'
 import { mustStandAbove, showReach } from './shown.ts'
@@ -277,7 +277,7 @@ const revoke = operation({
         puts: [{ put: 'eligibility', value: revoked, ifVersion: version }, ...opened.puts],
         signals: [{ subject: eligibility.id, kind: 'narrowed' }, ...opened.signals],
       },
-      about: aboutEligibility(revoked, input.body.reason),
+      about: withEnded(aboutEligibility(revoked, input.body.reason), opened.ended),
       answer: showEligibility(revoked, ctx.now),
       version: version + 1,
     }
@@ -289,14 +289,22 @@ async function endOpened(
   ctx: Ctx,
   { store }: Reads,
   { id, agent, resource }: Eligibility,
-): Promise<Required<Pick<Change, 'puts' | 'signals'>>> {
+): Promise<Required<Pick<Change, 'puts' | 'signals'>> & { readonly ended: readonly string[] }> {
   const page = await store.grants.list(ctx, { limit: mostGrants }, { agent, resource, liveAt: ctx.now })
   const opened = page.items.filter(grant => grant.activation != null && isGrantLive(grant, ctx.now))
   const approvals = await Promise.all(opened.map(grant => store.approvals.get(ctx, grant.activation ?? '')))
-  const ended = opened
-    .filter((_grant, at) => approvals[at]?.asked.eligibility === id)
-    .map(grant => takenBack(grant, ctx.now))
-  return { puts: ended.flatMap(({ puts }) => puts), signals: ended.flatMap(({ signals }) => signals) }
+  const ended = opened.filter((_grant, at) => approvals[at]?.asked.eligibility === id)
+  const parts = ended.map(grant => takenBack(grant, ctx.now))
+  return {
+    puts: parts.flatMap(({ puts }) => puts),
+    signals: parts.flatMap(({ signals }) => signals),
+    ended: ended.map(grant => grant.id),
+  }
+}
+
+/** Without it the log would not tell that these grants have ended. */
+function withEnded<A extends { readonly facts: object }>(about: A, ended: readonly string[]): A {
+  return ended.length === 0 ? about : { ...about, facts: { ...about.facts, ended_grants: ended } }
 }
 
 export const eligibilityOperations = [create, list, get, revoke]
