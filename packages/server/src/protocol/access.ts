@@ -23,7 +23,7 @@ export interface AccessEvidence {
    * Whatever the caller asks for is committed on the basis of its token before it is answered: so a yes may rest on
    * memory, for the commit finds what memory has missed. A no never does.
    */
-  readonly isCommitted?: true
+  readonly isCommitted?: boolean
 }
 
 /** Tokens whose signature has held, by their text; what they say is judged anew with each request. */

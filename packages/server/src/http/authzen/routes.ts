@@ -163,7 +163,8 @@ function callerOf(ctx: Ctx, deps: FaceDeps & AuthzenFace, request: Request, path
     dpop: singleProof(request),
     method: request.method,
     uri: published(ctx.issuer, path),
-  }
+    isCommitted: true,
+  } as const
   return authenticate(ctx, deps, evidence, published(ctx.issuer, '/api/v1'))
 }
 
