@@ -11,7 +11,7 @@ import { type Scene, type Step, sceneOf } from './scene.ts'
 import { placeOf } from './world.ts'
 
 /** More than any step reads; a step that reaches it would never end. */
-const mostReads = 40
+const mostReads = 80
 
 /** Fails the step's first read, then its second, and so on; then it succeeds. Answers the reads that failed. */
 async function withoutEach(scene: Scene, step: Step): Promise<readonly string[]> {
