@@ -1,5 +1,6 @@
 // npm run demo: the main job against real parts, narrated and asserted; `-- NAME` runs a further chapter, `-- all` each.
 import { Unmet } from './check.ts'
+import { decisionsChapter } from './decisions-chapter.ts'
 import { mainJob } from './main-job.ts'
 import { createNarrator, type Narrator } from './narrator.ts'
 import { openProcesses, type Processes } from './processes.ts'
@@ -12,6 +13,7 @@ type Chapter = (folder: string, processes: Processes, narrator: Narrator) => Pro
 const chapters: Readonly<Record<string, Chapter>> = {
   main: mainJob,
   rotation: rotationChapter,
+  decisions: decisionsChapter,
 }
 
 /** Longer than this and something hangs. */

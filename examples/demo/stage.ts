@@ -21,29 +21,37 @@ export const lifetimes = {
   checkpointSeconds: 1,
 }
 
-export interface Stage {
+/** The authority alone, and what every chapter does with it. */
+export interface Authority {
   /** Deleted at the end. */
   readonly folder: string
   readonly data: string
   readonly issuer: string
   readonly operator: OperatorCredentials
   readonly admin: AdminClient
-  /** The MCP endpoint that agents see, and its resource identifier: that of the proxy. */
-  readonly mcp: string
-  /** The API and its resource identifier. */
-  readonly api: string
   readonly wire: Wiretap
-  /** The key of the audit log, kept from before anything happened: a key that comes with an export proves nothing. */
-  readonly logKey: string
   readonly processes: Processes
-  /** Runs one of the programs beside this one to its end. */
+  /** Starts one of the programs beside this one, which stays; resolves with the address that it is ready at. */
+  start(name: string, file: string, options?: Started): Promise<string>
+  /** Runs one of them to its end. */
   program(name: string, file: string, options?: Started): Promise<Ended>
   /** Runs the writ command to its end. */
   writ(...args: string[]): Promise<Ended>
 }
 
+export interface Stage extends Authority {
+  /** The MCP endpoint that agents see, and its resource identifier: that of the proxy. */
+  readonly mcp: string
+  /** The API and its resource identifier. */
+  readonly api: string
+  /** The key of the audit log, kept from before anything happened: a key that comes with an export proves nothing. */
+  readonly logKey: string
+}
+
 interface Started {
   readonly args?: readonly string[]
+  /** Options of Node, before the program. */
+  readonly flags?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
   readonly input?: () => Promise<string>
 }
@@ -56,63 +64,30 @@ export function openFolder(): string {
   return mkdtempSync(join(tmpdir(), 'writ-demo-'))
 }
 
-export async function openStage(folder: string, processes: Processes, narrator: Narrator): Promise<Stage> {
+export async function openAuthority(
+  folder: string,
+  processes: Processes,
+  settings: Readonly<Record<string, number>>,
+): Promise<Authority> {
   const data = join(folder, 'data')
   const config = join(folder, 'writ.json')
-  writeFileSync(config, JSON.stringify(lifetimes, null, 2))
-  const node = (file: string, { args = [], ...rest }: Started & { readonly flags?: readonly string[] }) => {
-    const { flags = [], ...started } = rest
-    const leash = ['--import', at('./leash/main.ts')]
-    return {
-      command: process.execPath,
-      args: [...process.execArgv, ...leash, ...flags, file, ...args],
-      isLeashed: true,
-      ...started,
-    }
-  }
-
-  const manifest = createRequire(import.meta.url).resolve(`${everything}/package.json`)
-  const [issuer, upstream] = await Promise.all([
-    processes.start({
-      name: 'writ serve',
-      command: binary,
-      args: ['serve', '--port', '0', '--data', data, '--config', config],
-    }),
-    processes.start({
-      name: 'server-everything',
-      ...node(join(manifest, '../dist/index.js'), {
-        flags: ['--import', at('./loopback/main.ts')],
-        args: ['streamableHttp'],
-        environment: { PORT: '0' },
-      }),
-    }),
-  ])
-  const environment = { WRIT_ISSUER: issuer, MCP_UPSTREAM: `${upstream}/mcp`, PORT: '0' }
-  const [mcp, api] = await Promise.all([
-    processes.start({ name: 'mcp-proxy', ...node(at('../mcp-proxy/main.ts'), { environment }) }),
-    processes.start({ name: 'protected-api', ...node(at('../protected-api/main.ts'), { environment }) }),
-  ])
-
-  narrator.fact('authority', `${issuer}  writ serve, SQLite`)
-  narrator.fact('MCP server', `${upstream}/mcp  ${everything.split('/')[1]}, unchanged`)
-  narrator.fact('MCP proxy', `${mcp}  examples/mcp-proxy`)
-  narrator.fact('API', `${api}  examples/protected-api`)
-
+  writeFileSync(config, JSON.stringify(settings, null, 2))
+  const issuer = await processes.start({
+    name: 'writ serve',
+    command: binary,
+    args: ['serve', '--port', '0', '--data', data, '--config', config],
+  })
   const operator = JSON.parse(readFileSync(join(data, 'operator.json'), 'utf8')) as OperatorCredentials
   const wire = openWiretap()
-  const described = await fetch(`${issuer}/.well-known/writ-configuration`)
-  const { audit } = (await described.json()) as { readonly audit: { readonly public_key: string } }
   return {
     folder,
     data,
     issuer,
     operator,
     admin: operatorOf({ data, wire }),
-    mcp,
-    api,
     wire,
-    logKey: audit.public_key,
     processes,
+    start: (name, file, options = {}) => processes.start({ name, ...node(at(`../${file}`), options) }),
     program: (name, file, options = {}) => processes.run({ name, ...node(at(`../${file}`), options) }),
     writ: (...args) =>
       processes.run({
@@ -123,6 +98,47 @@ export async function openStage(folder: string, processes: Processes, narrator: 
         environment: { COLUMNS: '1000' },
       }),
   }
+}
+
+/** A program that does not outlive the demo. */
+function node(file: string, { args = [], flags = [], ...started }: Started) {
+  const leash = ['--import', at('./leash/main.ts')]
+  return {
+    command: process.execPath,
+    args: [...process.execArgv, ...leash, ...flags, file, ...args],
+    isLeashed: true,
+    ...started,
+  }
+}
+
+export async function openStage(folder: string, processes: Processes, narrator: Narrator): Promise<Stage> {
+  const manifest = createRequire(import.meta.url).resolve(`${everything}/package.json`)
+  const [authority, upstream] = await Promise.all([
+    openAuthority(folder, processes, lifetimes),
+    processes.start({
+      name: 'server-everything',
+      ...node(join(manifest, '../dist/index.js'), {
+        flags: ['--import', at('./loopback/main.ts')],
+        args: ['streamableHttp'],
+        environment: { PORT: '0' },
+      }),
+    }),
+  ])
+  const { issuer, start } = authority
+  const environment = { WRIT_ISSUER: issuer, MCP_UPSTREAM: `${upstream}/mcp`, PORT: '0' }
+  const [mcp, api] = await Promise.all([
+    start('mcp-proxy', 'mcp-proxy/main.ts', { environment }),
+    start('protected-api', 'protected-api/main.ts', { environment }),
+  ])
+
+  narrator.fact('authority', `${issuer}  writ serve, SQLite`)
+  narrator.fact('MCP server', `${upstream}/mcp  ${everything.split('/')[1]}, unchanged`)
+  narrator.fact('MCP proxy', `${mcp}  examples/mcp-proxy`)
+  narrator.fact('API', `${api}  examples/protected-api`)
+
+  const described = await fetch(`${issuer}/.well-known/writ-configuration`)
+  const { audit } = (await described.json()) as { readonly audit: { readonly public_key: string } }
+  return { ...authority, mcp, api, logKey: audit.public_key }
 }
 
 /** The operator with the key that its file holds now. */

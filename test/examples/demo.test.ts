@@ -122,6 +122,18 @@ test('rotates everything under traffic and lends a credential for seconds, in a 
   await nothingLeft()
 })
 
+test('decides each call, opens a right for seconds and stops at a budget, in a chapter of its own', async () => {
+  const { code, stdout, stderr } = await demo(['decisions']).ended
+  assert.equal(code, 0, stdout + stderr)
+  assert.deepEqual(ticks(stdout), ['1', '2', '3', '4', '5', '6'])
+  assert.deepEqual(
+    stdout.split('\n').filter(line => line.length > 80),
+    [],
+  )
+  assert.match(stdout, /p99 +\d+ ms/)
+  await nothingLeft()
+})
+
 test('fails at the step that does not do what it says, shows what was seen, and ends every process', async () => {
   // A thief who is let in: the demo has no switch for that, so the thief himself is made to lie.
   const lie = `
@@ -166,5 +178,5 @@ test('takes its processes along even where it is killed outright', async () => {
 test('says which chapters there are when asked for another one', async () => {
   const { code, stderr } = await demo(['breakfast']).ended
   assert.equal(code, 2)
-  assert.match(stderr, /no chapter breakfast; choose from: all main rotation/)
+  assert.match(stderr, /no chapter breakfast; choose from: all main rotation decisions/)
 })
