@@ -6,7 +6,7 @@ import { builtInActions, schemaWith } from './schema.ts'
 import { parseStatements, type Statement } from './statements.ts'
 
 /** Longest text of a condition, in bytes of UTF-8. */
-export const conditionBytes = 4096
+const conditionBytes = 4096
 /** How many problems are told at once. */
 const mostProblems = 20
 

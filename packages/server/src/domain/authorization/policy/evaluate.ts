@@ -16,7 +16,7 @@ export const builtIns: Readonly<Record<string, string>> = {
 }
 
 /** The rule that refuses where the engine could not be asked at all. */
-export const engineRule = 'writ.engine'
+const engineRule = 'writ.engine'
 
 /** A set ready to be asked. `broken` is one that does not parse, which stored ones do: everything is refused. */
 export interface CompiledPolicies {

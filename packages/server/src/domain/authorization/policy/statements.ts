@@ -15,7 +15,7 @@ export interface Statement {
 }
 
 /** Ids of ours begin with this; a policy of somebody else's could pass for a built-in one in a record. */
-export const reservedPrefix = 'writ.'
+const reservedPrefix = 'writ.'
 
 const idShape = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 
