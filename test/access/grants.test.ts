@@ -113,20 +113,75 @@ test('a grant is for a known agent, a registered resource and its scopes, from n
   assert.equal((await writ.operator.manage('GET', `/grants/${given.body.id}`)).body.status, 'active')
 })
 
-test('conditions and details are refused by name until they have force, never stored', async t => {
+test('conditions and details that are not understood are refused by name, and never stored', async t => {
   const writ = await authority(t)
   await newResource(writ)
   const { id } = await newAgent(writ, 'billing')
+  const tool = { type: 'mcp_tool', server: 'https://api.example', tool: 'pay' }
   for (const [member, value] of [
     ['condition', {}],
-    ['condition', null],
+    ['condition', 'context.risk <'],
+    ['authorization_details', []],
     ['authorization_details', [{ type: 'x' }]],
+    ['authorization_details', [{ ...tool, privileges: ['admin'] }]],
+    ['authorization_details', [{ type: 'mcp_tool', tool: 'pay' }]],
+    ['authorization_details', [{ ...tool, server: 'https://API.example' }]],
+    ['authorization_details', [{ ...tool, server: 'https://other.example' }]],
+    ['authorization_details', [tool, tool]],
   ] as const) {
     const answer = await grant(writ, id, { [member]: value })
-    assert.deepEqual([answer.status, answer.body.code], [422, 'unsupported_member'], JSON.stringify(value))
-    assert.ok(answer.body.detail.includes(member))
+    assert.ok([400, 422].includes(answer.status), JSON.stringify([value, answer.body]))
+    assert.ok(answer.body.detail.includes(member), answer.body.detail)
   }
   assert.deepEqual((await writ.operator.manage('GET', `/grants?agent=${id}`)).body.items, [])
+})
+
+test('a grant has scopes, details or both, and shows them; one with neither is refused', async t => {
+  const writ = await authority(t)
+  await newResource(writ)
+  const { id } = await newAgent(writ, 'billing')
+  const details = [{ type: 'http', host: 'api.example', methods: ['GET'], path: '/invoices/{id}' }]
+  const both = await grant(writ, id, { authorization_details: details })
+  assert.deepEqual([both.status, both.body.authorization_details], [201, details])
+  const alone = await grant(writ, id, { scopes: undefined, authorization_details: details })
+  assert.deepEqual([alone.status, alone.body.scopes], [201, []])
+  const shown = await writ.operator.manage('GET', `/grants/${alone.body.id}`)
+  assert.deepEqual(shown.body.authorization_details, details)
+  assert.equal((await grant(writ, id, { scopes: undefined })).status, 422)
+  const ours = { ...details[0], host: 'localhost' }
+  const own = {
+    resource: `${writ.issuer}/api/v1`,
+    scopes: ['writ:agents:read'],
+    authorization_details: [ours],
+  }
+  assert.equal((await grant(writ, id, own)).body.code, 'invalid_value')
+})
+
+test('the map of actions grows by one version with each change, and names scopes of the resource alone', async t => {
+  const writ = await authority(t)
+  const actions = { pay: { any_of: ['invoices:pay'], recorded: ['amount'] } }
+  const made = await newResource(writ, { actions })
+  assert.deepEqual([made.body.actions, made.body.actions_version], [actions, 1])
+  const change = (body: object) => writ.operator.manage('PATCH', `/resources/${made.body.id}`, body)
+  const same = await change({ actions, name: 'Invoices' })
+  assert.equal(same.body.actions_version, 1)
+  const wider = { ...actions, list: { any_of: ['invoices:read', 'invoices'] } }
+  assert.equal((await change({ actions: wider })).body.actions_version, 2)
+  const emptied = await change({ actions: {} })
+  assert.deepEqual([emptied.body.actions, emptied.body.actions_version], [{}, 3])
+  assert.equal((await change({ actions })).body.actions_version, 4)
+  for (const wrong of [
+    { pay: { any_of: ['invoices:shred'] } },
+    { pay: { any_of: [] } },
+    { pay: { any_of: ['invoices'], scopes: [] } },
+    { pay: { any_of: ['invoices'] }, Pay: { any_of: ['invoices'] } },
+    { DELETE: { any_of: ['invoices'] } },
+    { 'pay\u202e': { any_of: ['invoices'] } },
+    { ' pay': { any_of: ['invoices'] } },
+  ])
+    assert.ok([400, 422].includes((await change({ actions: wrong })).status), JSON.stringify(wrong))
+  const scopeless = await change({ scopes: [{ name: 'invoices:read', description: 'Read' }] })
+  assert.equal(scopeless.body.code, 'invalid_value')
 })
 
 test('a grant gives its leaves, and taking it back kills the tokens that rest on it', async t => {

@@ -26,6 +26,7 @@ const oauth = {
   revocation_endpoint_auth_methods_supported: methods,
   revocation_endpoint_auth_signing_alg_values_supported: algorithms,
   dpop_signing_alg_values_supported: algorithms,
+  authorization_details_types_supported: ['mcp_tool', 'http', 'sql'],
   agent_claims_supported: [
     'agent_type',
     'agent_model',

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { AgentId, GrantId, ResourceId } from '@writ/sdk/protocol/identifier'
 import fc from 'fast-check'
 import { type Grant, isGrantLive } from './grant.ts'
-import { type Asked, narrow as narrowTo } from './narrowing.ts'
+import { type Asked, narrow as narrowTo } from './authorization/narrowing.ts'
 import { checkScopes, leavesOf, type Resource, type Scope } from './resource.ts'
 
 const now = 1_000_000

@@ -1,5 +1,6 @@
 // RFC 8414, OpenID Connect Discovery 1.0 and our own document: all made from the tables that route the requests.
 import { algorithmsOf } from '@writ/sdk/protocol/algorithms'
+import { detailTypes } from '@writ/sdk/protocol/details/index'
 import { codes } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import { limitsDocument } from '../limits.ts'
@@ -44,6 +45,8 @@ function serverMetadata(ctx: Ctx, routes: readonly Route[]): Record<string, unkn
     revocation_endpoint_auth_methods_supported: methods,
     revocation_endpoint_auth_signing_alg_values_supported: signingAlgorithms,
     dpop_signing_alg_values_supported: signingAlgorithms,
+    // RFC 9396 §10.
+    authorization_details_types_supported: Object.keys(detailTypes),
     agent_claims_supported: agentClaims,
     agent_types_supported: agentTypes,
   }

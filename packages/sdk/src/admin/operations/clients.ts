@@ -14,6 +14,8 @@ interface Client {
   readonly policy_uri?: string
   readonly software_id?: string
   readonly software_version?: string
+  /** RFC 9396 §10: the types of authorization details that the client uses */
+  readonly authorization_details_types?: readonly ('mcp_tool' | 'http' | 'sql')[]
   readonly id: string
   readonly client_id: string
   /** Epoch seconds, RFC 7591 §3.2.1 */
@@ -45,6 +47,8 @@ interface ClientCreate {
   readonly policy_uri?: string
   readonly software_id?: string
   readonly software_version?: string
+  /** RFC 9396 §10: the types of authorization details that the client uses */
+  readonly authorization_details_types?: readonly ('mcp_tool' | 'http' | 'sql')[]
   /** private_key_jwt where a jwks is given, none otherwise; a shared secret only where it is asked for */
   readonly token_endpoint_auth_method?:
     | 'private_key_jwt'
@@ -71,6 +75,8 @@ interface ClientCreated {
   readonly policy_uri?: string
   readonly software_id?: string
   readonly software_version?: string
+  /** RFC 9396 §10: the types of authorization details that the client uses */
+  readonly authorization_details_types?: readonly ('mcp_tool' | 'http' | 'sql')[]
   readonly id: string
   readonly client_id: string
   /** Epoch seconds, RFC 7591 §3.2.1 */
@@ -143,6 +149,8 @@ interface ClientUpdate {
   readonly policy_uri?: string
   readonly software_id?: string
   readonly software_version?: string
+  /** RFC 9396 §10: the types of authorization details that the client uses */
+  readonly authorization_details_types?: readonly ('mcp_tool' | 'http' | 'sql')[]
   /** private_key_jwt where a jwks is given, none otherwise; a shared secret only where it is asked for */
   readonly token_endpoint_auth_method?:
     | 'private_key_jwt'

@@ -7,6 +7,7 @@ interface Grant {
   readonly agent: string
   readonly resource: string
   readonly scopes: readonly string[]
+  readonly authorization_details: readonly Readonly<Record<string, unknown>>[]
   readonly condition: string | null
   readonly budgets: readonly {
     readonly unit: 'calls' | 'money' | 'rows' | 'bytes'
@@ -29,14 +30,15 @@ interface GrantCreate {
   readonly agent: string
   /** The identifier of the resource */
   readonly resource: string
-  readonly scopes: readonly string[]
+  /** May be left out where authorization_details say what is allowed */
+  readonly scopes?: readonly string[]
   readonly expires_at?: string | null
   /** Why; kept in the audit log */
   readonly reason: string
   readonly condition?: string | null
   readonly budgets?: readonly Budget[]
-  /** RFC 9396 details; refused until it is enforced */
-  readonly authorization_details?: unknown
+  /** RFC 9396 authorization details */
+  readonly authorization_details?: readonly Readonly<Record<string, unknown>>[]
 }
 
 interface GrantUsage {
@@ -55,6 +57,7 @@ interface UnusedGrant {
   readonly agent: string
   readonly resource: string
   readonly scopes: readonly string[]
+  readonly authorization_details: readonly Readonly<Record<string, unknown>>[]
   readonly condition: string | null
   readonly budgets: readonly {
     readonly unit: 'calls' | 'money' | 'rows' | 'bytes'
@@ -75,7 +78,7 @@ interface UnusedGrant {
 }
 
 export interface GrantsOperations {
-  /** Give an agent the right to ask for scopes of a resource. */
+  /** Give an agent the right to ask for scopes of a resource, for authorization details, or for both together. */
   'grants.create': { readonly input: { readonly body: GrantCreate }; readonly answer: Grant }
   /** Take a grant back at once, with every token that rests on it; the record stays for the audit. */
   'grants.delete': {

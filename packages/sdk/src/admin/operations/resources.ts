@@ -12,6 +12,17 @@ interface Resource {
   }[]
   readonly introspection_clients: readonly string[]
   readonly bearer_allowed: boolean
+  readonly actions: Readonly<
+    Record<
+      string,
+      {
+        readonly any_of: readonly string[]
+        readonly recorded: readonly string[]
+      }
+    >
+  > | null
+  /** Grows by one with each change of the map */
+  readonly actions_version: number | null
   readonly created_at: string
   readonly updated_at: string
 }
@@ -30,6 +41,18 @@ interface ResourceCreate {
   readonly introspection_clients?: readonly string[]
   /** Whether tokens without a key binding may be issued for it; no unless told */
   readonly bearer_allowed?: boolean
+  /** What each action needs; one without a row needs the scope of its own name */
+  readonly actions?: Readonly<
+    Record<
+      string,
+      {
+        /** Any one of these scopes is enough */
+        readonly any_of: readonly string[]
+        /** Arguments whose values are kept in the record of a decision; no others are */
+        readonly recorded?: readonly string[]
+      }
+    >
+  >
 }
 
 interface ResourceUpdate {
@@ -44,6 +67,18 @@ interface ResourceUpdate {
   readonly introspection_clients?: readonly string[]
   /** Whether tokens without a key binding may be issued for it; no unless told */
   readonly bearer_allowed?: boolean
+  /** What each action needs; one without a row needs the scope of its own name */
+  readonly actions?: Readonly<
+    Record<
+      string,
+      {
+        /** Any one of these scopes is enough */
+        readonly any_of: readonly string[]
+        /** Arguments whose values are kept in the record of a decision; no others are */
+        readonly recorded?: readonly string[]
+      }
+    >
+  >
 }
 
 export interface ResourcesOperations {

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { planActivation } from '../../approvals/activation.ts'
 import { operation } from '../operation.ts'
-import { scopeToken } from '../resources.ts'
+import { scopeToken } from '../resources/resources.ts'
 import * as wire from '../wire.ts'
 import { detailsGiven, detailsOf } from './details.ts'
 import { approvalShown, mustStandAbove, planOf } from './shown.ts'

@@ -6,7 +6,7 @@ import type { Approval } from '../../domain/authorization/approval.ts'
 import type { Versioned } from '../../domain/change.ts'
 import { findAgent, mustHaveVersion, mustNotLockOut } from '../agents.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
-import { scopeToken } from '../resources.ts'
+import { scopeToken } from '../resources/resources.ts'
 import * as wire from '../wire.ts'
 import { detailsGiven, detailsOf } from './details.ts'
 import {

@@ -1,8 +1,9 @@
 // The members of a client's registration, RFC 7591 §2: an allow-list, each bounded, each with its rule.
+import { detailTypes } from '@writ/sdk/protocol/details/index'
 import { Fault } from '@writ/sdk/protocol/fault'
 import { isSecureUrl } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
-import { withoutForce } from '../grants.ts'
+import { withoutForce } from '../grants/grants.ts'
 import * as wire from '../wire.ts'
 
 /** RFC 9700 §2.1 and §4.1: absolute, no fragment, https or this machine, or a private scheme of a reversed name (RFC 8252 §7.1). */
@@ -35,6 +36,11 @@ const metadata = {
   policy_uri: webUrl.optional(),
   software_id: wire.name.optional(),
   software_version: wire.name.optional(),
+  authorization_details_types: z
+    .array(z.enum(Object.keys(detailTypes)))
+    .max(16)
+    .optional()
+    .meta({ description: 'RFC 9396 §10: the types of authorization details that the client uses' }),
 }
 
 export type ClientMetadata = z.output<z.ZodObject<typeof metadata>>

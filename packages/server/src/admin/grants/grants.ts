@@ -9,11 +9,13 @@ import type { Versioned } from '../../domain/change.ts'
 import { type Grant, isGrantLive, mostGrants } from '../../domain/grant.ts'
 import { leavesOf, type Resource } from '../../domain/resource.ts'
 import { managementIdentifier } from '../access.ts'
+import { detailsGiven } from '../activation/details.ts'
 import { findAgent, mustBeFuture, mustHaveVersion, mustNotLockOut } from '../agents.ts'
 import { mustHold } from '../ceiling.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
-import { scopeToken } from '../resources.ts'
+import { scopeToken } from '../resources/resources.ts'
 import * as wire from '../wire.ts'
+import { detailsFor } from './details.ts'
 import { budgetsGiven, budgetsOf, conditionGiven, limitsShown, showLimits } from './limits.ts'
 
 export const grantShown = z
@@ -22,6 +24,7 @@ export const grantShown = z
     agent: wire.id('agt'),
     resource: z.string(),
     scopes: z.array(z.string()),
+    authorization_details: z.array(z.looseObject({ type: z.string() })),
     ...limitsShown,
     reason: z.string(),
     status: z.enum(['active', 'expired', 'revoked']),
@@ -39,6 +42,7 @@ export function showGrant(grant: Grant, now: number, left?: readonly number[]): 
     agent: grant.agent,
     resource: grant.resource,
     scopes: [...grant.scopes],
+    authorization_details: [...(grant.authorizationDetails ?? [])],
     ...showLimits(grant, left),
     reason: grant.reason,
     status: isGrantLive(grant, now) ? 'active' : ended,
@@ -104,19 +108,29 @@ const create = operation({
   event: 'grant.created',
   method: 'POST',
   path: '/grants',
-  summary: 'Give an agent the right to ask for scopes of a resource',
+  summary:
+    'Give an agent the right to ask for scopes of a resource, for authorization details, or for both together',
   params: wire.noParams,
   query: wire.noQuery,
   body: z
     .strictObject({
       agent: wire.id('agt'),
       resource: z.string().min(1).max(512).meta({ description: 'The identifier of the resource' }),
-      scopes: z.array(scopeToken).min(1).max(100),
+      scopes: z
+        .array(scopeToken)
+        .min(1)
+        .max(100)
+        .optional()
+        .meta({ description: 'May be left out where authorization_details say what is allowed' }),
       expires_at: wire.instant.nullable().optional(),
       reason: wire.reason,
       condition: conditionGiven.nullable().optional(),
       budgets: budgetsGiven.optional(),
-      authorization_details: withoutForce('RFC 9396 details'),
+      authorization_details: detailsGiven.min(1).optional(),
+    })
+    .superRefine(({ scopes, authorization_details: details }, context) => {
+      if (scopes !== undefined || details !== undefined) return
+      context.addIssue({ code: 'custom', message: 'is needed, or authorization_details', path: ['scopes'] })
     })
     .meta({ id: 'GrantCreate' }),
   status: 201,
@@ -130,7 +144,8 @@ const create = operation({
       })
     }
     const resource = await findResource(ctx, deps, body.resource)
-    const scopes = [...new Set(body.scopes)]
+    const scopes = [...new Set(body.scopes ?? [])]
+    const authorizationDetails = detailsFor(ctx, resource, body.authorization_details)
     mustKnow(resource, scopes)
     // Who may give rights gives those of its own, and no higher (threat C60).
     if (resource.identifier === managementIdentifier(ctx)) mustHold(caller, leavesOf(resource.scopes, scopes))
@@ -140,6 +155,7 @@ const create = operation({
       agent: agent.id,
       resource: resource.identifier,
       scopes,
+      authorizationDetails,
       condition: body.condition ?? null,
       budgets: budgetsOf(body.budgets),
       reason: body.reason,
@@ -172,6 +188,9 @@ function aboutGrant(grant: Grant, reason: string | null) {
       grant: grant.id,
       ...(grant.budgets?.length ? { budgets: grant.budgets.map(budgetName) } : {}),
       scopes: grant.scopes,
+      ...(grant.authorizationDetails?.length
+        ? { authorization_details: grant.authorizationDetails.map(detail => JSON.stringify(detail)) }
+        : {}),
       expires_at: wire.rfc3339OrNull(grant.expiresAt),
     },
   }

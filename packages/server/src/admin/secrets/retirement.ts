@@ -8,7 +8,7 @@ import { endLease, moveVersion, secretIdentifier, type VaultSecret } from '../..
 import { reasonBody } from '../agent-moves.ts'
 import { mustHaveVersion } from '../agents.ts'
 import { operation, type Reads } from '../operation.ts'
-import { endedWhole, endGrants } from '../resources.ts'
+import { endedWhole, endGrants } from '../resources/ended-grants.ts'
 import * as wire from '../wire.ts'
 import { findInUse, secretParam, secretShown, showSecret } from './shown.ts'
 

@@ -4,14 +4,15 @@ import { newId } from '@writ/sdk/protocol/identifier'
 import { isScopeToken } from '@writ/sdk/protocol/scope'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
-import type { Ctx } from '../context.ts'
-import type { Put, Signal, Versioned } from '../domain/change.ts'
-import type { Grant } from '../domain/grant.ts'
-import { checkScopes, leavesOf, type Resource, type Scope } from '../domain/resource.ts'
-import { managementIdentifier } from './access.ts'
-import { mustHaveVersion } from './agents.ts'
-import { operation, type Reads, readEvent } from './operation.ts'
-import * as wire from './wire.ts'
+import type { Ctx } from '../../context.ts'
+import type { Versioned } from '../../domain/change.ts'
+import { checkScopes, leavesOf, type Resource, type Scope } from '../../domain/resource.ts'
+import { managementIdentifier } from '../access.ts'
+import { mustHaveVersion } from '../agents.ts'
+import { operation, type Reads, readEvent } from '../operation.ts'
+import * as wire from '../wire.ts'
+import { actionsGiven, actionsShown, mapOf, nextMap, showActions } from './actions.ts'
+import { endedWhole, endFormer, endGrants } from './ended-grants.ts'
 
 const maxScopes = 100
 
@@ -36,6 +37,7 @@ const members = {
     .boolean()
     .optional()
     .meta({ description: 'Whether tokens without a key binding may be issued for it; no unless told' }),
+  actions: actionsGiven.optional(),
 }
 
 const resourceShown = z
@@ -53,6 +55,7 @@ const resourceShown = z
     ),
     introspection_clients: z.array(z.string()),
     bearer_allowed: z.boolean(),
+    ...actionsShown,
     created_at: wire.shownInstant,
     updated_at: wire.shownInstant,
   })
@@ -66,6 +69,7 @@ function showResource(resource: Resource): z.input<typeof resourceShown> {
     scopes: resource.scopes.map(scope => ({ ...scope, includes: [...scope.includes] })),
     introspection_clients: [...resource.introspectionClients],
     bearer_allowed: resource.bearerAllowed,
+    ...showActions(resource.actions),
     created_at: wire.rfc3339(resource.createdAt),
     updated_at: wire.rfc3339(resource.updatedAt),
   }
@@ -125,70 +129,6 @@ function mustNotBeSecret(ctx: Ctx, identifier: string): void {
   }
 }
 
-/** More would not fit one change. */
-const mostGrants = 900
-
-interface Ended {
-  readonly puts: readonly Put[]
-  readonly ids: readonly string[]
-  /** Of each grant its end: another node may remember the grant as it was, and read the resource as it is. */
-  readonly signals: readonly Signal[]
-}
-
-/** What becomes of the live grants of a resource: each as it is to be from now on, or undefined where it stays. */
-export async function endGrants(
-  ctx: Ctx,
-  deps: Reads,
-  identifier: string,
-  next: (grant: Grant) => Grant | undefined,
-): Promise<Ended> {
-  const puts: Put[] = []
-  const ids: string[] = []
-  for (let after: string | undefined; ; ) {
-    const asked = { limit: mostGrants, ...(after === undefined ? {} : { after }) }
-    const page = await deps.store.grants.list(ctx, asked, { resource: identifier, liveAt: ctx.now })
-    for (const { version, ...grant } of page.items) {
-      const value = next(grant)
-      if (value === undefined) continue
-      puts.push({ put: 'grant', value, ifVersion: version })
-      ids.push(grant.id)
-    }
-    if (puts.length > mostGrants) {
-      throw new Fault(
-        'conflict',
-        `More than ${mostGrants} grants would change with this, and one change takes no more: list them with ` +
-          'GET /grants?status=active&resource=…, take some back with DELETE /grants/{id}, and ask again.',
-        { kind: 'too_many_grants', resource: identifier },
-      )
-    }
-    if (page.next === null) return { puts, ids, signals: ids.map(id => ({ subject: id, kind: 'narrowed' })) }
-    after = page.next
-  }
-}
-
-/**
- * All of them: rights given for a resource that is gone would come back to life with the next one of that name. The
- * tokens that rest on them end with the resource itself.
- */
-export const endedWhole =
-  (ctx: Ctx) =>
-  (grant: Grant): Grant => ({ ...grant, revokedAt: ctx.now })
-
-/**
- * Takes the scopes that are new from the grants that name them already: what was given under such a name was given for
- * another scope, which was removed since, and must not come back to life with this one.
- */
-async function endFormer(ctx: Ctx, deps: Reads, before: Resource, after: Resource): Promise<Ended> {
-  const known = new Set(before.scopes.map(scope => scope.name))
-  const added = new Set(after.scopes.map(scope => scope.name).filter(name => !known.has(name)))
-  if (added.size === 0) return { puts: [], ids: [], signals: [] }
-  return endGrants(ctx, deps, after.identifier, grant => {
-    const scopes = grant.scopes.filter(name => !added.has(name))
-    if (scopes.length === grant.scopes.length) return undefined
-    return scopes.length === 0 ? { ...grant, revokedAt: ctx.now } : { ...grant, scopes }
-  })
-}
-
 const create = operation({
   id: 'resources.create',
   event: 'resource.created',
@@ -232,6 +172,7 @@ const create = operation({
       scopes,
       introspectionClients: [...new Set<string>(body.introspection_clients ?? [])],
       bearerAllowed: body.bearer_allowed ?? false,
+      actions: mapOf(body.actions, scopes),
       createdAt: ctx.now,
       updatedAt: ctx.now,
     }
@@ -327,20 +268,25 @@ const update = operation({
     mustHaveVersion({ version }, ifVersion)
     mustBeForeign(ctx, resource)
     await mustExist(ctx, deps, body.introspection_clients ?? [])
+    const scopes = body.scopes === undefined ? resource.scopes : scopesOf(body.scopes)
     const next: Resource = {
       ...resource,
       name: body.name ?? resource.name,
-      scopes: body.scopes === undefined ? resource.scopes : scopesOf(body.scopes),
+      scopes,
+      actions: nextMap(resource.actions, body.actions, scopes),
       introspectionClients: [...new Set<string>(body.introspection_clients ?? resource.introspectionClients)],
       bearerAllowed: body.bearer_allowed ?? resource.bearerAllowed,
       updatedAt: ctx.now,
     }
+    const isRemapped = next.actions?.version !== resource.actions?.version
     const former = await endFormer(ctx, deps, resource, next)
     return {
       change: {
         puts: [{ put: 'resource', value: next, ifVersion: version }, ...former.puts],
         signals: [
           { subject: resource.identifier, kind: isNarrower(resource, next) ? 'narrowed' : 'changed' },
+          // Decisions rest on the map, and answers that are kept somewhere with them; tokens do not.
+          ...(isRemapped ? [{ subject: resource.id, kind: 'narrowed' } as const] : []),
           ...former.signals,
         ],
       },
@@ -349,6 +295,7 @@ const update = operation({
         facts: {
           members: Object.keys(body).sort(),
           scopes: next.scopes.map(scope => scope.name),
+          ...(isRemapped ? { actions_version: next.actions?.version ?? null } : {}),
           narrowed_grants: former.ids,
         },
       },

@@ -1,8 +1,8 @@
 // What of its grants an agent gets into one token: the leaves and the details (RFC 9396 §6) it asks for, never more.
 import type { AuthorizationDetail } from '@writ/sdk/protocol/details/detail'
 import { containsDetails, detailElsewhere } from '@writ/sdk/protocol/details/index'
-import { type Grant, isGrantLive } from './grant.ts'
-import { leavesOf, type Resource } from './resource.ts'
+import { type Grant, isGrantLive } from '../grant.ts'
+import { leavesOf, type Resource } from '../resource.ts'
 
 /** Undefined where the request does not have the parameter. */
 export interface Asked {

@@ -5,9 +5,9 @@ import type { AuthorizationDetail } from '@writ/sdk/protocol/details/detail'
 import { containsDetails } from '@writ/sdk/protocol/details/index'
 import type { AgentId, GrantId, ResourceId } from '@writ/sdk/protocol/identifier'
 import fc from 'fast-check'
-import type { Grant } from './grant.ts'
+import type { Grant } from '../grant.ts'
+import { leavesOf, type Resource } from '../resource.ts'
 import { type Asked, isRefused, narrow } from './narrowing.ts'
-import { leavesOf, type Resource } from './resource.ts'
 
 const now = 1_000
 const identifier = 'https://shop.example'
