@@ -1,4 +1,5 @@
 // One decision: facts are read at once, the domain judges them, and what would have to be committed is the answer.
+import { leastDetail } from '@writ/sdk/protocol/details/index'
 import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import { isApprovalAwaited } from '../domain/authorization/awaited-approval.ts'
@@ -10,7 +11,7 @@ import type { Basis } from '../domain/change.ts'
 import type { Grant } from '../domain/grant.ts'
 import type { Decided } from './decided.ts'
 import { type DecisionReads, type Read, readFacts, tokenSubjects } from './facts.ts'
-import { detailFor, rulesOf } from './rules.ts'
+import { rulesOf } from './rules.ts'
 
 export interface DecideDeps {
   readonly store: DecisionReads
@@ -41,7 +42,7 @@ export async function decide(
   const known = { ...common(read, question, judged), shadow: shadowOf(ctx, question, read, judged) }
   if (judged.refusal !== null) {
     const refusal = awaiting(question, read.facts, { rules, refusal: judged.refusal }) ?? judged.refusal
-    const detail = detailFor(question.operation)
+    const detail = leastDetail(question.operation)
     const smallest = smallestGrant({ question, facts: read.facts, refusal }, rules, detail) ?? null
     return { ...known, ...nothing, allowed: false, refusal, smallest }
   }

@@ -1,5 +1,4 @@
 // What the judge is given to judge by: the engines of policies and details over the facts of one question.
-import type { AuthorizationDetail, Operation } from '@writ/sdk/protocol/details/detail'
 import { coversOperation } from '@writ/sdk/protocol/details/index'
 import type { Ctx } from '../context.ts'
 import type { Rules } from '../domain/authorization/judge.ts'
@@ -29,9 +28,4 @@ export function rulesOf(
       readsClock: conditionReadsClock(text),
     }),
   }
-}
-
-/** The detail that covers this operation and nothing else; undefined where no type of details knows its kind. */
-export function detailFor(_operation: Operation): AuthorizationDetail | undefined {
-  return undefined
 }
