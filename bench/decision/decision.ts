@@ -14,7 +14,7 @@ import { type Running, type Site, siteAt, startAuthority, startDecisionFloor } f
 import { tokenFor } from '../token.ts'
 
 const connections = 32
-const perRound = 3_000
+const perRound = 2_000
 const rounds = 5
 const batchOf = 50
 
@@ -110,6 +110,34 @@ async function rate(target: Running, made: readonly Buffer[], at = connections):
   return load.answered / load.seconds
 }
 
+/** Bodies of the questions, and the requests that carry them. */
+interface Questions {
+  readonly plain: Bodies
+  readonly spending: Bodies
+  readonly still: Bodies
+  readonly batch: Bodies
+  ask(body: Bodies, endpoint?: string, count?: number): readonly Buffer[]
+}
+
+async function questionsTo(site: Site, by: readonly Caller[]): Promise<Questions> {
+  const [point, spender] = by as [Caller, Caller]
+  const { issuer } = site
+  const asking = { issuer, point, token: await tokenFor(issuer, point, `${issuer}/api/v1`) }
+  const question = (caller: Caller, id = api) => ({
+    subject: { type: 'agent', id: caller.clientId },
+    action: { name: 'read' },
+    resource: { type: 'resource', id },
+  })
+  const plain: Bodies = at => question(by[at % by.length] as Caller)
+  return {
+    plain,
+    spending: () => question(spender, paid),
+    still: () => question(spender),
+    batch: at => ({ evaluations: Array.from({ length: batchOf }, (_, one) => plain(at + one)) }),
+    ask: (body, endpoint = 'evaluation', count = perRound) => requests(asking, endpoint, count, body),
+  }
+}
+
 export async function decision(): Promise<readonly Figure[]> {
   const home = mkdtempSync(join(tmpdir(), 'writ-bench-'))
   const site = await siteAt(join(home, 'writ'))
@@ -118,70 +146,59 @@ export async function decision(): Promise<readonly Figure[]> {
   const writ = await startAuthority(site)
   const floor = await startDecisionFloor(join(home, 'floor.db'))
   try {
-    const [point, spender] = by as [Caller, Caller]
-    const asking = {
-      issuer: site.issuer,
-      point,
-      token: await tokenFor(site.issuer, point, `${site.issuer}/api/v1`),
-    }
-    const question = (caller: Caller, id = api) => ({
-      subject: { type: 'agent', id: caller.clientId },
-      action: { name: 'read' },
-      resource: { type: 'resource', id },
-    })
-    const plain: Bodies = at => question(by[at % by.length] as Caller)
-    const spending: Bodies = () => question(spender, paid)
-    const still: Bodies = () => question(spender)
-    const batch: Bodies = at => ({
-      evaluations: Array.from({ length: batchOf }, (_, one) => plain(at + one)),
-    })
-    const ask = (body: Bodies, endpoint = 'evaluation', count = perRound) =>
-      requests(asking, endpoint, count, body)
-    await rate(writ, ask(plain))
-    await rate(floor, ask(plain))
-    const [decided, least, ratio] = await sideBySide(
-      rounds,
-      () => rate(writ, ask(plain)),
-      () => rate(floor, ask(plain)),
-    )
-    const [one, many, batchRatio] = await sideBySide(
-      3,
-      async () => 1000 / (await rate(writ, ask(plain, 'evaluation', 400), 1)),
-      async () => 1000 / (await rate(writ, ask(batch, 'evaluations', 100), 1)),
-    )
-    const [free, spent, budgetRatio] = await sideBySide(
-      rounds,
-      () => rate(writ, ask(still)),
-      () => rate(writ, ask(spending)),
-    )
-    return [
-      {
-        name: 'decision over AuthZEN, SQLite',
-        value: decided,
-        unit: 'decisions/s',
-        floor: { name: 'Hono, proof, one Cedar call, grouped commit', value: least },
-        ratio,
-        target: { at: 'least', bound: 0.6 },
-      },
-      {
-        name: `batch of ${batchOf}`,
-        value: many,
-        unit: 'ms',
-        floor: { name: 'one decision', value: one },
-        ratio: 1 / batchRatio,
-        target: { at: 'most', bound: 10 },
-      },
-      {
-        name: 'decision that spends a budget',
-        value: spent,
-        unit: 'decisions/s',
-        floor: { name: 'the same without', value: free },
-        ratio: 1 / budgetRatio,
-        target: { at: 'least', bound: 1 / 1.15 },
-      },
-    ]
+    return await figures(writ, floor, await questionsTo(site, by))
   } finally {
     await Promise.all([writ.stop(), floor.stop()])
     rmSync(home, { recursive: true, force: true })
   }
+}
+
+async function figures(
+  writ: Running,
+  floor: Running,
+  { plain, spending, still, batch, ask }: Questions,
+): Promise<readonly Figure[]> {
+  await rate(writ, ask(plain))
+  await rate(floor, ask(plain))
+  const [decided, least, ratio] = await sideBySide(
+    rounds,
+    () => rate(writ, ask(plain)),
+    () => rate(floor, ask(plain)),
+  )
+  const [one, many, batchRatio] = await sideBySide(
+    3,
+    async () => 1000 / (await rate(writ, ask(plain, 'evaluation', 400), 1)),
+    async () => 1000 / (await rate(writ, ask(batch, 'evaluations', 100), 1)),
+  )
+  const [free, spent, budgetRatio] = await sideBySide(
+    rounds,
+    () => rate(writ, ask(still)),
+    () => rate(writ, ask(spending)),
+  )
+  return [
+    {
+      name: 'decision over AuthZEN, SQLite',
+      value: decided,
+      unit: 'decisions/s',
+      floor: { name: 'Hono, proof, one Cedar call, grouped commit', value: least },
+      ratio,
+      target: { at: 'least', bound: 0.6 },
+    },
+    {
+      name: `batch of ${batchOf}`,
+      value: many,
+      unit: 'ms',
+      floor: { name: 'one decision', value: one },
+      ratio: 1 / batchRatio,
+      target: { at: 'most', bound: 10 },
+    },
+    {
+      name: 'decision that spends a budget',
+      value: spent,
+      unit: 'decisions/s',
+      floor: { name: 'the same without', value: free },
+      ratio: 1 / budgetRatio,
+      target: { at: 'least', bound: 0.87 },
+    },
+  ]
 }

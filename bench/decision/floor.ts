@@ -70,21 +70,41 @@ const append = grouped(lines => {
   db.exec('commit')
 })
 
+// The call that our own schema makes of such a question: the same entities, the same context, the same two policies.
 cedar.preparsePolicySet('floor', {
-  staticPolicies: { granted: 'permit (principal is Agent, action, resource) when { context.granted };' },
+  staticPolicies: {
+    granted: 'permit (principal is Writ::Agent, action, resource) when { context.granted };',
+    ungranted: 'forbid (principal is Writ::Agent, action, resource) unless { context.granted };',
+  },
+})
+
+const entity = (type: string, id: string, attrs: Record<string, string> = {}) => ({
+  uid: { type: `Writ::${type}`, id },
+  attrs,
+  parents: [],
+  tags: {},
 })
 
 function isAllowed(agent: string, action: string, resource: string): boolean {
+  const about = { name: 'bench', owner: agent, purpose: 'Benchmark', status: 'active' }
+  const principal = entity('Agent', agent, about)
+  const object = entity('Resource', resource, { name: 'API' })
+  const [args, claims] = [entity('Arguments', 'call'), entity('Claims', 'call')]
   const answer = cedar.statefulIsAuthorized({
-    principal: { type: 'Agent', id: agent },
-    action: { type: 'Action', id: action },
-    resource: { type: 'Resource', id: resource },
-    context: { granted: true },
+    principal: principal.uid,
+    action: { type: 'Writ::Action', id: action },
+    resource: object.uid,
+    context: {
+      now: { __extn: { fn: 'datetime', arg: new Date().toISOString() } },
+      amounts: { calls: 1 },
+      risk: 0,
+      granted: true,
+      arguments: { __entity: args.uid },
+      claims: { __entity: claims.uid },
+      chain: [{ __entity: principal.uid }],
+    },
     preparsedPolicySetId: 'floor',
-    entities: [
-      { uid: { type: 'Agent', id: agent }, attrs: {}, parents: [] },
-      { uid: { type: 'Resource', id: resource }, attrs: {}, parents: [] },
-    ],
+    entities: [principal, object, args, claims],
   })
   return answer.type === 'success' && answer.response.decision === 'allow'
 }

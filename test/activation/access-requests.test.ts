@@ -1,7 +1,7 @@
 // Denied, ask here (AuthZEN access request and approval profile): from a denial to an approval, and again to the decision.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { enforcementPoint } from '../decision/decision-point.ts'
+import { enforcementPoint } from '../decision/point.ts'
 import { api, expect, grant } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import type { Party } from '../harness/party.ts'

@@ -1,7 +1,7 @@
 // Just in time: eligible is not active; what is activated opens with a reason, for a while, and ends by itself.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { enforcementPoint } from '../decision/decision-point.ts'
+import { enforcementPoint } from '../decision/point.ts'
 import { api, expect, grant } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
 import { activate, administrator, as, eligibility, entries, own, scene, scopesNow } from './scene.ts'

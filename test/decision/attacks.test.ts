@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { api, expect, grant, newAgent, registerApi } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
-import { enforcementPoint } from './decision-point.ts'
+import { enforcementPoint } from './point.ts'
 import { enforce } from './policies.ts'
 
 test('no other spelling of a denied path, name or action passes by the rule that denies it', async t => {

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { api, expect, grant, newAgent, registerApi } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
-import { enforcementPoint } from './decision-point.ts'
+import { enforcementPoint } from './point.ts'
 import { certification, certificationActions, enforce } from './policies.ts'
 
 const decisions = (body: { evaluations: { decision: boolean }[] }): boolean[] =>

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { api, expect, grant, newAgent, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
-import { enforcementPoint } from './decision-point.ts'
+import { enforcementPoint } from './point.ts'
 
 async function scene(t: Parameters<typeof authority>[0], limits: Record<string, unknown>) {
   const writ = await authority(t)

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { api, expect, grant, newAgent, payloadOf, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import type { Party } from '../harness/party.ts'
-import { type EnforcementPoint, enforcementPoint } from './decision-point.ts'
+import { type EnforcementPoint, enforcementPoint } from './point.ts'
 
 const question = (agent: Party | string, action: string, members: Record<string, unknown> = {}) => ({
   subject: { type: 'agent', id: typeof agent === 'string' ? agent : agent.clientId },

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { api, expect, newAgent, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import type { Party } from '../harness/party.ts'
-import { type EnforcementPoint, enforcementPoint } from './decision-point.ts'
+import { type EnforcementPoint, enforcementPoint } from './point.ts'
 import { enforce } from './policies.ts'
 
 interface Scene {

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { api, expect, grant, newAgent, registerApi } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
 import { until } from '../harness/deadline.ts'
-import { enforcementPoint } from './decision-point.ts'
+import { enforcementPoint } from './point.ts'
 
 test('a grant that nobody used for so many days is listed, with when it was used last, and a young or used one is not', async t => {
   const writ = await authority(t)

@@ -1,7 +1,7 @@
 // Every call of a decision to its store fails, one at a time: a no stays a no, whatever could not be read (property 32).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type EnforcementPoint, enforcementPoint } from '../decision/decision-point.ts'
+import { type EnforcementPoint, enforcementPoint } from '../decision/point.ts'
 import { enforce } from '../decision/policies.ts'
 import { api, grant, newAgent, registerApi } from '../harness/agent.ts'
 import { isAway } from './answers.ts'

@@ -1,7 +1,7 @@
 // AuthZEN Authorization API 1.0 from outside: searches and metadata.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type EnforcementPoint, enforcementPoint } from '../decision/decision-point.ts'
+import { type EnforcementPoint, enforcementPoint } from '../decision/point.ts'
 import { certification, certificationActions, enforce } from '../decision/policies.ts'
 import { api, expect, grant, newAgent, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'

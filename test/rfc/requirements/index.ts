@@ -10,6 +10,7 @@ import { rfc7662 } from './rfc7662.ts'
 import { rfc8414 } from './rfc8414.ts'
 import { rfc8707 } from './rfc8707.ts'
 import { rfc9068 } from './rfc9068.ts'
+import { rfc9396 } from './rfc9396.ts'
 import { rfc9449 } from './rfc9449.ts'
 
 export const specifications = [
@@ -23,6 +24,7 @@ export const specifications = [
   rfc8414,
   rfc8707,
   rfc9068,
+  rfc9396,
   rfc9449,
   authzen,
 ] as const

@@ -6,11 +6,6 @@ import type { Asked } from '../../decision/question.ts'
 /** The one sentence for whoever called: why exactly is the operator's to know. */
 const dull = 'This is not allowed.'
 
-export interface Wanted {
-  readonly explain: boolean
-  readonly cache: boolean
-}
-
 export interface Answer {
   readonly decision: boolean
   readonly context?: object
@@ -40,7 +35,7 @@ function reservationOf({ spends }: Decided): object {
     : { reservation: { id: reserved.id, expires_at: new Date(reserved.until * 1000).toISOString() } }
 }
 
-export function explained(decided: Decided): object {
+function explained(decided: Decided): object {
   const { refusal, policy, smallest, shadow } = decided
   const writ = {
     ...(refusal === null ? {} : { refused_by: refusal.by, party: refusal.party, rule: refusal.rule }),
@@ -53,7 +48,7 @@ export function explained(decided: Decided): object {
 }
 
 /** As `POST /grants` takes it, but for the reason, which only whoever asks for it knows. */
-export function smallestShown(smallest: NonNullable<Decided['smallest']>): object {
+function smallestShown(smallest: NonNullable<Decided['smallest']>): object {
   const { agent, resource, scopes, authorizationDetails = [], budgets = [] } = smallest
   return {
     agent,

@@ -26,7 +26,7 @@ export function membersOf(from: Members, name: string): Members {
   return value
 }
 
-export function textOf(from: Members, name: string, where: string, most: number): string {
+function textOf(from: Members, name: string, where: string, most: number): string {
   const value = from[name]
   if (typeof value !== 'string' || value === '') throw wrong(`${where}.${name} must be a text.`)
   if (value.length > most) throw wrong(`${where}.${name} may have ${most} characters.`)
