@@ -128,6 +128,29 @@ test('one that nobody answered can be cancelled, and its instance is not asked a
   expect(await begin(writ, instance), 201)
 })
 
+test('one that answers only after the limit still succeeds, as the successor that its rotation waited for', async t => {
+  const writ = await authority(t, { drainSeconds: 1, drainLimitSeconds: 10 })
+  await registerApi(writ)
+  // A key without an end, whose holder may be away for longer than any limit.
+  const { clientId } = writ.operator
+  const [{ instance, thumbprint }] = [...(await keysOf(writ, clientId)).values()]
+  const rotation = expect(await begin(writ, instance), 201)
+  await reaches(writ, rotation.id, 'blocked')
+  const next = newPair()
+  expect(await rekey(writ, { old: writ.operator, next }), 200)
+  const active = await see(writ, rotation.id)
+  assert.deepEqual(
+    [active.state, active.from, active.to, active.problem],
+    ['active', thumbprint, next.sign.jkt, null],
+  )
+  const successor = partyOf(writ, clientId, next)
+  await until('the rotation is retired', 30, async () => {
+    const answer = await successor.manage('GET', `/rotations/${rotation.id}`)
+    return expect(answer, 200).state === 'retired'
+  })
+  assert.equal((await keysOf({ ...writ, operator: successor }, clientId)).get(thumbprint).state, 'retired')
+})
+
 test('all instances are asked in pages of one batch; those that cannot be are named', async t => {
   const writ = await authority(t, hasty)
   const { clientId, instance } = await instanceOf(writ)

@@ -113,7 +113,7 @@ async function recordOf(
   const open = await deps.store.rotations.open(ctx, 'instance_key', instance)
   const limitAt = ctx.now + drainLimitSeconds
   const owner = proven.agent?.owner ?? null
-  const begun = open.find(({ from, state }) => from === old.thumbprint && state === 'staged') ?? {
+  const begun = waitingAmong(open, old) ?? {
     ...instanceKeyRotation(
       {
         id: newId('rot', deps.randomBytes),
@@ -130,6 +130,16 @@ async function recordOf(
   }
   const promoted = moveRotation({ ...begun, to: next.thumbprint }, 'promote', ctx.now)
   return { ...promoted, limitAt, dueAt: ctx.now + drainSeconds, version: begun.version }
+}
+
+/** One that is past its limit waits as well: who was away for long must still get in, and one version has one successor. */
+function waitingAmong(
+  open: readonly Versioned<RotationRecord>[],
+  { thumbprint: from }: Pick<Key, 'thumbprint'>,
+): Versioned<RotationRecord> | undefined {
+  const waiting = open.find(one => one.from === from && (one.resumes ?? one.state) === 'staged')
+  if (waiting?.state !== 'blocked') return waiting
+  return { ...moveRotation(waiting, 'unblock', waiting.stateAt), version: waiting.version }
 }
 
 async function committedSurely(ctx: Ctx, deps: Pick<Deps, 'store'>, change: Change): Promise<void> {

@@ -157,7 +157,7 @@ function asked(ctx: Ctx, rotation: Rotation, key: Versioned<Key>): Begun {
     { subject: askOf(rotation.target), kind: 'changed' },
   ]
   return {
-    rotation: { ...rotation, dueAt: ctx.now + askedSeconds },
+    rotation: { ...rotation, dueAt: Math.min(ctx.now + askedSeconds, rotation.limitAt) },
     parts: { puts: [put({ ...key, askedAt: ctx.now }, key.version)], signals },
   }
 }
