@@ -1,6 +1,7 @@
 // The agent's side of Writ: an identity that rotates its own key, and a `fetch` that proves who calls.
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import type { AuthorizationDetail } from '../protocol/details/detail.ts'
 import { Fault } from '../protocol/fault.ts'
 import { importPrivate, type PrivateJwk } from '../protocol/jwk.ts'
 import { signJws } from '../protocol/jws.ts'
@@ -76,6 +77,8 @@ export interface TokenOptions {
   readonly resource: string
   /** The issuer's default where left out. */
   readonly scope?: string
+  /** RFC 9396: what it is limited to; whatever the grants limit it to where left out. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
   /** A token that anybody who holds it can use, where the resource allows that. */
   readonly bearer?: boolean
 }
@@ -84,6 +87,8 @@ export interface ObtainedToken {
   readonly accessToken: Secret<string>
   readonly tokenType: 'DPoP' | 'Bearer'
   readonly scope: string
+  /** Those that were granted; empty where the scopes alone say it. */
+  readonly authorizationDetails: readonly AuthorizationDetail[]
   /** Epoch seconds. */
   readonly expiresAt: number
 }
@@ -101,7 +106,7 @@ export interface Agent {
    *
    * @throws Fault `invalid_target` where the resource trusts other issuers than ours or claims to be another one,
    *   `invalid_request` where the call could give credentials away, `invalid_client` where the agent was stopped,
-   *   `invalid_scope` where the scope is not granted, `temporarily_unavailable` where the issuer does not answer.
+   *   `invalid_scope` where the scope is not granted, `invalid_authorization_details` where the details are not, `temporarily_unavailable` where the issuer does not answer.
    */
   fetch(input: string | URL | Request, init?: AuthorizedInit): Promise<Response>
   /** A `fetch` with these settled, for libraries that take one. */
@@ -283,13 +288,14 @@ function agentOf(parts: Parts): Agent {
 
 async function obtain(
   { tokens }: Parts,
-  { resource, scope, bearer = false }: TokenOptions,
+  { resource, scope, authorizationDetails: details, bearer = false }: TokenOptions,
 ): Promise<ObtainedToken> {
-  const token = await tokens.get({ resource, scopes: scopesIn(scope), bearer })
+  const token = await tokens.get({ resource, scopes: scopesIn(scope), details, bearer })
   return {
     accessToken: token.accessToken,
     tokenType: token.key === undefined ? 'Bearer' : 'DPoP',
     scope: token.scopes.join(' '),
+    authorizationDetails: token.details,
     expiresAt: Math.floor(token.expiresAtMs / 1000),
   }
 }

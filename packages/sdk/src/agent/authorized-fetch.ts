@@ -1,5 +1,6 @@
 // `fetch` with proof of possession: a token for the resource, a proof for each request, each remedy at most once.
 import { randomUUID } from 'node:crypto'
+import type { AuthorizationDetail } from '../protocol/details/detail.ts'
 import { createProof } from '../protocol/dpop.ts'
 import { Fault, isFault } from '../protocol/fault.ts'
 import { parseScope } from '../protocol/scope.ts'
@@ -18,6 +19,8 @@ export interface Authorization {
   readonly scope?: string
   /** The resource's identifier; found through the resource itself where left out. */
   readonly resource?: string
+  /** RFC 9396: what the token of the call is limited to; whatever its grants limit it to where left out. */
+  readonly authorizationDetails?: readonly AuthorizationDetail[]
 }
 
 export interface AuthorizedInit extends RequestInit, Authorization {}
@@ -55,7 +58,7 @@ export async function authorizedFetch(
   const scopes = scopesIn(init.scope)
   const found = await resourceOf(deps, outgoing, init.resource)
   if (found instanceof Response) return found
-  const ask: Ask = { resource: found, scopes }
+  const ask: Ask = { resource: found, scopes, details: init.authorizationDetails }
   const token = await unlessAborted(firstToken(deps, outgoing, ask), outgoing.signal)
   return withRemedies(deps, outgoing, { ask, token })
 }
@@ -236,7 +239,7 @@ function credentialsFor(
 }
 
 function outgoingOf(wire: Wire, input: string | URL | Request, init: AuthorizedInit): Outgoing {
-  const { scope: _scope, resource: _resource, ...plain } = init
+  const { scope: _scope, resource: _resource, authorizationDetails: _details, ...plain } = init
   const request = input instanceof Request ? input : undefined
   const url = new URL(request?.url ?? String(input))
   url.hash = ''

@@ -15,7 +15,8 @@ const maxKept = 512
 /** `clock` gives epoch milliseconds. */
 export function createStepUps(clock: () => number): StepUps {
   const kept = boundedCache<{ readonly wider: Ask; readonly untilMs: number }>(maxKept)
-  const nameOf = (ask: Ask): string => JSON.stringify([ask.resource, ask.scopes?.toSorted() ?? null])
+  const nameOf = ({ resource, scopes, details }: Ask): string =>
+    JSON.stringify([resource, scopes?.toSorted() ?? null, details ?? null])
   return {
     widened(ask) {
       const known = kept.get(nameOf(ask))

@@ -21,6 +21,7 @@ function setUp(lifeMs = 100_000) {
       return {
         accessToken: new Secret(`token ${asked.length}`),
         scopes: [],
+        details: [],
         key,
         proofHeader: undefined,
         obtainedAtMs: time.nowMs,
@@ -33,7 +34,7 @@ function setUp(lifeMs = 100_000) {
 }
 const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
-test('keeps apart what differs in resource, scope, default scope or binding', async () => {
+test('keeps apart what differs in resource, scope, default scope, details or binding', async () => {
   const { cache, asked } = setUp()
   const asks: Ask[] = [
     ask,
@@ -42,6 +43,9 @@ test('keeps apart what differs in resource, scope, default scope or binding', as
     { ...ask, scopes: ['a', 'b'] },
     { ...ask, resource: 'https://api.example/a' },
     { ...ask, bearer: true },
+    { ...ask, details: [] },
+    { ...ask, details: [{ type: 'http' }] },
+    { ...ask, scopes: ['a'], details: [{ type: 'http' }] },
   ]
   const tokens = new Set(await Promise.all(asks.map(one => cache.get(one))))
   assert.equal(tokens.size, asks.length)

@@ -35,7 +35,8 @@ export function createTokenCache(request: (ask: Ask) => Promise<Token>, clock: (
   const retired = boundedCache<number>(8)
 
   const slotOf = (ask: Ask): Slot => {
-    const name = JSON.stringify([ask.resource, ask.scopes?.toSorted() ?? null, ask.bearer ?? false])
+    const { resource, scopes, details, bearer = false } = ask
+    const name = JSON.stringify([resource, scopes?.toSorted() ?? null, bearer, details ?? null])
     const known = slots.get(name)
     if (known !== undefined) return known
     const slot: Slot = { token: undefined, request: undefined, replacedAtMs: -pauseMs, renewAfterMs: 0 }

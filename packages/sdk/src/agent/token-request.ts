@@ -1,4 +1,5 @@
-// RFC 6749 §4.4 at the token endpoint, with a client assertion, a DPoP proof and one resource (RFC 8707).
+// RFC 6749 §4.4 at the token endpoint: a client assertion, a DPoP proof, one resource (RFC 8707), details (RFC 9396).
+import type { AuthorizationDetail } from '../protocol/details/detail.ts'
 import { proofHeader } from '../protocol/dpop.ts'
 import { Fault, isFault } from '../protocol/fault.ts'
 import type { JsonObject } from '../protocol/json.ts'
@@ -16,6 +17,8 @@ export interface Ask {
   readonly resource: string
   /** Undefined asks for the issuer's default, which is never more than naming it would yield. */
   readonly scopes: readonly string[] | undefined
+  /** RFC 9396: what the token is limited to; undefined for whatever the grants limit it to. */
+  readonly details?: readonly AuthorizationDetail[] | undefined
   /** Without a key of its own: whoever holds it may use it. */
   readonly bearer?: boolean
 }
@@ -23,6 +26,8 @@ export interface Ask {
 export interface Token {
   readonly accessToken: Secret<string>
   readonly scopes: readonly string[]
+  /** Those that were granted; empty where the scopes alone say it. */
+  readonly details: readonly AuthorizationDetail[]
   /** The key it is bound to, which alone can use it; undefined for a bearer token. */
   readonly key: SignKey | undefined
   readonly proofHeader: PreparedHeader | undefined
@@ -70,6 +75,7 @@ async function requestWith({ wire, discovery, credentials, onAsked }: TokenDeps,
         grant_type: 'client_credentials',
         resource: ask.resource,
         ...(ask.scopes === undefined ? {} : { scope: formatScope(ask.scopes) }),
+        ...(ask.details === undefined ? {} : { authorization_details: JSON.stringify(ask.details) }),
         client_assertion_type: assertionType,
         client_assertion: createAssertion(subject, now),
       }).toString(),
@@ -96,6 +102,7 @@ function tokenIn(
   return {
     accessToken: new Secret(accessToken),
     scopes: grantedScopes(scope, ask),
+    details: grantedDetails(answer['authorization_details'], ask),
     key: made.key,
     proofHeader: made.key === undefined ? undefined : proofHeader(made.key),
     obtainedAtMs: made.obtainedAtMs,
@@ -110,6 +117,14 @@ function grantedScopes(scope: unknown, ask: Ask): readonly string[] {
   const scopes = typeof scope === 'string' ? parseScope(scope) : undefined
   if (scopes === undefined) throw unusable('scope')
   return scopes
+}
+
+/** RFC 9396 §7: a token that was to be limited, and of which nobody says that it is, is not used at all. */
+function grantedDetails(given: unknown, ask: Ask): readonly AuthorizationDetail[] {
+  if (given === undefined && ask.details === undefined) return []
+  if (!Array.isArray(given) || !given.every(one => typeof one?.type === 'string'))
+    throw unusable('authorization_details')
+  return given
 }
 
 function unusable(member: string): Fault {

@@ -2,7 +2,8 @@
 import type { Answer } from '@writ/sdk/admin'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import { type Command, InvalidArgumentError } from 'commander'
-import { command, family, type Terminal, wholeNumber } from './command.ts'
+import { type Detail, detailsIn, shownDetails } from './activation/details.ts'
+import { CommandFailure, command, exitCodes, family, type Terminal, wholeNumber } from './command.ts'
 import { agentId } from './names.ts'
 import { acting, given, type Paging, paged, printPages } from './session.ts'
 import { confirm, destructive, type Sure } from './terminal/confirm.ts'
@@ -30,7 +31,8 @@ function createCommand(terminal: Terminal): Command {
   interface Options {
     readonly agent: string
     readonly resource: string
-    readonly scope: readonly string[]
+    readonly scope?: readonly string[]
+    readonly authorizationDetails?: Detail[]
     readonly reason: string
     readonly expiresAt?: string
     readonly budget?: readonly BudgetGiven[]
@@ -39,7 +41,12 @@ function createCommand(terminal: Terminal): Command {
   return command('create', 'give an agent the right to ask for scopes of a resource')
     .requiredOption('--agent <agent>', 'its id or name')
     .requiredOption('--resource <uri>', 'the identifier of the resource')
-    .requiredOption('--scope <scopes>', 'scopes, separated by spaces; may be repeated', scopesIn)
+    .option('--scope <scopes>', 'scopes, separated by spaces; may be repeated', scopesIn)
+    .option(
+      '--authorization-details <json>',
+      'RFC 9396 details, as a JSON array: with scopes, both must cover what is done',
+      detailsIn,
+    )
     .requiredOption('--reason <why>', 'why; kept in the audit log')
     .option(
       '--expires-at <instant>',
@@ -54,10 +61,14 @@ function createCommand(terminal: Terminal): Command {
     .option('--condition <cedar>', 'what must hold at each call, such as "context.risk < 50"')
     .action(
       acting<Options>(terminal, async ({ admin, options, print }) => {
-        const { resource, scope: scopes, reason, expiresAt, budget: budgets, condition } = options
+        const { resource, scope: scopes, authorizationDetails, reason, expiresAt, ...limits } = options
+        const { budget: budgets, condition } = limits
         const expires_at = expiresAt === never ? null : expiresAt
+        if (scopes === undefined && authorizationDetails === undefined)
+          throw new CommandFailure('--scope is missing, or --authorization-details', exitCodes.usage)
         const agent = await agentId(admin, options.agent)
-        const body = { agent, resource, scopes, reason, ...given({ expires_at, budgets, condition }) }
+        const reach = given({ scopes, authorization_details: authorizationDetails })
+        const body = { agent, resource, reason, ...reach, ...given({ expires_at, budgets, condition }) }
         show(print, await admin.call('grants.create', { body }))
       }),
     )
@@ -96,6 +107,7 @@ function show(print: Printer, grant: Grant): void {
     agent: grant.agent,
     resource: grant.resource,
     scopes: grant.scopes.join(' '),
+    ...given({ details: shownDetails(grant.authorization_details) }),
     ...(grant.condition === null ? {} : { condition: grant.condition }),
     ...Object.fromEntries(
       grant.budgets.map(budget => [`${budget.currency ?? budget.unit}`, budgetShown(budget)]),

@@ -1,3 +1,4 @@
+// RFC 9396: the types of details hold what they say, and compare soundly.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'

@@ -1,3 +1,4 @@
+// RFC 9396: patterns match in linear time, whatever text they are given.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
