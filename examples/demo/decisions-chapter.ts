@@ -16,9 +16,11 @@ export async function decisionsChapter(
   narrator.title('Writ: a token is a ceiling; every call is decided when it is made.')
   const shop = await openShop(folder, processes, narrator)
   const { step } = narrator
-  await step(1, 'The right token from the wrong address is refused', say => deniedByAddress(shop, say))
+  const tookMs = await step(1, 'The right token from the wrong address is refused', say =>
+    deniedByAddress(shop, say),
+  )
   await step(2, 'The same call passes in a window of time, and not after it', say =>
-    withinTheWindow(shop, say),
+    withinTheWindow(shop, tookMs, say),
   )
   await step(3, 'A right is opened for two seconds, with a reason, and ends', say =>
     grantedForSeconds(shop, say),
