@@ -45,12 +45,18 @@ test('so much fits, not one more, and it fits again once its window has passed',
 
 test('for any history, the accepted amounts of every window are at most the limit and the burst', () => {
   const events = fc.array(
-    fc.record({ wait: fc.integer({ min: 0, max: 90 }), amount: fc.integer({ min: 0, max: 8 }) }),
+    fc.record({
+      wait: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 90 })),
+      amount: fc.integer({ min: 0, max: 8 }),
+      // Decided before others, and committed after them.
+      late: fc.integer({ min: 0, max: 10 }),
+      settled: fc.option(fc.integer({ min: 0, max: 8 })),
+    }),
     { maxLength: 80 },
   )
   const budgets = fc.record({
     limit: fc.integer({ min: 1, max: 20 }),
-    windowSeconds: fc.integer({ min: 1, max: 400 }),
+    windowSeconds: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 400 })),
     burst: fc.integer({ min: 0, max: 5 }),
   })
   fc.assert(
@@ -58,19 +64,27 @@ test('for any history, the accepted amounts of every window are at most the limi
       const budget = budgetOf(more)
       const accepted: [at: number, amount: number][] = []
       let state: BudgetState = unspent
-      let now = 1000
-      for (const { wait, amount } of history) {
-        now += wait
-        const next = take(state, budget, amount, now)
+      let clock = 1000
+      for (const [step, { wait, amount, late, settled }] of history.entries()) {
+        clock += wait
+        const now = clock - late
+        const next = take(state, budget, amount, now, settled === null ? undefined : `rsv_${step}`)
         if (next === undefined) continue
-        state = next
-        accepted.push([now, amount])
-        // A reading of a whole second stands for any instant within it: the strictest window begins just before its end.
-        const inWindow = accepted.filter(([at]) => at + 1 > now - budget.windowSeconds)
+        const really = Math.min(amount, settled ?? amount)
+        state =
+          settled === null
+            ? next
+            : (settle(next, { grant, budget, reservation: id(`rsv_${step}`), amount: really }, now) ??
+              assert.fail('it is settled'))
+        accepted.push([now, really])
+      }
+      for (const [from] of accepted) {
+        // A reading of a whole second stands for any instant within it: the strictest window ends in the last of them.
+        const inWindow = accepted.filter(([at]) => from <= at && at <= from + budget.windowSeconds)
         const sum = inWindow.reduce((total, [, each]) => total + each, 0)
         assert.ok(sum <= budget.limit + budget.burst)
       }
-      assert.ok(state.slots.length <= 64, 'what is kept stays small')
+      assert.ok(state.slots.length <= 72, 'what is kept stays small')
     }),
     { numRuns: 1000 },
   )

@@ -66,14 +66,24 @@ const slotSeconds = ({ windowSeconds }: Budget): number =>
  */
 const goneAt = (budget: Budget, at: number): number => at + slotSeconds(budget) + budget.windowSeconds
 
+/**
+ * How much later than others somebody's reading of the clock may reach its commit. Slots are kept for so long, or who
+ * read before them would find what still counts for its own window gone.
+ */
+const lateSeconds = 10
+
 function pruned(state: BudgetState, budget: Budget, now: number): BudgetState {
   return {
-    slots: state.slots.filter(([at]) => now < goneAt(budget, at)),
+    slots: state.slots.filter(([at]) => now < goneAt(budget, at) + lateSeconds),
     reservations: state.reservations.filter(([, , , until]) => now <= until),
   }
 }
 
-const sumOf = ({ slots }: BudgetState): number => slots.reduce((sum, [, amount]) => sum + amount, 0)
+/** The slots that count at this reading of the clock. */
+const countedOf = ({ slots }: BudgetState, budget: Budget, now: number): BudgetState['slots'] =>
+  slots.filter(([at]) => now < goneAt(budget, at))
+
+const sumOf = (slots: BudgetState['slots']): number => slots.reduce((sum, [, amount]) => sum + amount, 0)
 
 /** What is left at the instant, and the first instant at which it will be more; null where nothing was spent. */
 export function leftOf(
@@ -81,10 +91,10 @@ export function leftOf(
   budget: Budget,
   now: number,
 ): { readonly left: number; readonly moreAt: number | null } {
-  const known = pruned(state, budget, now)
-  const [oldest] = known.slots
+  const counted = countedOf(state, budget, now)
+  const [oldest] = counted
   return {
-    left: Math.max(0, budget.limit + budget.burst - sumOf(known)),
+    left: Math.max(0, budget.limit + budget.burst - sumOf(counted)),
     moreAt: oldest === undefined ? null : goneAt(budget, oldest[0]),
   }
 }
@@ -108,7 +118,9 @@ export function spend(before: BudgetState, { budget, amount, reservation }: Spen
   const { left: leftover } = leftOf(state, budget, now)
   const isFull = reservation !== null && state.reservations.length >= mostReservations
   if (amount > leftover || isFull)
-    return { exhausted: { leftover, againAt: isFull ? null : fitsAt(state, budget, amount) } }
+    return {
+      exhausted: { leftover, againAt: isFull ? null : fitsAt(countedOf(state, budget, now), budget, amount) },
+    }
   const next = added(state, budget, now, amount)
   if (reservation === null) return { state: next }
   const kept = [reservation.id, now, amount, reservation.until] as const
@@ -116,11 +128,11 @@ export function spend(before: BudgetState, { budget, amount, reservation }: Spen
 }
 
 /** The first instant at which so much may fit; null where it is more than a window ever has. */
-function fitsAt(state: BudgetState, budget: Budget, amount: number): number | null {
+function fitsAt(counted: BudgetState['slots'], budget: Budget, amount: number): number | null {
   const whole = budget.limit + budget.burst
   if (amount > whole) return null
-  let used = sumOf(state)
-  for (const [at, spent] of state.slots) {
+  let used = sumOf(counted)
+  for (const [at, spent] of counted) {
     used -= spent
     if (used + amount <= whole) return goneAt(budget, at)
   }
