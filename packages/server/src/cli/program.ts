@@ -1,7 +1,7 @@
 // The program: one file per noun, of which only the one that was named is loaded.
 import { readFileSync } from 'node:fs'
 import { type Command, CommanderError } from 'commander'
-import type { Reach } from './audit.ts'
+import type { Reach } from './audit/audit.ts'
 import { command, exitCodes, helpCommand, programCommand, type Terminal } from './command.ts'
 import { endingOf } from './failure.ts'
 
@@ -15,15 +15,15 @@ const nouns: Readonly<Record<string, Noun>> = {
   serve: { does: 'run the authority', load: async on => (await import('./serve.ts')).serveCommand(on) },
   agent: {
     does: 'create, see, change and stop agents, and let instances enrol',
-    load: async on => (await import('./agent.ts')).agentCommand(on),
+    load: async on => (await import('./agents/agent.ts')).agentCommand(on),
   },
   instance: {
     does: 'see the running instances of an agent',
-    load: async on => (await import('./instance.ts')).instanceCommand(on),
+    load: async on => (await import('./agents/instance.ts')).instanceCommand(on),
   },
   key: {
     does: 'see, register and revoke keys of agents; see and rotate those of this authority',
-    load: async on => (await import('./key.ts')).keyCommand(on),
+    load: async on => (await import('./agents/key.ts')).keyCommand(on),
   },
   rotate: {
     does: 'rotate one key or secret, or everything',
@@ -97,18 +97,21 @@ const nouns: Readonly<Record<string, Noun>> = {
     does: 'check policies, store them, try them, put them into force and take them back',
     load: async on => (await import('./policy/policy.ts')).policyCommand(on),
   },
-  events: { does: 'read the audit log', load: async on => (await import('./events.ts')).eventsCommand(on) },
+  events: {
+    does: 'read the audit log',
+    load: async on => (await import('./audit/events.ts')).eventsCommand(on),
+  },
   why: {
     does: 'show the path from person to action, and what decided it',
-    load: async on => (await import('./why.ts')).whyCommand(on, await reachOf(on)),
+    load: async on => (await import('./audit/why.ts')).whyCommand(on, await reachOf(on)),
   },
   'why-not': {
     does: 'say what refuses an operation of an agent, and the smallest grant that would help',
-    load: async on => (await import('./why-not.ts')).whyNotCommand(on),
+    load: async on => (await import('./audit/why-not.ts')).whyNotCommand(on),
   },
   audit: {
     does: 'export and verify the audit log',
-    load: async on => (await import('./audit.ts')).auditCommand(on, await reachOf(on)),
+    load: async on => (await import('./audit/audit.ts')).auditCommand(on, await reachOf(on)),
   },
   token: {
     does: 'print an access token for the operator, as JSON',

@@ -8,7 +8,7 @@ import {
   conditionReadsClock,
   evaluate,
 } from '../domain/authorization/policy/evaluate.ts'
-import type { PolicySet } from '../domain/authorization/policy/policy-set.ts'
+import type { PolicySet } from '../domain/authorization/policy/set.ts'
 import type { DecisionFacts, Question } from '../domain/authorization/question.ts'
 
 export function rulesOf(

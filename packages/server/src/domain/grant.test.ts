@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AgentId, GrantId, ResourceId } from '@writ/sdk/protocol/identifier'
 import fc from 'fast-check'
-import { type Grant, isGrantLive } from './grant.ts'
 import { type Asked, narrow as narrowTo } from './authorization/narrowing.ts'
+import { type Grant, isGrantLive } from './grant.ts'
 import { checkScopes, leavesOf, type Resource, type Scope } from './resource.ts'
 
 const now = 1_000_000

@@ -4,7 +4,7 @@ import { planApprove, planCancel, planDeny, planReview } from '../../approvals/j
 import type { Ctx } from '../../context.ts'
 import type { Approval } from '../../domain/authorization/approval.ts'
 import type { Versioned } from '../../domain/change.ts'
-import { findAgent, mustHaveVersion, mustNotLockOut } from '../agents.ts'
+import { findAgent, mustHaveVersion, mustNotLockOut } from '../agents/agents.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
 import { scopeToken } from '../resources/resources.ts'
 import * as wire from '../wire.ts'

@@ -4,7 +4,7 @@ import { prefixOf } from '@writ/sdk/protocol/identifier'
 import { z } from 'zod'
 import type { Ctx } from '../../context.ts'
 import { type Risk, riskSubject, scoreAt } from '../../domain/authorization/risk.ts'
-import { mustBeFuture } from '../agents.ts'
+import { mustBeFuture } from '../agents/agents.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
 import * as wire from '../wire.ts'
 

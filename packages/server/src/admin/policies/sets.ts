@@ -1,7 +1,7 @@
 // Policy sets: written once, validated before they are stored, and never changed afterwards.
 import { newId } from '@writ/sdk/protocol/identifier'
 import { z } from 'zod'
-import type { PolicySet } from '../../domain/authorization/policy/policy-set.ts'
+import type { PolicySet } from '../../domain/authorization/policy/set.ts'
 import { sha256 } from '../../domain/hash.ts'
 import { operation, readEvent } from '../operation.ts'
 import * as wire from '../wire.ts'

@@ -2,7 +2,7 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
 import { endLease, type SecretLease, secretIdentifier } from '../../domain/vault/secret.ts'
-import { reasonBody } from '../agent-moves.ts'
+import { reasonBody } from '../agents/moves.ts'
 import { operation, readEvent } from '../operation.ts'
 import * as wire from '../wire.ts'
 import { findSecret, secretParam } from './shown.ts'

@@ -17,7 +17,7 @@ import {
 } from '../../domain/vault/secret.ts'
 import { newVersion, secretRotation } from '../../domain/vault/succession.ts'
 import { readUse, secretsNamed, type Using } from '../../vault/rotator-use.ts'
-import { findAgent, findOwner, labels, mustHaveVersion, owner } from '../agents.ts'
+import { findAgent, findOwner, labels, mustHaveVersion, owner } from '../agents/agents.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
 import * as wire from '../wire.ts'
 import {

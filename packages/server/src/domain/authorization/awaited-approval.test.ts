@@ -6,7 +6,7 @@ import { rulesOf } from '../../decision/rules.ts'
 import type { Grant } from '../grant.ts'
 import { isApprovalAwaited } from './awaited-approval.ts'
 import { judge } from './judge.ts'
-import type { PolicySet } from './policy/policy-set.ts'
+import type { PolicySet } from './policy/set.ts'
 import type { DecisionFacts, Question } from './question.ts'
 import { smallestGrant } from './smallest-grant.ts'
 

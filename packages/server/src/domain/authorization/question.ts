@@ -7,7 +7,7 @@ import type { Grant } from '../grant.ts'
 import type { Resource } from '../resource.ts'
 import type { Approval } from './approval.ts'
 import type { Halt } from './halt.ts'
-import type { PolicySet } from './policy/policy-set.ts'
+import type { PolicySet } from './policy/set.ts'
 import type { Session } from './session.ts'
 import type { Amounts } from './spending.ts'
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { haltSubject } from '../../domain/authorization/halt.ts'
-import { policySubject } from '../../domain/authorization/policy/policy-set.ts'
+import { policySubject } from '../../domain/authorization/policy/set.ts'
 import { riskSubject } from '../../domain/authorization/risk.ts'
 import type { Change, Put } from '../../domain/change.ts'
 import {

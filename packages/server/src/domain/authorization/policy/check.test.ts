@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkCondition, checkPolicies } from './check.ts'
-import { policyBytes } from './policy-set.ts'
+import { policyBytes } from './set.ts'
 
 const always = 'permit (principal, action, resource)'
 const when = (body: string): string => `${always} when { ${body} };`

@@ -1,8 +1,8 @@
 // What is wrong with policies before anybody relies on them: bounds, syntax, the schema, and the names of actions.
 import { type PolicyProblem, validatePolicies } from './cedar.ts'
 import { conditionStatement } from './evaluate.ts'
-import { policyBytes } from './policy-set.ts'
 import { builtInActions, schemaWith } from './schema.ts'
+import { policyBytes } from './set.ts'
 import { parseStatements, type Statement } from './statements.ts'
 
 /** Longest text of a condition, in bytes of UTF-8. */

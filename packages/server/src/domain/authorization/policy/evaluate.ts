@@ -2,7 +2,7 @@
 import { hashParts } from '../../hash.ts'
 import { ask, type EngineRequest, type PolicyProblem, type Prepared, prepare } from './cedar.ts'
 import { type Asked, requestOf } from './entities.ts'
-import type { PolicySet } from './policy-set.ts'
+import type { PolicySet } from './set.ts'
 import { indexed, type Sliced, sliceOf } from './slice.ts'
 import { parseStatements, type Statement } from './statements.ts'
 

@@ -1,7 +1,7 @@
 // What every decision reads beside its caller: the policies in force, halts, people, sessions, risk. Kept until a signal.
 import { sql } from 'kysely'
 import { type Halt, haltSubject } from '../../../domain/authorization/halt.ts'
-import { type PolicySet, policySubject } from '../../../domain/authorization/policy/policy-set.ts'
+import { type PolicySet, policySubject } from '../../../domain/authorization/policy/set.ts'
 import { type Risk, riskSubject } from '../../../domain/authorization/risk.ts'
 import type { Session } from '../../../domain/authorization/session.ts'
 import type { Person } from '../../../domain/client.ts'

@@ -1,5 +1,5 @@
 // Policy sets: codec and reads.
-import { policySubject } from '../../../domain/authorization/policy/policy-set.ts'
+import { policySubject } from '../../../domain/authorization/policy/set.ts'
 import type { PolicySets } from '../../authorization.ts'
 import type { Db } from '../dialect.ts'
 import { type Codec, findRecord, listRecords } from './record.ts'

@@ -1,8 +1,8 @@
 // The audit log by filters, and one entry by its id. Entries are shown exactly as they are hashed.
 import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
-import { operation, readEvent } from './operation.ts'
-import * as wire from './wire.ts'
+import { operation, readEvent } from '../operation.ts'
+import * as wire from '../wire.ts'
 
 const text = z.string().nullable()
 

@@ -2,10 +2,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Answer } from '@writ/sdk/admin'
 import { type Command, InvalidArgumentError } from 'commander'
-import { command, family, type Terminal } from './command.ts'
-import { acting, given, type Paging, paged, printPages, type Session } from './session.ts'
-import { ago } from './terminal/instants.ts'
-import { type Column, instant, type Printer, printable, state } from './terminal/print.ts'
+import { command, family, type Terminal } from '../command.ts'
+import { acting, given, type Paging, paged, printPages, type Session } from '../session.ts'
+import { ago } from '../terminal/instants.ts'
+import { type Column, instant, type Printer, printable, state } from '../terminal/print.ts'
 
 type Event = Answer<'events.get'>
 

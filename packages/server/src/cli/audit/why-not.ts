@@ -1,10 +1,10 @@
 // writ why-not: what refuses an operation now, and the smallest grant that would allow it.
 import type { Answer } from '@writ/sdk/admin'
 import { type Command, InvalidArgumentError } from 'commander'
-import { command, type Terminal } from './command.ts'
-import { agentId, personId } from './names.ts'
-import { acting, given } from './session.ts'
-import { printable } from './terminal/print.ts'
+import { command, type Terminal } from '../command.ts'
+import { agentId, personId } from '../names.ts'
+import { acting, given } from '../session.ts'
+import { printable } from '../terminal/print.ts'
 
 interface Options {
   readonly type?: string

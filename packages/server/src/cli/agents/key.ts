@@ -1,14 +1,14 @@
 // writ key: the keys of an agent; where no agent is named, those that this authority signs tokens with.
 import type { Answer } from '@writ/sdk/admin'
 import type { Command } from 'commander'
-import { CommandFailure, command, exitCodes, family, type Terminal } from './command.ts'
-import { agentId } from './names.ts'
-import { ownInstance, replaceOperatorKey } from './operator/own-key.ts'
-import { acting, given, type Paging, paged, printPages, type Session } from './session.ts'
-import { confirm, destructive, type Sure } from './terminal/confirm.ts'
-import { ahead, never } from './terminal/instants.ts'
-import { type Column, instant, type Printer, state } from './terminal/print.ts'
-import { readPublicJwk } from './terminal/reading.ts'
+import { CommandFailure, command, exitCodes, family, type Terminal } from '../command.ts'
+import { agentId } from '../names.ts'
+import { ownInstance, replaceOperatorKey } from '../operator/own-key.ts'
+import { acting, given, type Paging, paged, printPages, type Session } from '../session.ts'
+import { confirm, destructive, type Sure } from '../terminal/confirm.ts'
+import { ahead, never } from '../terminal/instants.ts'
+import { type Column, instant, type Printer, state } from '../terminal/print.ts'
+import { readPublicJwk } from '../terminal/reading.ts'
 
 type Key = Answer<'keys.get'>
 type IssuerKey = Answer<'issuer-keys.rotate'>

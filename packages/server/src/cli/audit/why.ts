@@ -1,8 +1,8 @@
 // writ why: the path of one entry from person or operator to the act, and what decided it, as a tree.
 import type { Command } from 'commander'
+import { CommandFailure, command, exitCodes, type GlobalOptions, type Terminal } from '../command.ts'
+import { columnsOf, printable, wrapped } from '../terminal/print.ts'
 import type { Reach } from './audit.ts'
-import { CommandFailure, command, exitCodes, type GlobalOptions, type Terminal } from './command.ts'
-import { columnsOf, printable, wrapped } from './terminal/print.ts'
 
 interface Mention {
   readonly id: string

@@ -1,10 +1,10 @@
 // writ instance: the running copies of an agent, each with a key of its own.
 import type { Answer } from '@writ/sdk/admin'
 import type { Command } from 'commander'
-import { command, family, type Terminal } from './command.ts'
-import { agentId } from './names.ts'
-import { acting, type Paging, paged, printPages } from './session.ts'
-import { type Column, instant } from './terminal/print.ts'
+import { command, family, type Terminal } from '../command.ts'
+import { agentId } from '../names.ts'
+import { acting, type Paging, paged, printPages } from '../session.ts'
+import { type Column, instant } from '../terminal/print.ts'
 
 type Instance = Answer<'instances.list'>['items'][number]
 

@@ -1,11 +1,11 @@
 // Suspend, resume and retire an agent: effective everywhere within the revocation bound.
 import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
-import { type AgentMove, moveAgent } from '../domain/agent.ts'
+import { type AgentMove, moveAgent } from '../../domain/agent.ts'
+import { mustReach } from '../ceiling.ts'
+import { operation } from '../operation.ts'
+import * as wire from '../wire.ts'
 import { agentShown, findAgent, mustHaveVersion, mustNotLockOut, putAgent, showAgent } from './agents.ts'
-import { mustReach } from './ceiling.ts'
-import { operation } from './operation.ts'
-import * as wire from './wire.ts'
 
 const moves: Readonly<
   Record<AgentMove, { readonly event: string; readonly past: string; readonly summary: string }>

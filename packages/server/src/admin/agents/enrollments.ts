@@ -1,12 +1,12 @@
 // Letting an instance enrol: a single-use token of minutes; and the instances that came of it.
 import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
-import { isAgentLive } from '../domain/agent.ts'
-import { enrollmentKey, enrollmentPrefix, invitationOf } from '../domain/enrollment.ts'
+import { isAgentLive } from '../../domain/agent.ts'
+import { enrollmentKey, enrollmentPrefix, invitationOf } from '../../domain/enrollment.ts'
+import { mustReach } from '../ceiling.ts'
+import { operation, readEvent } from '../operation.ts'
+import * as wire from '../wire.ts'
 import { findAgent } from './agents.ts'
-import { mustReach } from './ceiling.ts'
-import { operation, readEvent } from './operation.ts'
-import * as wire from './wire.ts'
 
 const params = z.strictObject({ id: wire.id('agt') })
 

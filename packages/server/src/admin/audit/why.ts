@@ -1,10 +1,10 @@
 // Why an entry came to be: the path from person or operator to the act, what decided it, and the entries behind both.
 import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
-import { explain } from '../audit/why.ts'
+import { explain } from '../../audit/why.ts'
+import { operation, readEvent } from '../operation.ts'
+import * as wire from '../wire.ts'
 import { eventShown } from './events.ts'
-import { operation, readEvent } from './operation.ts'
-import * as wire from './wire.ts'
 
 const text = z.string()
 

@@ -1,13 +1,13 @@
 // writ agent: create agents, see them, change what is said about them, stop them, and let instances enrol.
 import type { Answer } from '@writ/sdk/admin'
 import type { Command } from 'commander'
-import { command, family, several, type Terminal } from './command.ts'
-import { agentId } from './names.ts'
-import { acting, given, type Paging, paged, printPages } from './session.ts'
-import { confirm, destructive, type Sure } from './terminal/confirm.ts'
-import { ahead, never } from './terminal/instants.ts'
-import { type Column, instant, type Printer, state } from './terminal/print.ts'
-import { readPublicJwk } from './terminal/reading.ts'
+import { command, family, several, type Terminal } from '../command.ts'
+import { agentId } from '../names.ts'
+import { acting, given, type Paging, paged, printPages } from '../session.ts'
+import { confirm, destructive, type Sure } from '../terminal/confirm.ts'
+import { ahead, never } from '../terminal/instants.ts'
+import { type Column, instant, type Printer, state } from '../terminal/print.ts'
+import { readPublicJwk } from '../terminal/reading.ts'
 
 type Agent = Answer<'agents.get'>
 

@@ -19,8 +19,8 @@ import { isFault } from '@writ/sdk/protocol/fault'
 import { readLines } from '@writ/sdk/protocol/json-lines'
 import { parseVerifierKey } from '@writ/sdk/protocol/note'
 import type { Command } from 'commander'
-import { CommandFailure, command, exitCodes, type GlobalOptions, type Terminal } from './command.ts'
-import { ago } from './terminal/instants.ts'
+import { CommandFailure, command, exitCodes, type GlobalOptions, type Terminal } from '../command.ts'
+import { ago } from '../terminal/instants.ts'
 
 /** How these commands reach an authority. */
 export interface Reach {

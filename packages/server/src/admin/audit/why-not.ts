@@ -1,8 +1,8 @@
 // Why an agent may not do something: what refused, which rule of whose, and the smallest grant that would allow it.
 import { z } from 'zod'
-import { explain } from '../decision/explain.ts'
-import { operation, readEvent } from './operation.ts'
-import * as wire from './wire.ts'
+import { explain } from '../../decision/explain.ts'
+import { operation, readEvent } from '../operation.ts'
+import * as wire from '../wire.ts'
 
 const text = z.string()
 const named = text.min(1).max(256)
