@@ -14,9 +14,17 @@ interface Scene {
   ask(action: string, context?: Record<string, unknown>, members?: Record<string, unknown>): Promise<string>
 }
 
+/** `pay` needs the scope `write`, and its amount is recorded. */
+const actions = {
+  read: { any_of: ['read'] },
+  pay: { any_of: ['write'], recorded: ['amount', 'lines', 'note'] },
+}
+
 async function scene(t: TestContext): Promise<Scene> {
   const writ = await authority(t)
-  await registerApi(writ)
+  await registerApi(writ, { actions })
+  // What the map says now is what it said then only where it is older than what it is held against.
+  writ.advance(60)
   const [point, agent] = [await enforcementPoint(writ), await newAgent(writ, { scopes: ['read', 'write'] })]
   return {
     writ,
@@ -37,7 +45,7 @@ async function replay(writ: Authority, source: string, members: Record<string, u
   return expect(await writ.operator.manage('POST', '/policies/replay', { source, since, ...members }), 200)
 }
 
-const forbid = (condition: string, action = 'write'): string =>
+const forbid = (condition: string, action = 'pay'): string =>
   `@id("new") forbid (principal is Writ::Agent, action == Writ::Action::"${action}", resource) when { ${condition} };`
 
 test('every answer that would change is listed with who, what, and both sets of reasons', async t => {
@@ -104,6 +112,48 @@ test('the instant of the decision counts, not that of the replay', async t => {
   assert.ok(Date.parse(changed[0].time) > Date.parse(until))
 })
 
+test('an argument that was recorded is replayed, down to its members; one that was not is counted', async t => {
+  const { writ, ask } = await scene(t)
+  await ask('pay', { arguments: { amount: 50, iban: 'DE02' } })
+  await ask('pay', { arguments: { amount: 5000, lines: [{ price: 7 }] } })
+  const dear = forbid(
+    'context.arguments.hasTag("amount") && context.arguments.getTag("amount") has number && context.arguments.getTag("amount").number > 100',
+  )
+  const { changed, not_replayed } = await replay(writ, dear)
+  assert.deepEqual([changed.length, not_replayed], [1, []])
+  const within = forbid('context.arguments.hasTag("lines/0/price")')
+  assert.equal((await replay(writ, within)).changed.length, 1)
+  const unrecorded = await replay(writ, forbid('context.arguments.hasTag("iban")'))
+  assert.deepEqual(
+    [unrecorded.changed, unrecorded.not_replayed],
+    [[], [{ why: 'the argument iban was not recorded', decisions: 2 }]],
+  )
+  // Only policies that could matter to a call count: nothing of its arguments is asked of a read.
+  await ask('read')
+  assert.deepEqual((await replay(writ, forbid('context.arguments.hasTag("iban")', 'read'))).not_replayed, [
+    { why: 'the argument iban was not recorded', decisions: 1 },
+  ])
+})
+
+test('nobody supposes what was cut, redacted, or recorded under another map', async t => {
+  const { writ, ask } = await scene(t)
+  const secret = 'k'.repeat(64)
+  await ask('pay', { arguments: { note: secret } })
+  await ask('pay', { arguments: { note: 'x y '.repeat(200) } })
+  const noted = forbid('context.arguments.hasTag("note")')
+  assert.deepEqual((await replay(writ, noted)).not_replayed, [
+    { why: 'the argument note was not recorded', decisions: 2 },
+  ])
+  await ask('pay', { arguments: { amount: 1 } })
+  const second = await replay(writ, noted)
+  assert.deepEqual([second.changed, second.not_replayed[0].decisions], [[], 2])
+  // The map is changed: whether it named the argument then is not known any more.
+  const { items } = expect(await writ.operator.manage('GET', '/resources'), 200)
+  const { id } = items.find((resource: { identifier: string }) => resource.identifier === api)
+  expect(await writ.operator.manage('PATCH', `/resources/${id}`, { name: 'API, renamed' }), 200)
+  assert.equal((await replay(writ, noted)).not_replayed[0].decisions, 3)
+})
+
 test('attributes that somebody claimed are not recorded, and a decision that had none is replayed', async t => {
   const { writ, agent, ask } = await scene(t)
   const subject = { type: 'agent', id: agent.clientId, properties: { team: 'red' } }
@@ -127,7 +177,7 @@ test('items of a batch are replayed each, people in whose name it was asked incl
     subject: { type: 'agent', id: agent.clientId },
     resource: { type: 'resource', id: api },
     context: { chain: [{ type: 'person', id: person }] },
-    evaluations: [{ action: { name: 'read' } }, { action: { name: 'write' } }, { action: { name: 'erase' } }],
+    evaluations: [{ action: { name: 'read' } }, { action: { name: 'pay' } }, { action: { name: 'erase' } }],
   })
   assert.deepEqual(
     expect(answer, 200).evaluations.map(({ decision }: { decision: boolean }) => decision),
@@ -146,7 +196,7 @@ test('items of a batch are replayed each, people in whose name it was asked incl
     [
       [
         1,
-        'write',
+        'pay',
         [`person:${person}`],
         { decision: false, rule: 'policy:no_permit', party: person, policies: [] },
       ],
