@@ -15,6 +15,7 @@ for (const [page, least] of [
   ['clients.md', 4],
   ['secrets.md', 9],
   ['policies.md', 10],
+  ['authorization-details.md', 5],
 ] as const) {
   test(`every command of ${page} works, in the order of the page`, t => work(t, commandsOf(page), least))
 }

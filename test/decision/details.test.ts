@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Agent, type OperatorCredentials } from '@writ/sdk/agent'
+import { parseScopeActions, scopesFor } from '@writ/sdk/protocol/details/scope-actions'
 import { generateKeyPair } from '@writ/sdk/protocol/jwk'
-import { parseScopeActions, scopesFor } from '@writ/sdk/protocol/scope-actions'
 import { protect } from '@writ/sdk/resource/fetch'
 import { api, expect, grant, newAgent, payloadOf, registerApi } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
@@ -219,12 +219,15 @@ test('a resource publishes its types and its map, and refuses tokens that need w
       new Request(`${api}/`, {
         headers: {
           authorization: `DPoP ${token}`,
-          dpop: agent.proof(`${api}/`, { accessToken: token, method: 'GET' } as never),
+          dpop: agent.proof(`${api}/`, { accessToken: token, method: 'GET' }),
         },
       }),
     )
   await grant(writ, agent.clientId, ['write'], { authorization_details: [pay(100)] })
   assert.equal((await call(await agent.token(api, 'write'))).status, 401)
+  await grant(writ, agent.clientId, ['read'])
+  const plain = await call(await agent.token(api, 'read'))
+  assert.deepEqual([plain.status, await plain.json()], [200, []])
   assert.throws(
     () => protect({ issuer: writ.issuer, resource: api, authorizationDetailsTypes: ['payment'] }),
     RangeError,
