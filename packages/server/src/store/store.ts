@@ -320,8 +320,9 @@ export interface Remembering {
 
 export interface Sweeping {
   /**
-   * Deletes replay marks, one-time artefacts, answers and signals past their time, for some seconds at most and with
-   * rests in between, so that nobody waits for it; answers how many rows went.
+   * Deletes replay marks, one-time artefacts, answers and signals past their time, budgets of which nothing counts any
+   * more, and enforcement points that have been silent for an hour: for some seconds at most and with rests in between,
+   * so that nobody waits for it; answers how many rows went.
    */
   sweep(now: number, limits: { readonly signalsBeforeMs: number }): Promise<number>
 }

@@ -79,6 +79,12 @@ function pruned(state: BudgetState, budget: Budget, now: number): BudgetState {
   }
 }
 
+/** The last second in which the state says anything; after it the budget is like one that nobody spent of. */
+export function keptUntil({ slots, reservations }: BudgetState, budget: Budget): number {
+  const ends = [...slots.map(([at]) => goneAt(budget, at)), ...reservations.map(([, , , until]) => until)]
+  return Math.max(0, ...ends) + lateSeconds
+}
+
 /** The slots that count at this reading of the clock. */
 const countedOf = ({ slots }: BudgetState, budget: Budget, now: number): BudgetState['slots'] =>
   slots.filter(([at]) => now < goneAt(budget, at))

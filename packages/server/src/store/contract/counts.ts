@@ -115,6 +115,21 @@ function pointTests(given: () => Given): void {
       assert.deepEqual(await scene.store.enforcementPoints.list(scene, 0), [two])
     }))
 
+  test('the sweep forgets points that have been silent for an hour, and no others', async () => {
+    const scene = await sceneIn(given().store)
+    const [silent, heard] = [pointOf(), pointOf({ seenMs: start * 1000 + 1 })]
+    for (const point of [silent, heard]) await scene.store.enforcementPoints.report(scene, point)
+    const list = () => scene.store.enforcementPoints.list(scene, 0)
+    await scene.store.sweeping.sweep(start + 3600, { signalsBeforeMs: start * 1000 })
+    assert.equal((await list()).length, 2)
+    await scene.store.enforcementPoints.report(scene, { ...heard, seenMs: (start + 5) * 1000 })
+    await scene.store.sweeping.sweep(start + 3601, { signalsBeforeMs: start * 1000 })
+    assert.deepEqual(
+      (await list()).map(({ id }) => id),
+      [heard.id],
+    )
+  })
+
   test('a tenant changes and forgets no point of another', async () => {
     const { store } = given()
     const [own, other] = [await sceneIn(store), await sceneIn(store)]

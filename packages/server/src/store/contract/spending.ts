@@ -250,6 +250,25 @@ function settlementTests(given: () => Given): void {
     assert.equal((await scene.commit({ spends: [{ ...held, reservation: null }] })).kind, 'exhausted')
   })
 
+  test('the sweep takes no budget of which anything counts, or may be settled, and those that say nothing any more', async () => {
+    const scene = await sceneIn(given().store)
+    const [plain, short] = [spendOf(), spendOf({ budget: budgetOf({ windowSeconds: 1 }) })]
+    const held = reserved(short, 300)
+    await scene.done({ spends: [plain, held] })
+    const sweep = (after: number) =>
+      scene.store.sweeping.sweep(start + after, { signalsBeforeMs: start * 1000 })
+    await sweep(60)
+    // Somebody may have read the clock in the last second in which it counts, and commit ten seconds later.
+    await sweep(71)
+    assert.equal(await leftOf(scene, plain, 60), 2)
+    await sweep(72)
+    assert.equal(await leftOf(scene, plain, 60), 3)
+    await sweep(300)
+    await scene.done({ settlements: [settled(held, 0)] }, 300)
+    await Promise.all([sweep(400), scene.done({ spends: [short] }, 400)])
+    assert.equal(await leftOf(scene, short, 400), 2)
+  })
+
   test('a reservation is settled under its own grant and budget alone, and in its own tenant', async () => {
     const { store } = given()
     const [scene, other] = [await sceneIn(store), await sceneIn(store)]

@@ -8,7 +8,7 @@ import type { Change, Claim, Committed, Signal } from '../../domain/change.ts'
 import { leafHash } from '../../domain/merkle.ts'
 import type { SignalAt } from '../store.ts'
 import { entryLimit, type Member } from './admission.ts'
-import { budgetRows, readBudgets, takeFrom } from './counts/spending.ts'
+import { budgetRows, type Left, readBudgets, takeFrom } from './counts/spending.ts'
 import { type Row, type Scalar, type Step, type Steps, step, Violation } from './engine/engine.ts'
 import { operationsOf } from './operations.ts'
 import type { Mark, ReplayMemory } from './replay.ts'
@@ -64,7 +64,7 @@ interface Run {
   readonly uses: Map<string, UseRow>
   /** Budgets by tenant, grant and name, as the members before left them; those that changed are written at the end. */
   readonly budgets: Map<string, BudgetState>
-  readonly changedBudgets: Set<string>
+  readonly changedBudgets: Map<string, Left>
   readonly rows: { readonly entries: Scalar[][]; readonly signals: Scalar[][] }
 }
 
@@ -93,7 +93,7 @@ export function* commitGroup(members: readonly Member[], tools: GroupTools): Ste
     touches: new Map(),
     uses: new Map(),
     budgets: new Map(),
-    changedBudgets: new Set(),
+    changedBudgets: new Map(),
     rows: { entries: [], signals: [] },
   }
   yield* readDoubts(run, members)
@@ -219,9 +219,9 @@ function* decide(
     const failed = yield* inSavepoint(operations)
     if (failed !== undefined) return failed
   }
-  for (const [name, state] of spent) {
-    run.budgets.set(name, state)
-    run.changedBudgets.add(name)
+  for (const [name, left] of spent) {
+    run.budgets.set(name, left.state)
+    run.changedBudgets.set(name, left)
   }
   return accept(run, member, head, entries)
 }
@@ -353,7 +353,7 @@ function lastSteps(run: Run): readonly Step[] {
   const heads = [...run.heads].map(([tenant, { size, epoch, ordinal }]) => [tenant, size, epoch, ordinal])
   last.push(step(write.log.append, run.rows.entries), step(write.advance, heads))
   if (run.touches.size > 0) last.push(step(write.touch, [...run.touches.values()]))
-  if (run.changedBudgets.size > 0) last.push(step(write.budget.write, budgetRows(run)))
+  if (run.changedBudgets.size > 0) last.push(step(write.budget.write, budgetRows(run.changedBudgets)))
   if (run.uses.size > 0) last.push(step(write.use, [...run.uses.values()]))
   if (run.rows.signals.length > 0) {
     last.push(step(write.signal.add, run.rows.signals))

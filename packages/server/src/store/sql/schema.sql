@@ -486,9 +486,11 @@ create table budgets (
   tenant text not null,
   owner text not null,
   name text not null,
+  until integer not null,
   body text not null,
   primary key (tenant, owner, name)
 ) strict, without rowid;
+create index budgets_by_end on budgets (until);
 
 create table usage (
   tenant text not null,

@@ -50,6 +50,10 @@ export const sweepWriterOf = ({ batch, forUpdate }: Batches): SweepWriter => ({
   ),
 })
 
+/** An enforcement point says a word every few seconds; one without for an hour went with its node. */
+const silentSeconds = 3600
+const goneMs = (now: number): number => (now - silentSeconds) * 1000
+
 /** What is swept, and the memory of replay marks where there is one. */
 export interface SweepTools {
   readonly db: Db
@@ -99,7 +103,17 @@ export function sweepingOver({ db, engine, write, replays }: SweepTools): Sweepi
         () => sql`delete from one_times where (tenant, kind, key) in
           (select tenant, kind, key from one_times where expires_at <= ${now} limit ${rowsAtOnce})`,
       )
-      let rows = marks.rows + answers.rows + artefacts.rows
+      // The end is looked at once more on the row itself: who spends meanwhile prolongs it.
+      const budgets = await sweepAll(
+        () => sql`delete from budgets where (tenant, owner, name) in
+          (select tenant, owner, name from budgets where until < ${now} limit ${rowsAtOnce}) and until < ${now}`,
+      )
+      const points = await sweepAll(
+        () => sql`delete from enforcement_points where (tenant, id) in
+          (select tenant, id from enforcement_points where seen_ms < ${goneMs(now)} limit ${rowsAtOnce})
+          and seen_ms < ${goneMs(now)}`,
+      )
+      let rows = marks.rows + answers.rows + artefacts.rows + budgets.rows + points.rows
       for (const { tenant } of await db.selectFrom('heads').select('tenant').execute()) {
         const slice = () => engine.transact(() => sweepSignals(write, tenant, signalsBeforeMs))
         rows += (await inSlices(slice)).rows

@@ -126,7 +126,7 @@ export interface Tables {
     readonly due_at: number | null
     readonly unreviewed: number
   }
-  budgets: { tenant: string; owner: string; name: string; body: string }
+  budgets: { tenant: string; owner: string; name: string; until: number; body: string }
   usage: {
     tenant: string
     owner: string

@@ -9,7 +9,7 @@ import { isStorable } from '../records/record.ts'
 export interface BudgetWriter {
   /** (tenant, owner, name) → tenant, owner, name, body of those that stand. The lock on the head keeps others away. */
   readonly read: Batch
-  /** (tenant, owner, name, body) */
+  /** (tenant, owner, name, until, body) */
   readonly write: Batch
 }
 
@@ -23,10 +23,11 @@ export const budgetWriterOf = ({ batch }: Batches): BudgetWriter => ({
   ),
   write: batch(
     'budget-write',
-    { tenant: 'text', owner: 'text', name: 'text', body: 'text' },
+    { tenant: 'text', owner: 'text', name: 'text', until: 'int', body: 'text' },
     input => sql`
-    insert into budgets (tenant, owner, name, body) select tenant, owner, name, body from ${input} where true
-    on conflict (tenant, owner, name) do update set body = excluded.body`,
+    insert into budgets (tenant, owner, name, until, body)
+    select tenant, owner, name, until, body from ${input} where true
+    on conflict (tenant, owner, name) do update set until = excluded.until, body = excluded.body`,
   ),
 })
 

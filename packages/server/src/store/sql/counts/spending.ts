@@ -1,11 +1,25 @@
 // Spending within a group: each member sees what those before it left, so that no amount is given twice.
-import { type BudgetState, budgetName, settle, spend, unspent } from '../../../domain/authorization/budget.ts'
+import {
+  type Budget,
+  type BudgetState,
+  budgetName,
+  keptUntil,
+  settle,
+  spend,
+  unspent,
+} from '../../../domain/authorization/budget.ts'
 import type { Committed } from '../../../domain/change.ts'
 import type { Member } from '../admission.ts'
-import { type Row, type Step, step } from '../engine/engine.ts'
+import { type Row, type Scalar, type Step, step } from '../engine/engine.ts'
 import { type BudgetWriter, parseBudget } from './budgets.ts'
 
 type Known = ReadonlyMap<string, BudgetState>
+
+/** A budget as a member leaves it. */
+export interface Left {
+  readonly state: BudgetState
+  readonly budget: Budget
+}
 
 const named = (tenant: string, owner: string, name: string): string => `${tenant}\0${owner}\0${name}`
 
@@ -31,29 +45,27 @@ export function* readBudgets(
 }
 
 /** The budgets after everything this member takes and settles, or why it does not fit; nothing is changed here. */
-export function takeFrom(
-  known: Known,
-  { tenant, now, change }: Member,
-): Map<string, BudgetState> | Committed {
-  const next = new Map<string, BudgetState>()
+export function takeFrom(known: Known, { tenant, now, change }: Member): Map<string, Left> | Committed {
+  const next = new Map<string, Left>()
   for (const wish of change.spends ?? []) {
     const name = named(tenant, wish.grant, budgetName(wish.budget))
-    const spent = spend(next.get(name) ?? known.get(name) ?? unspent, wish, now)
+    const spent = spend(next.get(name)?.state ?? known.get(name) ?? unspent, wish, now)
     if ('exhausted' in spent) return { kind: 'exhausted', spend: wish, ...spent.exhausted }
-    next.set(name, spent.state)
+    next.set(name, { state: spent.state, budget: wish.budget })
   }
   for (const settlement of change.settlements ?? []) {
     const name = named(tenant, settlement.grant, budgetName(settlement.budget))
-    const state = settle(next.get(name) ?? known.get(name) ?? unspent, settlement, now)
+    const state = settle(next.get(name)?.state ?? known.get(name) ?? unspent, settlement, now)
     if (state === undefined) return { kind: 'unsettled', settlement }
-    next.set(name, state)
+    next.set(name, { state, budget: settlement.budget })
   }
   return next
 }
 
-/** The rows of the budgets that changed. */
-export const budgetRows = (run: {
-  readonly budgets: Known
-  readonly changedBudgets: ReadonlySet<string>
-}): readonly (readonly string[])[] =>
-  [...run.changedBudgets].map(name => [...name.split('\0'), JSON.stringify(run.budgets.get(name))])
+/** The rows of the budgets that changed, with the end of what each says. */
+export const budgetRows = (changed: ReadonlyMap<string, Left>): readonly (readonly Scalar[])[] =>
+  [...changed].map(([name, { state, budget }]) => [
+    ...name.split('\0'),
+    keptUntil(state, budget),
+    JSON.stringify(state),
+  ])

@@ -95,9 +95,11 @@ const counts = (w: Words): readonly string[] => [
   tenant ${w.text} not null,
   owner ${w.text} not null,
   name ${w.text} not null,
+  until ${w.int} not null,
   body ${w.text} not null,
   primary key (tenant, owner, name)
 )${w.keyed}`,
+  'create index budgets_by_end on budgets (until)',
   `create table usage (
   tenant ${w.text} not null,
   owner ${w.text} not null,
