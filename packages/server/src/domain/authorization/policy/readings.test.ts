@@ -1,0 +1,38 @@
+// What policies look at: every form is seen, and one that is not understood looks at everything.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readingsOf } from './readings.ts'
+import { parseStatements } from './statements.ts'
+
+function readings(condition: string) {
+  const parsed = parseStatements(`permit (principal, action, resource) when { ${condition} };`)
+  assert.ok('statements' in parsed)
+  const { context, arguments: names, attributes } = readingsOf(parsed.statements)
+  const listed = (tags: ReadonlySet<string> | 'all') => (tags === 'all' ? tags : [...tags].sort().join(' '))
+  return [listed(context), listed(names), attributes]
+}
+
+test('names of arguments, members of the context and attributes are told apart', () => {
+  const has = 'context.arguments.hasTag("amount")'
+  assert.deepEqual(readings(has), ['', 'amount', false])
+  assert.deepEqual(readings(`${has} && context.arguments.getTag("lines/0").text == "x"`), [
+    '',
+    'amount lines/0',
+    false,
+  ])
+  assert.deepEqual(readings('context has peer && context.peer.isLoopback()'), ['peer', '', false])
+  assert.deepEqual(readings('context has approval.id && context.risk > 5'), ['approval risk', '', false])
+  assert.deepEqual(readings('principal.hasTag("team")'), ['', '', true])
+  assert.deepEqual(readings('context.claims.hasTag("x")'), ['claims', '', true])
+})
+
+test('a name that is computed, and arguments or a context as a whole, may be any of them', () => {
+  assert.deepEqual(readings('context.arguments.hasTag(context.task)'), ['task', 'all', false])
+  assert.deepEqual(readings('[context.arguments].contains(context.arguments)'), ['arguments', 'all', false])
+  assert.deepEqual(readings('[context].contains(context)'), ['all', 'all', true])
+})
+
+test('a record whose members are called like operators hides nothing', () => {
+  const record = '{ "hasTag": 1, "x": context.arguments.hasTag("y") } == { "hasTag": 1, "x": true }'
+  assert.deepEqual(readings(record), ['', 'y', false])
+})
