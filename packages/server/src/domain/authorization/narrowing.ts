@@ -48,9 +48,10 @@ export function narrow(
   const of = (kind: Kind): Pool => ({ resource, grants: live.filter(grant => kindOf(grant) === kind) })
   const { scopes, details } = asked
   if (details === undefined) {
-    const plain = byScopes(of('scopes'), scopes)
+    const pool = of('scopes')
+    const plain = byScopes(pool, scopes)
     // Those without details come first, for they need no decision; and where there are none at all, nothing is given.
-    if (!isRefused(plain) && (scopes !== undefined || of('scopes').grants.length > 0)) return plain
+    if (!isRefused(plain) && (scopes !== undefined || pool.grants.length > 0)) return plain
     return firstOf([() => byBoth(of('both'), asked), () => byDetails(of('details'), asked)], plain)
   }
   return firstOf(
