@@ -39,15 +39,9 @@ interface World {
   readonly pick: <T>(from: readonly T[]) => T
 }
 
-const manage = async (
-  { writ }: World,
-  method: string,
-  path: string,
-  body: unknown,
-  ...statuses: number[]
-) => {
-  const answer = await writ.operator.manage(method, path, body)
-  assert.ok(statuses.includes(answer.status), `${method} ${path}: ${JSON.stringify(answer.body)}`)
+const post = async ({ writ }: World, path: string, body: unknown, ...statuses: number[]) => {
+  const answer = await writ.operator.manage('POST', path, body)
+  assert.ok(statuses.includes(answer.status), `${path}: ${JSON.stringify(answer.body)}`)
   return answer.body
 }
 
@@ -76,20 +70,14 @@ const updates: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
       world.grants.set(key, await grant(world.writ, id, [scope], members))
     } else {
       world.grants.delete(key)
-      await manage(world, 'DELETE', `/grants/${known}`, undefined, 204)
+      expect(await world.writ.operator.manage('DELETE', `/grants/${known}`), 204)
     }
   },
   async suspension(world) {
     const [id = world.pick(world.agents).id] = world.suspended
     const isSuspended = world.suspended.delete(id)
     if (!isSuspended) world.suspended.add(id)
-    await manage(
-      world,
-      'POST',
-      `/agents/${id}/${isSuspended ? 'resume' : 'suspend'}`,
-      { reason: 'test' },
-      200,
-    )
+    await post(world, `/agents/${id}/${isSuspended ? 'resume' : 'suspend'}`, { reason: 'test' }, 200)
   },
   async halt(world) {
     const kinds = [`tool ${api}#burn`, `agent ${world.pick(world.agents).id}`, `resource ${api}`]
@@ -98,23 +86,23 @@ const updates: Readonly<Record<string, (world: World) => Promise<unknown>>> = {
     if (known === undefined) {
       const [kind, what] = target.split(' ')
       const body = { kind, target: what, reason: 'test' }
-      world.halts.set(target, (await manage(world, 'POST', '/halts', body, 201)).id)
+      world.halts.set(target, (await post(world, '/halts', body, 201)).id)
     } else {
       world.halts.delete(target)
-      await manage(world, 'POST', `/halts/${known}/lift`, { reason: 'test' }, 200)
+      await post(world, `/halts/${known}/lift`, { reason: 'test' }, 200)
     }
   },
   async risk(world) {
     const body = { subject: world.pick(world.agents).id, score: world.pick([0, 80]), reason: 'test' }
-    await manage(world, 'POST', '/risks', body, 200)
+    await post(world, '/risks', body, 200)
   },
   async policy(world) {
     const body = { source: world.pick(policies) }
-    const { id } = await manage(world, 'POST', '/policies', body, 201)
-    await manage(world, 'POST', `/policies/${id}/activate`, { reason: 'test' }, 200)
+    const { id } = await post(world, '/policies', body, 201)
+    await post(world, `/policies/${id}/activate`, { reason: 'test' }, 200)
   },
   async rollback(world) {
-    await manage(world, 'POST', '/policies/rollback', { reason: 'test' }, 200, 409)
+    await post(world, '/policies/rollback', { reason: 'test' }, 200, 409)
   },
 }
 

@@ -3,9 +3,9 @@
 import type { TestContext } from 'node:test'
 import { Agent, type OperatorCredentials } from '@writ/sdk/agent'
 import { generateKeyPair } from '@writ/sdk/protocol/jwk'
-import { permit, protect } from '@writ/sdk/resource/hono'
+import { toResponse } from '@writ/sdk/resource/fetch'
+import { createGuard } from '@writ/sdk/resource/guard'
 import type { VerifierOptions } from '@writ/sdk/resource/verifier'
-import { Hono } from 'hono'
 import { api, expect } from '../harness/agent.ts'
 import type { Authority } from '../harness/authority.ts'
 import { until } from '../harness/deadline.ts'
@@ -103,7 +103,7 @@ export async function site(
   const clock = { wallMs: writ.nowMs, steadyMs: () => performance.now() }
   const { contact, ...decisions } = options
   const agent = by === null ? undefined : Agent.fromCredentials(by.credentials, { fetch: wire })
-  const guard = protect({
+  const guard = createGuard({
     issuer: writ.issuer,
     resource: api,
     fetch: wire,
@@ -111,25 +111,21 @@ export async function site(
     ...(contact === undefined ? {} : { stalenessSeconds: contact }),
     ...(agent === undefined ? {} : { decisions: { agent, ...decisions } }),
   })
-  const app = new Hono()
-  app.use(guard)
-  if (agent === undefined) app.post('/', c => c.json({}))
-  else
-    app.post(
-      '/',
-      permit(c => JSON.parse(c.req.header('x-call') ?? '')),
-      c => c.json(c.var.permission),
-    )
+  const serve = async (request: Request): Promise<Response> => {
+    const admission = await guard.admit(request)
+    if (admission.kind === 'answer') return toResponse(admission.answer)
+    if (agent === undefined) return Response.json({})
+    const decided = await guard.decide(admission.caller, JSON.parse(request.headers.get('x-call') ?? ''))
+    return 'refusal' in decided ? toResponse(decided.refusal) : Response.json(decided)
+  }
 
   async function call({ party, token }: Caller, what: Call): Promise<Answered> {
-    const answer = await app.request(`${api}/`, {
-      method: 'POST',
-      headers: {
-        authorization: `DPoP ${token}`,
-        dpop: party.proof(`${api}/`, { accessToken: token }),
-        'x-call': JSON.stringify(what),
-      },
-    })
+    const headers = {
+      authorization: `DPoP ${token}`,
+      dpop: party.proof(`${api}/`, { accessToken: token }),
+      'x-call': JSON.stringify(what),
+    }
+    const answer = await serve(new Request(`${api}/`, { method: 'POST', headers }))
     const { fromMemory = false, decision, error } = (await answer.json()) as Partial<Answered>
     return { status: answer.status, fromMemory, decision, error }
   }
