@@ -12,6 +12,7 @@ import { type Figure, sideBySide } from '../measure.ts'
 import { api, type Caller, populate } from '../population.ts'
 import { type Running, type Site, siteAt, startAuthority, startDecisionFloor } from '../processes.ts'
 import { tokenFor } from '../token.ts'
+import { usageMicroseconds } from './usage.ts'
 
 const connections = 32
 const perRound = 2_000
@@ -175,6 +176,7 @@ async function figures(
     () => rate(writ, ask(still)),
     () => rate(writ, ask(spending)),
   )
+  const counting = await usageMicroseconds()
   return [
     {
       name: 'decision over AuthZEN, SQLite',
@@ -199,6 +201,14 @@ async function figures(
       floor: { name: 'the same without', value: free },
       ratio: 1 / budgetRatio,
       target: { at: 'least', bound: 0.87 },
+    },
+    {
+      name: 'counting the use of grants',
+      value: counting,
+      unit: 'µs/decision',
+      floor: { name: 'a whole decision', value: 1e6 / decided },
+      ratio: (counting * decided) / 1e6,
+      target: { at: 'most', bound: 0.03 },
     },
   ]
 }
