@@ -64,7 +64,7 @@ export const layers: Readonly<Record<string, { readonly at: string; readonly may
   index: { at: `${server}index.ts`, may: `${uses} compose config domain:types store:types keys:types` },
   testing: {
     at: `${server}testing.ts`,
-    may: `${uses} compose config domain store keys vault vault/rotator vault/rotators audit`,
+    may: `${uses} compose config domain store keys vault vault/rotator vault/rotators decision audit`,
   },
   tools: { at: 'tools/', may: 'test sdk/protocol server config:path' },
   test: { at: 'test/', may: `${open} tools examples` },

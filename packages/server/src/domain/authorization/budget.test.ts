@@ -19,9 +19,7 @@ const id = (text: string) => text as ReservationId
 function take(
   state: BudgetState,
   budget: Budget,
-  amount: number,
-  now: number,
-  reserved?: string,
+  { amount, now, reserved }: { amount: number; now: number; reserved?: string | undefined },
 ): BudgetState | undefined {
   const reservation = reserved === undefined ? null : { id: id(reserved), until: now + 300 }
   const spent = spend(state, { grant, budget, amount, reservation }, now)
@@ -31,14 +29,15 @@ function take(
 test('so much fits, not one more, and it fits again once its window has passed', () => {
   const budget = budgetOf({ limit: 3, windowSeconds: 10 })
   let state: BudgetState = unspent
-  for (let call = 0; call < 3; call++) state = take(state, budget, 1, 100) ?? assert.fail('it fits')
+  for (let call = 0; call < 3; call++)
+    state = take(state, budget, { amount: 1, now: 100 }) ?? assert.fail('it fits')
   const fourth = spend(state, { grant, budget, amount: 1, reservation: null }, 100)
   assert.ok('exhausted' in fourth)
   const { leftover, againAt } = fourth.exhausted
   assert.equal(leftover, 0)
   assert.ok(againAt !== null && againAt > 109)
-  assert.equal(take(state, budget, 1, againAt - 1), undefined)
-  assert.ok(take(state, budget, 1, againAt))
+  assert.equal(take(state, budget, { amount: 1, now: againAt - 1 }), undefined)
+  assert.ok(take(state, budget, { amount: 1, now: againAt }))
   const never = spend(state, { grant, budget, amount: 4, reservation: null }, 100)
   assert.ok('exhausted' in never && never.exhausted.againAt === null)
 })
@@ -68,7 +67,11 @@ test('for any history, the accepted amounts of every window are at most the limi
       for (const [step, { wait, amount, late, settled }] of history.entries()) {
         clock += wait
         const now = clock - late
-        const next = take(state, budget, amount, now, settled === null ? undefined : `rsv_${step}`)
+        const next = take(state, budget, {
+          amount,
+          now,
+          reserved: settled === null ? undefined : `rsv_${step}`,
+        })
         if (next === undefined) continue
         const really = Math.min(amount, settled ?? amount)
         state =
@@ -92,8 +95,8 @@ test('for any history, the accepted amounts of every window are at most the limi
 
 test('a reserved amount counts at once; the true one replaces it, once and in time', () => {
   const budget = budgetOf({ limit: 10 })
-  let state = take(unspent, budget, 8, 100, 'rsv_1') ?? assert.fail('it fits')
-  assert.equal(take(state, budget, 3, 101), undefined)
+  let state = take(unspent, budget, { amount: 8, now: 100, reserved: 'rsv_1' }) ?? assert.fail('it fits')
+  assert.equal(take(state, budget, { amount: 3, now: 101 }), undefined)
   const settled = (amount: number, now: number, which = 'rsv_1') =>
     settle(state, { grant, budget, reservation: id(which), amount }, now)
   assert.equal(settled(2, 101, 'rsv_2'), undefined, 'one that is not there')
@@ -101,7 +104,7 @@ test('a reserved amount counts at once; the true one replaces it, once and in ti
   state = settled(2, 102) ?? assert.fail('it is settled')
   assert.equal(leftOf(state, budget, 102).left, 8)
   assert.equal(settled(1, 103), undefined, 'one that was settled')
-  state = take(state, budget, 4, 104, 'rsv_3') ?? assert.fail('it fits')
+  state = take(state, budget, { amount: 4, now: 104, reserved: 'rsv_3' }) ?? assert.fail('it fits')
   const over = settle(state, { grant, budget, reservation: id('rsv_3'), amount: 40 }, 105)
   assert.ok(over)
   assert.equal(leftOf(over, budget, 105).left, 0, 'more than was reserved is taken in full')
@@ -110,8 +113,12 @@ test('a reserved amount counts at once; the true one replaces it, once and in ti
 test('reservations that nobody settles are bounded', () => {
   const budget = budgetOf({ limit: 1_000_000 })
   let state: BudgetState = unspent
-  for (let at = 0; at < 1000; at++) state = take(state, budget, 1, 100, `rsv_${at}`) ?? assert.fail('it fits')
-  assert.equal(take(state, budget, 1, 100, 'rsv_more'), undefined)
-  assert.ok(take(state, budget, 1, 100), 'what is not reserved still fits')
-  assert.ok(take(state, budget, 1, 401, 'rsv_more'), 'and one is reserved again when they have ended')
+  for (let at = 0; at < 1000; at++)
+    state = take(state, budget, { amount: 1, now: 100, reserved: `rsv_${at}` }) ?? assert.fail('it fits')
+  assert.equal(take(state, budget, { amount: 1, now: 100, reserved: 'rsv_more' }), undefined)
+  assert.ok(take(state, budget, { amount: 1, now: 100 }), 'what is not reserved still fits')
+  assert.ok(
+    take(state, budget, { amount: 1, now: 401, reserved: 'rsv_more' }),
+    'and one is reserved again when they have ended',
+  )
 })
