@@ -1,8 +1,8 @@
 // What a protected resource says about itself: RFC 9728 §2 and §3, RFC 9396 §10.
 import { algorithmsOf } from '../protocol/algorithms.ts'
 import { detailTypes } from '../protocol/details/index.ts'
+import { formatScopeActions, type ScopeActionMap } from '../protocol/details/scope-actions.ts'
 import { isScopeToken } from '../protocol/scope.ts'
-import { formatScopeActions, type ScopeActionMap } from '../protocol/scope-actions.ts'
 import { wellKnown } from './issuer/discovery.ts'
 
 export interface MetadataOptions {

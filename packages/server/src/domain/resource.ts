@@ -1,6 +1,6 @@
 // Protected resources and their scopes; bundles expand to leaves here, so that tokens carry leaves only.
+import type { ScopeActionMap } from '@writ/sdk/protocol/details/scope-actions'
 import type { ResourceId } from '@writ/sdk/protocol/identifier'
-import type { ScopeActionMap } from '@writ/sdk/protocol/scope-actions'
 
 export interface Scope {
   readonly name: string

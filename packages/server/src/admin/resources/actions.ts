@@ -1,7 +1,7 @@
 // The map from a resource's actions to the scopes they need, as the API takes and shows it; each change a new version.
+import type { ActionRule, ScopeActionMap } from '@writ/sdk/protocol/details/scope-actions'
 import { Fault } from '@writ/sdk/protocol/fault'
 import { isScopeToken } from '@writ/sdk/protocol/scope'
-import type { ActionRule, ScopeActionMap } from '@writ/sdk/protocol/scope-actions'
 import { z } from 'zod'
 import { actionProblem, textProblem } from '../../domain/authorization/spelling.ts'
 import type { Scope } from '../../domain/resource.ts'

@@ -1,6 +1,6 @@
 // What covers an operation: scopes through the map of the resource's actions, details by their types (RFC 9396), both.
 import type { AuthorizationDetail, Operation } from '@writ/sdk/protocol/details/detail'
-import { scopesFor } from '@writ/sdk/protocol/scope-actions'
+import { scopesFor } from '@writ/sdk/protocol/details/scope-actions'
 import { leavesOf, type Resource } from '../resource.ts'
 
 /** A grant, or the rights of a token. */
