@@ -28,7 +28,6 @@ let issuer: IssuerFixture
 let verifier: Verifier
 const holder = createHolder()
 const thief = createHolder('Ed25519')
-
 const open = async (options: Partial<VerifierOptions> = {}): Promise<Verifier> => {
   const opened = createVerifier({ issuer: issuer.url, resource, ...options })
   await opened.ready()
@@ -38,9 +37,9 @@ before(async () => {
   issuer = await startIssuer()
   verifier = await open()
 })
-after(async () => {
+after(() => {
   verifier.close()
-  await issuer.close()
+  return issuer.close()
 })
 
 const bound = (claims: Record<string, unknown> = {}, by: Holder = holder): string =>
@@ -69,7 +68,8 @@ test('says which agent calls, for whom, on which grants and with which rights', 
   const { may, holds, tokenId, expiresAt, ...facts } = caller
   assert.deepEqual(facts, {
     agent: 'agt_1',
-    ...{ instance: 'ins_1', session: null, task: null, authorizationDetails: [] },
+    ...{ instance: 'ins_1', epoch: 1, clientKey: 'client-key' },
+    ...{ session: null, task: null, authorizationDetails: [] },
     subject: 'usr_7',
     person: 'usr_7',
     chain: ['agt_1'],

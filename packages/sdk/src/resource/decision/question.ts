@@ -28,7 +28,8 @@ export type Properties = Readonly<Record<string, unknown>>
 export function questionOf(resource: string, caller: Caller, act: Act): Properties {
   const { object } = act
   return {
-    subject: { type: 'agent', id: caller.agent },
+    // Other OAuth clients have rights from policies alone.
+    subject: { type: caller.agent.startsWith('cli_') ? 'client' : 'agent', id: caller.agent },
     action: { name: act.action },
     resource:
       object === undefined
