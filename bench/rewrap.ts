@@ -123,6 +123,7 @@ async function watch(admin: AdminClient, id: string, writ: Running): Promise<Wat
     if (state === 'staged') beganMs = performance.now()
     if (earlyMb === 0 && left <= rows * 0.9) earlyMb = writ.residentMb()
     if (left === 0 || state === 'retired') {
+      if (earlyMb === 0) throw new Error(`nothing was left to rewrap of ${rows} secrets at the first look`)
       return { seconds: (performance.now() - beganMs) / 1000, earlyMb, lateMb: writ.residentMb() }
     }
     await pause(500)

@@ -26,10 +26,10 @@ const probe = `
 import 'node:sqlite'
 import { readFileSync } from 'node:fs'
 const [action, value] = process.argv.slice(2)
-const { pid, version } = process
+const { pid, version, execArgv } = process
 const caught = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const
 if (action === 'catch') for (const signal of caught) process.on(signal, () => { console.log(signal); process.exit(9) })
-console.log(JSON.stringify({ pid, version, args: process.argv.slice(2) }))
+console.log(JSON.stringify({ pid, version, execArgv, args: process.argv.slice(2) }))
 if (action === 'exit') process.exitCode = Number(value)
 else if (action === 'read') console.log(readFileSync(0, 'utf8'))
 else if (action === 'die') process.kill(pid, 'SIGKILL')
@@ -80,6 +80,7 @@ const modes: Readonly<Record<string, Mode>> = {
 interface Hello {
   readonly pid: number
   readonly version: string
+  readonly execArgv: readonly string[]
   readonly args: readonly string[]
 }
 
@@ -177,6 +178,22 @@ for (const [name, { node, flags }] of Object.entries(modes)) {
       while (isAlive(pid) && Date.now() < deadline) await pause(10)
       assert.equal(isAlive(pid), false)
     })
+  })
+}
+
+for (const [chosen, room] of [
+  ['--max-old-space-size=4096', ['--max-semi-space-size=32']],
+  ['--max-old-space-size=512', []],
+  ['--max-old-space-size=4096 --max-semi-space-size=8', []],
+] as const) {
+  test(`bounds the room of new objects where nothing else does: ${chosen}`, async () => {
+    const env = { ...process.env, NODE_OPTIONS: chosen }
+    const child = spawn(process.execPath, [checkout(true), 'exit', '0'], { env, stdio: 'pipe' })
+    const { execArgv } = await hello(child)
+    assert.deepEqual(
+      execArgv.filter(flag => flag.startsWith('--max')),
+      room,
+    )
   })
 }
 

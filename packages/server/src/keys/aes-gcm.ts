@@ -53,6 +53,8 @@ export function aesGcmSealer(master: Secret<Uint8Array>, limit: number = sealLim
     return key
   }
   const own = { version: 'v2', salt: randomBytes(saltBytes) } as const
+  const ownSalt = own.salt.toString('base64url')
+  const nextNonce = nonces()
   let sealed = 0
   return {
     id,
@@ -63,11 +65,11 @@ export function aesGcmSealer(master: Secret<Uint8Array>, limit: number = sealLim
         })
       }
       sealed += 1
-      const nonce = randomBytes(nonceBytes)
+      const nonce = nextNonce()
       const aad = associated(own.version, id, identity)
       const { ciphertext, tag } = encrypt(keyOf(own), nonce, plain.reveal(), aad)
-      const parts = [own.salt, nonce, ciphertext, tag].map(part => part.toString('base64url'))
-      return [own.version, id, ...parts].join('.')
+      const parts = [nonce, ciphertext, tag].map(part => part.toString('base64url'))
+      return [own.version, id, ownSalt, ...parts].join('.')
     },
     open(text, identity) {
       const parts = parseSealed(text)
@@ -80,7 +82,7 @@ export function aesGcmSealer(master: Secret<Uint8Array>, limit: number = sealLim
 
 /** The id of the sealer that made the text; undefined where nothing of this format did. */
 export function sealerOf(sealed: string): string | undefined {
-  return parseSealed(sealed)?.id
+  return splitSealed(sealed)?.id
 }
 
 function derive(master: Secret<Uint8Array>, info: string, salt: Uint8Array = noSalt): Buffer {
@@ -88,6 +90,23 @@ function derive(master: Secret<Uint8Array>, info: string, salt: Uint8Array = noS
 }
 
 const noSalt = Buffer.alloc(0)
+
+/** Nonces drawn at once: a draw for each message would cost as much as sealing a short one. */
+const noncesDrawn = 256
+
+/** Fresh nonces one after the other; they are no secret, and none is handed out twice. */
+function nonces(): () => Uint8Array {
+  let pool = Buffer.alloc(0)
+  let at = 0
+  return () => {
+    if (at === pool.length) {
+      pool = randomBytes(noncesDrawn * nonceBytes)
+      at = 0
+    }
+    at += nonceBytes
+    return pool.subarray(at - nonceBytes, at)
+  }
+}
 
 interface Parts {
   readonly version: 'v1' | 'v2'
@@ -99,31 +118,60 @@ interface Parts {
   readonly tag: Buffer
 }
 
-function parseSealed(text: string): Parts | undefined {
+/** The parts of a text as they are spelt, each in the one spelling it has. */
+interface Spelt {
+  readonly version: 'v1' | 'v2'
+  readonly id: string
+  readonly parts: readonly [salt: string, nonce: string, ciphertext: string, tag: string]
+}
+
+const bitsOfDigit = 6
+const digitsOf = (bytes: number): number => Math.ceil((bytes * 8) / bitsOfDigit)
+
+// RFC 4648 §3.5: one sealed text has one spelling; bits of a last digit that are not zero would give it many.
+const base64url = /^(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?$/
+
+function splitSealed(text: string): Spelt | undefined {
   if (text.length > longestSealed) return undefined
   const [version, id, ...rest] = text.split('.')
   if ((version !== 'v1' && version !== 'v2') || id === undefined) return undefined
   if (rest.length !== (version === 'v1' ? 3 : 4)) return undefined
-  const decoded = rest.map(part => Buffer.from(part, 'base64url'))
-  // One sealed text has one spelling; what Node's decoder skips would give it many.
-  if (!decoded.every((part, at) => part.toString('base64url') === rest[at])) return undefined
-  const [salt, nonce, ciphertext, tag] = version === 'v1' ? [noSalt, ...decoded] : decoded
-  if (salt?.length !== (version === 'v1' ? 0 : saltBytes) || nonce?.length !== nonceBytes) return undefined
-  if (ciphertext === undefined || tag?.length !== tagBytes) return undefined
-  return { version, id, salt, nonce, ciphertext, tag }
+  const [salt = '', nonce = '', ciphertext = '', tag = ''] = version === 'v1' ? ['', ...rest] : rest
+  if (salt.length !== (version === 'v1' ? 0 : digitsOf(saltBytes))) return undefined
+  if (nonce.length !== digitsOf(nonceBytes) || tag.length !== digitsOf(tagBytes)) return undefined
+  const parts = [salt, nonce, ciphertext, tag] as const
+  return parts.every(part => base64url.test(part)) ? { version, id, parts } : undefined
+}
+
+function parseSealed(text: string): Parts | undefined {
+  const spelt = splitSealed(text)
+  if (spelt === undefined) return undefined
+  const { version, id, parts } = spelt
+  const bytes = (part: string): Buffer => Buffer.from(part, 'base64url')
+  return {
+    version,
+    id,
+    salt: bytes(parts[0]),
+    nonce: bytes(parts[1]),
+    ciphertext: bytes(parts[2]),
+    tag: bytes(parts[3]),
+  }
 }
 
 // Lengths before the parts: no two lists of parts share their bytes (threat C54).
 function associated(version: string, id: string, identity: string): Buffer {
-  return Buffer.concat(
-    [version, id, identity].flatMap(part => {
-      const bytes = Buffer.from(part, 'utf8')
-      const length = Buffer.alloc(4)
-      length.writeUInt32BE(bytes.length)
-      return [length, bytes]
-    }),
-  )
+  const parts = [version, id, identity]
+  const lengths = parts.map(part => Buffer.byteLength(part))
+  const joined = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + lengthBytes + length, 0))
+  let at = 0
+  for (const [place, part] of parts.entries()) {
+    at = joined.writeUInt32BE(lengths[place] ?? 0, at)
+    at += joined.write(part, at)
+  }
+  return joined
 }
+
+const lengthBytes = 4
 
 /** AES-GCM with a tag of 128 bits; the nonce must be fresh for the key. */
 export function encrypt(
@@ -134,7 +182,9 @@ export function encrypt(
 ): Pick<Parts, 'ciphertext' | 'tag'> {
   const cipher = createCipheriv(cipherOf(key), key, nonce, { authTagLength: tagBytes })
   cipher.setAAD(aad)
-  const ciphertext = Buffer.concat([cipher.update(plain), cipher.final()])
+  const ciphertext = cipher.update(plain)
+  // Encrypts nothing more, GCM having no blocks to fill; it makes the tag.
+  cipher.final()
   return { ciphertext, tag: cipher.getAuthTag() }
 }
 
@@ -151,9 +201,11 @@ export function decrypt(
   const decipher = createDecipheriv(cipherOf(key), key, parts.nonce, { authTagLength: tagBytes })
   decipher.setAAD(aad)
   decipher.setAuthTag(parts.tag)
-  const begun = decipher.update(parts.ciphertext)
+  const plain = decipher.update(parts.ciphertext)
   try {
-    return Buffer.concat([begun, decipher.final()])
+    // Decrypts nothing more; it checks the tag, and before that nothing of the plaintext may be used.
+    decipher.final()
+    return plain
   } catch (cause) {
     // Node has no other sign of a tag that does not match than an error without a code.
     if (cause instanceof Error) return undefined

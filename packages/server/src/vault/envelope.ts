@@ -55,9 +55,10 @@ export function rewrapValue(
   { wrapped, value }: Envelope,
   of: VersionIdentity & { readonly tenant: string },
 ): string | undefined {
-  const dataKey = from.open(wrapped, identityOf('data-key', of))
+  const identity = identityOf('data-key', of)
+  const dataKey = from.open(wrapped, identity)
   if (dataKey === undefined) return undefined
-  return `${to.seal(dataKey, identityOf('data-key', of))}${separator}${value}`
+  return `${to.seal(dataKey, identity)}${separator}${value}`
 }
 
 /** A list as JSON has one reading only, whatever its parts contain (threat C54). */

@@ -218,6 +218,12 @@ test('what is sealed under a key that was superseded meanwhile is never committe
   assert.equal(wrapped?.vaultKey, staged.id)
   assert.equal(node.reveal(ctx, { ...late, sealed: wrapped?.sealed ?? '' }).reveal(), 'late')
   assert.equal(node.rewrap(ctx, { ...late, sealed: wrapped?.sealed ?? '' }), undefined)
+  // A wrap whose value was cut off is no secret that was rewrapped already.
+  const cut = { ...late, sealed: (wrapped?.sealed ?? '').split('~')[0] ?? '', vaultKey: staged.id }
+  assert.equal(
+    kindOf(() => node.rewrap(ctx, cut)),
+    'secret_unopened',
+  )
 })
 
 test('a node that has not heard of its store for too long writes nothing, and still opens what it holds', async t => {

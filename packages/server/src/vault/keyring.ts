@@ -132,8 +132,8 @@ export function createKeyring(options: KeyringOptions): Keyring {
     },
     reveal(scope, version) {
       const holding = holdingOf(scope)
-      const found = openedFor(holding, version.sealed)
       const envelope = parseEnvelope(version.sealed)
+      const found = envelope && openedFor(holding, envelope.wrapped)
       const value =
         found && envelope && openValue(found.sealer, envelope, { ...version, tenant: scope.tenant })
       if (value === undefined) throw unopened(version, holding)
@@ -141,9 +141,9 @@ export function createKeyring(options: KeyringOptions): Keyring {
     },
     rewrap(scope, version) {
       const { holding, active } = writingWith(scope)
-      const from = openedFor(holding, version.sealed)
-      if (from === active) return undefined
       const envelope = parseEnvelope(version.sealed)
+      const from = envelope && openedFor(holding, envelope.wrapped)
+      if (from === active) return undefined
       const sealed =
         from &&
         envelope &&
@@ -204,7 +204,7 @@ function basisOf({ row }: Opened, { epoch }: Holding): Basis {
 
 /** The tenant key that made the text, by the name that stands in it. */
 function openedFor({ bySealer }: Holding, text: string): Opened | undefined {
-  return bySealer.get(sealerOf(parseEnvelope(text)?.wrapped ?? text) ?? '')
+  return bySealer.get(sealerOf(text) ?? '')
 }
 
 interface Reading extends Scope, Pick<Holding, 'epoch' | 'readAt'> {
