@@ -85,7 +85,7 @@ async function measured({ data }: Site, writ: Running): Promise<readonly Figure[
   const admin = createAdminClient(Agent.fromCredentials(operator))
   const { id } = await admin.call('rotations.create', { body: { kind: 'tenant_key', reason: 'bench' } })
   const before = bareRate()
-  const { seconds, earlyMb, lateMb } = await watch(admin, id, writ)
+  const { seconds, earlyMb, mostMb } = await watch(admin, id, writ)
   const bare = Math.max(before, bareRate())
   return [
     {
@@ -96,11 +96,11 @@ async function measured({ data }: Site, writ: Running): Promise<readonly Figure[
       ratio: rows / seconds / bare,
     },
     {
-      name: 'memory at the end of it, beside a tenth',
-      value: lateMb,
+      name: 'most memory from there to its end, beside a tenth',
+      value: mostMb,
       unit: 'MB',
       floor: { name: 'at a tenth', value: earlyMb },
-      ratio: lateMb / earlyMb,
+      ratio: mostMb / earlyMb,
       target: { at: 'most', bound: 1.3 },
     },
   ]
@@ -108,23 +108,30 @@ async function measured({ data }: Site, writ: Running): Promise<readonly Figure[
 
 interface Watched {
   readonly seconds: number
+  /** At a tenth. */
   readonly earlyMb: number
-  readonly lateMb: number
+  /** The most of what was seen from there on: the end alone may lie just after a collection. */
+  readonly mostMb: number
 }
 
 /** From the last look at which it had not begun to the first that found nothing left: not less than it took. */
 async function watch(admin: AdminClient, id: string, writ: Running): Promise<Watched> {
   let beganMs = performance.now()
   let earlyMb = 0
+  let mostMb = 0
   for (;;) {
     const { state, drain, problem } = await admin.call('rotations.get', { params: { id } })
     const left = drain?.remaining ?? rows
     if (state === 'blocked' || state === 'failed') throw new Error(`the rotation is ${state}: ${problem}`)
     if (state === 'staged') beganMs = performance.now()
-    if (earlyMb === 0 && left <= rows * 0.9) earlyMb = writ.residentMb()
+    if (left > 0 && left <= rows * 0.9) {
+      const nowMb = writ.residentMb()
+      if (earlyMb === 0) earlyMb = nowMb
+      mostMb = Math.max(mostMb, nowMb)
+    }
     if (left === 0 || state === 'retired') {
-      if (earlyMb === 0) throw new Error(`nothing was left to rewrap of ${rows} secrets at the first look`)
-      return { seconds: (performance.now() - beganMs) / 1000, earlyMb, lateMb: writ.residentMb() }
+      if (earlyMb === 0) throw new Error(`the rewrap of ${rows} secrets was not seen under way: take more`)
+      return { seconds: (performance.now() - beganMs) / 1000, earlyMb, mostMb }
     }
     await pause(500)
   }
