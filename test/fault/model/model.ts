@@ -129,7 +129,10 @@ export function rescope(model: Model, resource: ModelResource, names: ReadonlySe
   if (lost) endTokens(model, token => token.resource === resource)
   for (const grant of model.grants) {
     if (grant.resource !== resource || !isGrantLive(grant, model.now())) continue
-    grant.scopes = grant.scopes.filter(name => resource.names.has(name) || !names.has(name))
+    const scopes = grant.scopes.filter(name => resource.names.has(name) || !names.has(name))
+    // What rests on a grant that was cut ends with what it was.
+    if (scopes.length < grant.scopes.length) endTokens(model, token => token.grants.includes(grant))
+    grant.scopes = scopes
     if (grant.scopes.length === 0) grant.isEnded = true
   }
   resource.names = names
