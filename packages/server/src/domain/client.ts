@@ -65,7 +65,10 @@ export function ownershipOf(owner: string): string {
   return `owner:${owner}`
 }
 
-/** The comparable form of a login: NFKC and case folded, so that confusable spellings collide instead of coexisting. */
+/**
+ * The comparable form of a login: NFKC and case folded, so that confusable spellings collide instead of coexisting. Lower
+ * case before upper case: ẞ is its own upper case, and only its lower case ß becomes SS.
+ */
 export function loginKey(login: string): string {
-  return login.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC')
+  return login.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase().normalize('NFKC')
 }

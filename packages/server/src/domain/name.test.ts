@@ -83,6 +83,18 @@ test('a login and its spelling in lower case have one key, so the second of them
   )
 })
 
+test('no character is its own key in one case and another key in the other', () => {
+  const strange: string[] = []
+  for (let point = 0; point <= 0x10ffff; point++) {
+    if (point >= 0xd800 && point <= 0xdfff) continue
+    const login = String.fromCodePoint(point)
+    if (checkLogin(login, 128) !== undefined) continue
+    const keys = [login, login.toLowerCase(), login.toUpperCase(), loginKey(login)].map(loginKey)
+    if (new Set(keys).size > 1) strange.push(login)
+  }
+  assert.deepEqual(strange, [])
+})
+
 test('judges any text in bounded time, and the same way whenever it is asked (property 23)', () => {
   const any = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 2048 }),
