@@ -1,7 +1,7 @@
 // What other policies would have answered: recorded decisions put to a proposed set, with the records as they are now.
 import type { Ctx } from '../context.ts'
 import { approvalFor } from '../domain/authorization/approved-operation.ts'
-import { requestOf } from '../domain/authorization/policy/entities.ts'
+import { requestOf, sidesOf } from '../domain/authorization/policy/entities.ts'
 import { type CompiledPolicies, compilePolicies, evaluate } from '../domain/authorization/policy/evaluate.ts'
 import { type Readings, readingsOf } from '../domain/authorization/policy/readings.ts'
 import type { PolicySet } from '../domain/authorization/policy/set.ts'
@@ -147,10 +147,9 @@ interface Case {
 
 /** What the policies that can matter look at and the entry does not have. */
 function unknownOf({ sliced }: CompiledPolicies, recorded: Recorded, asked: Case): string | undefined {
-  const request = requestOf(asked, asked.party.kind === 'agent')
   // The engine could not be asked then either: it is refused, with or without what is missing.
-  if (request === undefined) return undefined
-  const statements = sliceOf(sliced, request, request.entities).flatMap(at => sliced.statements[at] ?? [])
+  if (requestOf(asked, asked.party.kind === 'agent') === undefined) return undefined
+  const statements = sliceOf(sliced, sidesOf(asked)).flatMap(at => sliced.statements[at] ?? [])
   const readings = readingsOf(statements)
   if (readings.attributes && recorded.claimed > 0) return 'claimed attributes are not recorded'
   return unknownArgument(readings, recorded, asked) ?? unknownApproval(readings, asked)

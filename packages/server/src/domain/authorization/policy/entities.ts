@@ -3,9 +3,11 @@
 import { type ApprovalFact, approvalFor } from '../approved-operation.ts'
 import type { DecisionFacts, Party, Question } from '../question.ts'
 import type { EngineRequest, Entity, Uid } from './cedar.ts'
-import { agentTags, argumentTags, tagsOf } from './claims.ts'
+import { agentTags, argumentTags, type Tags, tagsOf } from './claims.ts'
 import { peerAddress } from './peer.ts'
+import { everything, type Readings, readsMember } from './readings.ts'
 import { typedId, uids } from './schema.ts'
+import type { Placed } from './slice.ts'
 
 /** A question about one of its parties. */
 export interface Asked {
@@ -14,129 +16,199 @@ export interface Asked {
   readonly party: Party
 }
 
+/** Who, what and on what, with what they are in: enough to find the policies that can matter. */
+export interface Sides {
+  readonly principal: Placed
+  readonly action: Uid
+  readonly resource: Placed
+}
+
+export function sidesOf({ question, facts, party }: Asked): Sides {
+  return {
+    principal: placedParty(party, facts),
+    action: uids.action(question.operation.action),
+    resource: placedObject(question),
+  }
+}
+
+/** What has been found out of a request already, and what of it is looked at. */
+export interface Wanted {
+  readonly sides: Sides
+  readonly readings: Readings
+}
+
 /**
- * The request to the engine; undefined where the question cannot be put to it exactly: a peer that is no address, or
- * arguments that do not fit. Nothing is cut or guessed, for a policy would then judge another call than the one made.
+ * The request to the engine, whole unless it is said what of it is looked at; undefined where the question cannot be put
+ * to it exactly: a peer that is no address, or arguments that do not fit. Nothing is cut or guessed, for a policy would
+ * then judge another call than the one made; and that is so whether or not a policy looks at the peer or the arguments.
  */
-export function requestOf({ question, facts, party }: Asked, granted: boolean): EngineRequest | undefined {
+export function requestOf(asked: Asked, granted: boolean, wanted?: Wanted): EngineRequest | undefined {
+  const { question } = asked
   const peer = peerOf(question.context.peer)
   const args = argumentTags(question.operation.arguments)
   if (peer === 'bad' || args === undefined) return undefined
+  const { sides, readings } = wanted ?? { sides: sidesOf(asked), readings: everything }
   const entities = new Map<string, Entity>()
   const add = (entity: Entity): Uid => {
     entities.set(`${entity.uid.type} ${entity.uid.id}`, entity)
     return entity.uid
   }
-  const chain = [question.subject, ...question.chain]
-  // Claims of the question are about who makes the call; nobody else of the chain is described by them.
-  const uidOf = (one: Party): Uid =>
-    add(partyEntity(one, facts, one === question.subject ? question.claimed.subject : {}))
-  const agents = chain.filter(({ kind }) => kind === 'agent').map(uidOf)
-  const person = chain.find(({ kind }) => kind === 'person')
-  const instance = party.kind === 'agent' && party.instance !== null ? party.instance : undefined
-  const principal = uidOf(party)
-  const resource = add(objectEntity(question, facts))
+  if (readings.parties) for (const entity of partiesOf(asked, sides)) add(entity)
+  else
+    for (const side of [sides.principal, sides.resource]) if (side.parents.length > 0) add(bareEntity(side))
+  const making: Making = { ...asked, add, granted, peer, args }
+  const context: Record<string, unknown> = {}
+  for (const [name, make] of makers) {
+    const value = readsMember(readings, name) ? make(making) : undefined
+    if (value !== undefined && value !== null) context[name] = value
+  }
   return {
-    principal,
-    action: uids.action(question.operation.action),
-    resource,
-    context: {
-      ...circumstances(question, facts),
-      ...(peer === undefined ? {} : { peer }),
-      risk: riskOf({ question, facts, party }),
-      granted,
-      arguments: { __entity: add({ uid: uids.arguments('call'), attrs: {}, parents: [], tags: args }) },
-      claims: {
-        __entity: add({
-          uid: uids.claims('call'),
-          attrs: {},
-          parents: [],
-          tags: tagsOf(question.claimed.context),
-        }),
-      },
-      chain: agents.map(uid => ({ __entity: uid })),
-      ...(person === undefined ? {} : { person: { __entity: uidOf(person) } }),
-      ...(instance === undefined
-        ? {}
-        : { instance: { __entity: add({ uid: uids.instance(instance), attrs: {}, parents: [principal] }) } }),
-    },
+    principal: sides.principal.uid,
+    action: sides.action,
+    resource: sides.resource.uid,
+    context,
     entities: [...entities.values()],
   }
 }
 
+/** Everybody and everything that policies can look into: who is on the chain, the running copy, the resource. */
+function partiesOf({ question, facts, party }: Asked, { principal }: Sides): readonly Entity[] {
+  const { subject, chain, claimed } = question
+  // Claims of the question are about who makes the call; nobody else of the chain is described by them. Who is on it in
+  // two places is described as the party that is asked about.
+  const parties = [subject, ...chain, party].map(one =>
+    partyEntity(one, facts, one === subject ? claimed.subject : {}),
+  )
+  const instance = instanceOf(party)
+  const running =
+    instance === undefined ? [] : [{ uid: uids.instance(instance), attrs: {}, parents: [principal.uid] }]
+  return [...parties, objectEntity(question, facts), ...running]
+}
+
+const instanceOf = (party: Party): string | undefined =>
+  party.kind === 'agent' && party.instance !== null ? party.instance : undefined
+
+/** Without attributes: enough for scopes, where nobody looks at more. */
+const bareEntity = ({ uid, parents }: Placed): Entity => ({ uid, attrs: {}, parents })
+
+interface Making extends Asked {
+  add(entity: Entity): Uid
+  readonly granted: boolean
+  readonly peer: unknown
+  readonly args: Tags
+}
+
+const chainOf = ({ question }: Asked): readonly Party[] => [question.subject, ...question.chain]
+
+const tagged = ({ add }: Making, uid: Uid, tags: Tags): unknown => ({
+  __entity: add({ uid, attrs: {}, parents: [], tags }),
+})
+
+/** How each member of the context is made; one whose value is null or undefined is not there. */
+const makers: readonly (readonly [string, (making: Making) => unknown])[] = Object.entries({
+  now: ({ question }) => instant(question.context.nowMs),
+  amounts: ({ question }) => ({ calls: 1, ...numbersOf(question.context.amounts) }),
+  session: ({ question }) => question.context.session,
+  task: ({ question }) => question.context.task,
+  authenticationAge: ({ question }) => question.context.authenticationAge,
+  keyAge: ({ question }) => question.context.keyAge,
+  approval({ question, facts }) {
+    const counted = approvalFor(question, facts.approval)
+    return 'fact' in counted ? approvalRecord(counted.fact) : undefined
+  },
+  peer: ({ peer }) => peer,
+  risk: riskOf,
+  granted: ({ granted }) => granted,
+  arguments: making => tagged(making, uids.arguments('call'), making.args),
+  claims: making => tagged(making, uids.claims('call'), tagsOf(making.question.claimed.context)),
+  chain: making =>
+    chainOf(making)
+      .filter(({ kind }) => kind === 'agent')
+      .map(({ id }) => ({ __entity: uids.agent(id) })),
+  person(making) {
+    const person = chainOf(making).find(({ kind }) => kind === 'person')
+    return person && { __entity: uids.person(person.id) }
+  },
+  instance({ party }) {
+    const instance = instanceOf(party)
+    return instance === undefined ? undefined : { __entity: uids.instance(instance) }
+  },
+} satisfies Record<string, (making: Making) => unknown>)
+
+function placedParty(party: Party, facts: DecisionFacts): Placed {
+  switch (party.kind) {
+    case 'agent':
+      return { uid: uids.agent(party.id), parents: [] }
+    case 'person':
+      return {
+        uid: uids.person(party.id),
+        parents: (facts.people.get(party.id)?.groups ?? []).map(uids.group),
+      }
+    case 'client':
+      return { uid: uids.client(party.id), parents: [] }
+    case 'other':
+      return { uid: uids.subject(typedId(party.type, party.id)), parents: [] }
+  }
+}
+
+function placedObject({ operation, foreign }: Question): Placed {
+  if (foreign !== null) return { uid: uids.foreign(typedId(foreign.type, foreign.id)), parents: [] }
+  const { resource, object } = operation
+  const parent = uids.resource(resource)
+  if (object === null) return { uid: parent, parents: [] }
+  const { type, id } = object
+  const uid =
+    type === 'tool' ? uids.tool(`${resource}#${id}`) : uids.object(`${resource}#${typedId(type, id)}`)
+  return { uid, parents: [parent] }
+}
+
 function partyEntity(party: Party, facts: DecisionFacts, claimed: Question['claimed']['subject']): Entity {
+  const placed = placedParty(party, facts)
   switch (party.kind) {
     case 'agent': {
       const agent = facts.agents.get(party.id)?.agent
-      if (agent === undefined) return unknownParty(uids.agent(party.id))
+      // Without attributes: a policy that reads one of them fails, and a failing policy refuses.
+      if (agent === undefined) return bareEntity(placed)
       const { name, owner, purpose, status } = agent
-      const tags = agentTags(agent, claimed)
-      return { uid: uids.agent(party.id), attrs: { name, owner, purpose, status }, parents: [], tags }
+      return { ...placed, attrs: { name, owner, purpose, status }, tags: agentTags(agent, claimed) }
     }
     case 'person': {
       const person = facts.people.get(party.id)
-      if (person === undefined) return unknownParty(uids.person(party.id))
-      const { login, status, groups } = person
-      const parents = (groups ?? []).map(uids.group)
-      return { uid: uids.person(party.id), attrs: { login, status }, parents, tags: tagsOf(claimed) }
+      if (person === undefined) return bareEntity(placed)
+      const { login, status } = person
+      return { ...placed, attrs: { login, status }, tags: tagsOf(claimed) }
     }
     case 'client': {
       const client = facts.clients.get(party.id)
-      if (client === undefined) return unknownParty(uids.client(party.id))
+      if (client === undefined) return bareEntity(placed)
       const { name, status } = client
-      return { uid: uids.client(party.id), attrs: { name, status }, parents: [], tags: tagsOf(claimed) }
+      return { ...placed, attrs: { name, status }, tags: tagsOf(claimed) }
     }
     case 'other': {
       const { type, id } = party
-      return { uid: uids.subject(typedId(type, id)), attrs: { type, id }, parents: [], tags: tagsOf(claimed) }
+      return { ...placed, attrs: { type, id }, tags: tagsOf(claimed) }
     }
   }
 }
 
-/** Without attributes: a policy that reads one of them fails, and a failing policy refuses. */
-function unknownParty(uid: Uid): Entity {
-  return { uid, attrs: {}, parents: [] }
-}
-
-function objectEntity({ operation, foreign, claimed }: Question, facts: DecisionFacts): Entity {
-  const tags = tagsOf(claimed.object)
-  if (foreign !== null) {
-    const { type, id } = foreign
-    return { uid: uids.foreign(typedId(type, id)), attrs: { type, id }, parents: [], tags }
-  }
-  const { resource, object } = operation
-  const parent = uids.resource(resource)
-  if (object === null) {
-    // The name is the registry's; a resource that is gone has none.
-    const attrs = facts.resource === undefined ? {} : { name: facts.resource.name }
-    return { uid: parent, attrs, parents: [], tags }
-  }
-  const { type, id } = object
-  if (type === 'tool')
-    return { uid: uids.tool(`${resource}#${id}`), attrs: { name: id }, parents: [parent], tags }
+function objectEntity(question: Question, facts: DecisionFacts): Entity {
+  const { operation, foreign, claimed } = question
   return {
-    uid: uids.object(`${resource}#${typedId(type, id)}`),
-    attrs: { type, id },
-    parents: [parent],
-    tags,
+    ...placedObject(question),
+    attrs: attributesOf(operation.object, foreign, facts),
+    tags: tagsOf(claimed.object),
   }
 }
 
-function circumstances(question: Question, facts: DecisionFacts): Readonly<Record<string, unknown>> {
-  const { nowMs, session, task, authenticationAge, keyAge, amounts } = question.context
-  const counted = approvalFor(question, facts.approval)
-  const known = {
-    session,
-    task,
-    authenticationAge,
-    keyAge,
-    approval: 'fact' in counted ? approvalRecord(counted.fact) : null,
-  }
-  return {
-    now: instant(nowMs),
-    amounts: { calls: 1, ...numbersOf(amounts) },
-    ...Object.fromEntries(Object.entries(known).filter(([, value]) => value !== null)),
-  }
+function attributesOf(
+  object: Question['operation']['object'],
+  foreign: Question['foreign'],
+  facts: DecisionFacts,
+): Entity['attrs'] {
+  if (foreign !== null) return { type: foreign.type, id: foreign.id }
+  // The name is the registry's; a resource that is gone has none.
+  if (object === null) return facts.resource === undefined ? {} : { name: facts.resource.name }
+  return object.type === 'tool' ? { name: object.id } : { type: object.type, id: object.id }
 }
 
 /** Without the currency, which the schema keeps out of comparisons. */

@@ -1,7 +1,8 @@
 // What policies say of one party: the engine asked about the slice that can matter. An engine that fails says no.
 import { hashParts } from '../../hash.ts'
 import { ask, type EngineRequest, type PolicyProblem, type Prepared, prepare } from './cedar.ts'
-import { type Asked, requestOf } from './entities.ts'
+import { type Asked, requestOf, type Sides, sidesOf } from './entities.ts'
+import { type Readings, readingsOf } from './readings.ts'
 import type { PolicySet } from './set.ts'
 import { indexed, type Sliced, sliceOf } from './slice.ts'
 import { parseStatements, type Statement } from './statements.ts'
@@ -27,6 +28,8 @@ export interface CompiledPolicies {
 
 interface Slice {
   readonly prepared: Prepared
+  /** What of a request its policies look at: nothing else is made for it. */
+  readonly readings: Readings
   readonly readsClock: boolean
 }
 
@@ -78,21 +81,26 @@ function builtInStatements(): readonly Statement[] {
 
 /** What the set says of one party of the question. `granted`: whether a grant of the agent covers the operation. */
 export function evaluate(policies: CompiledPolicies, asked: Asked, granted: boolean): PolicyAnswer {
-  const request = policies.broken.length > 0 ? undefined : requestOf(asked, granted)
-  if (request === undefined) return { allowed: false, reasons: [], errors: [engineRule], readsClock: false }
-  const { prepared, readsClock } = sliceFor(policies, request)
-  return { ...answered(prepared, request), readsClock }
+  if (policies.broken.length > 0) return unanswered
+  const sides = sidesOf(asked)
+  const { prepared, readings, readsClock } = sliceFor(policies, sides)
+  const request = requestOf(asked, granted, { sides, readings })
+  return request === undefined ? unanswered : { ...answered(prepared, request), readsClock }
 }
 
-function sliceFor({ sliced, slices }: CompiledPolicies, request: EngineRequest): Slice {
-  const at = sliceOf(sliced, request, request.entities)
+const unanswered: PolicyAnswer = { allowed: false, reasons: [], errors: [engineRule], readsClock: false }
+
+function sliceFor({ sliced, slices }: CompiledPolicies, sides: Sides): Slice {
+  const at = sliceOf(sliced, sides)
   return remembered(slices, mostSlices, at.join(), () => {
     const statements = at.map(index => sliced.statements[index] as Statement)
-    return {
-      prepared: prepare(Object.fromEntries(statements.map(({ id, text }) => [id, text]))),
-      readsClock: statements.some(statement => statement.readsClock),
-    }
+    return sliceWith(statements, Object.fromEntries(statements.map(({ id, text }) => [id, text])))
   })
+}
+
+function sliceWith(statements: readonly Statement[], texts: Readonly<Record<string, string>>): Slice {
+  const readsClock = statements.some(statement => statement.readsClock)
+  return { prepared: prepare(texts), readings: readingsOf(statements), readsClock }
 }
 
 function answered(prepared: Prepared, request: EngineRequest): Omit<PolicyAnswer, 'readsClock'> {
@@ -132,14 +140,15 @@ function sliceOfCondition(condition: string): Slice | null {
   return remembered(conditions, 4 * mostSlices, key, () => {
     const statement = conditionStatement(condition)
     if (statement === undefined) return null
-    return { prepared: prepare({ condition: statement.text }), readsClock: statement.readsClock }
+    return sliceWith([statement], { condition: statement.text })
   })
 }
 
 /** Whether the condition of a grant holds for the agent; `error` where it cannot be said, which is no yes. */
 export function conditionHolds(condition: string, asked: Asked): true | false | 'error' {
   const slice = sliceOfCondition(condition)
-  const request = requestOf(asked, true)
+  const request =
+    slice === null ? undefined : requestOf(asked, true, { sides: sidesOf(asked), readings: slice.readings })
   if (slice === null || request === undefined) return 'error'
   const { allowed, errors } = answered(slice.prepared, request)
   return errors.length > 0 ? 'error' : allowed

@@ -36,3 +36,26 @@ test('a record whose members are called like operators hides nothing', () => {
   const record = '{ "hasTag": 1, "x": context.arguments.hasTag("y") } == { "hasTag": 1, "x": true }'
   assert.deepEqual(readings(record), ['', 'y', false])
 })
+
+test('whether parties and resources are looked at is told by their variables, by names, and by members of the context', () => {
+  const looks = (condition: string): boolean => {
+    const parsed = parseStatements(`permit (principal, action, resource) when { ${condition} };`)
+    assert.ok('statements' in parsed)
+    return readingsOf(parsed.statements).parties
+  }
+  const all = [
+    'principal has owner',
+    'resource in Writ::Resource::"https://api.example"',
+    'principal is Writ::Agent',
+    'Writ::Agent::"a".owner == "ada"',
+    '[Writ::Agent::"a"].contains(Writ::Agent::"b")',
+    'context has person',
+    'context.chain.isEmpty()',
+    'context has instance.x',
+    '[context].contains(context)',
+    'if context.risk > 1 then context.risk > 2 else principal == resource',
+  ]
+  assert.deepEqual(all.map(looks), Array(all.length).fill(true))
+  const none = ['context.risk > 1', 'context has peer', 'context.claims.hasTag("principal")']
+  assert.deepEqual(none.map(looks), Array(none.length).fill(false))
+})

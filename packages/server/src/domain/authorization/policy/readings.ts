@@ -1,5 +1,6 @@
-// What of a request policies look at, read off their trees: whoever knows only a part of a request knows whether it is enough.
-import type { Statement } from './statements.ts'
+// What of a request policies look at, read off their trees: whoever knows only a part of a request knows whether it is
+// enough, and nobody makes and hands over what is not looked at.
+import type { PolicyTree } from './cedar.ts'
 
 /** Names of tags; `all` where the name is not written down but computed. */
 export type TagNames = ReadonlySet<string> | 'all'
@@ -11,7 +12,12 @@ export interface Readings {
   readonly arguments: TagNames
   /** Whether attributes are looked at that a caller may have claimed. */
   readonly attributes: boolean
+  /** Whether conditions look at the parties or the resource: at what they are, hold, or are in. */
+  readonly parties: boolean
 }
+
+/** Of a request that is wanted whole. */
+export const everything: Readings = { context: 'all', arguments: 'all', attributes: true, parties: true }
 
 type Node = Readonly<Record<string, unknown>>
 
@@ -22,11 +28,15 @@ interface Found {
   context: Set<string> | 'all'
   arguments: Set<string> | 'all'
   attributes: boolean
+  parties: boolean
 }
 
+/** Members of the context that are parties. */
+const partyMembers: readonly string[] = ['chain', 'person', 'instance']
+
 /** What any of the policies looks at. A form that is not understood is taken to look at everything. */
-export function readingsOf(statements: readonly Pick<Statement, 'tree'>[]): Readings {
-  const found: Found = { context: new Set(), arguments: new Set(), attributes: false }
+export function readingsOf(statements: readonly { readonly tree: PolicyTree }[]): Readings {
+  const found: Found = { context: new Set(), arguments: new Set(), attributes: false, parties: false }
   const open: unknown[] = statements.flatMap(({ tree }) => tree.conditions)
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (Array.isArray(node)) open.push(...node)
@@ -50,14 +60,24 @@ function look(node: Node, found: Found): readonly unknown[] {
   if (member !== undefined) {
     if (found.context !== 'all') found.context.add(member)
     if (member === 'arguments') found.arguments = 'all'
+    if (partyMembers.includes(member)) found.parties = true
     return []
   }
   if (node['Var'] === 'context') {
     found.context = 'all'
     found.arguments = 'all'
     found.attributes = true
+    found.parties = true
   }
+  // By its variable, or as a literal: a policy may name who else is there.
+  if (node['Var'] === 'principal' || node['Var'] === 'resource' || '__entity' in node) found.parties = true
   return Object.values(node)
+}
+
+/** Whether a member of the context is looked at. */
+export function readsMember({ context, arguments: names }: Readings, member: string): boolean {
+  if (context === 'all' || context.has(member)) return true
+  return member === 'arguments' && (names === 'all' || names.size > 0)
 }
 
 function noteArgument(found: Found, name: string | undefined): void {

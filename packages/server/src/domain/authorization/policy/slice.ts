@@ -1,5 +1,5 @@
 // Slices: of a set, the policies whose scope the request is in. The others cannot matter, so the engine never sees them.
-import type { Entity, PolicyTree, Uid } from './cedar.ts'
+import type { PolicyTree, Uid } from './cedar.ts'
 import type { Statement } from './statements.ts'
 
 /** What is found by the keys of principal, action and resource, in this order. */
@@ -62,27 +62,28 @@ function actionKeys({ action }: PolicyTree): readonly string[] {
   return [...new Set(entities.map(equals))]
 }
 
-/** The keys of one side of a request: itself, its type, and everything that it is in. */
-function keysOf(uid: Uid, entities: readonly Entity[]): readonly string[] {
-  const keys = [anything, equals(uid), within(uid), is(uid.type), isWithin(uid.type, uid)]
-  // Our hierarchies have one level, and whoever is in it is handed in.
-  for (const parent of entities.find(entity => isSame(entity.uid, uid))?.parents ?? [])
-    keys.push(within(parent), isWithin(uid.type, parent))
-  return keys
+/** One side of a request, and what it is in. Our hierarchies have one level. */
+export interface Placed {
+  readonly uid: Uid
+  readonly parents: readonly Uid[]
 }
 
-const isSame = (a: Uid, b: Uid): boolean => a.id === b.id && a.type === b.type
+/** The keys of one side of a request: itself, its type, and everything that it is in. */
+function keysOf({ uid, parents }: Placed): readonly string[] {
+  const keys = [anything, equals(uid), within(uid), is(uid.type), isWithin(uid.type, uid)]
+  for (const parent of parents) keys.push(within(parent), isWithin(uid.type, parent))
+  return keys
+}
 
 /** Where in the set the policies stand whose scope the request is in, in their order. */
 export function sliceOf(
   { index }: Sliced,
-  request: { readonly principal: Uid; readonly action: Uid; readonly resource: Uid },
-  entities: readonly Entity[],
+  sides: { readonly principal: Placed; readonly action: Uid; readonly resource: Placed },
 ): readonly number[] {
   const found: number[] = []
-  const resources = keysOf(request.resource, entities)
-  const actions = [anything, equals(request.action)]
-  for (const principal of keysOf(request.principal, entities)) {
+  const resources = keysOf(sides.resource)
+  const actions = [anything, equals(sides.action)]
+  for (const principal of keysOf(sides.principal)) {
     const byAction = index.get(principal)
     if (byAction === undefined) continue
     for (const action of actions) {

@@ -1,6 +1,7 @@
 // The policies of a text: each with its id, its line, its scope, and what of the request its answer may depend on.
 import { lineAt, mostLevels, tooDeep } from './bounds.ts'
 import { type PolicyProblem, type PolicyTree, parsePolicy, splitPolicies, type Uid } from './cedar.ts'
+import { readingsOf, readsMember } from './readings.ts'
 
 export interface Statement {
   readonly id: string
@@ -106,30 +107,17 @@ function isTooDeep(tree: PolicyTree): boolean {
 }
 
 /** Members of the context that the clock alone changes. */
-const clockwork: ReadonlySet<unknown> = new Set(['now', 'keyAge', 'authenticationAge'])
+const clockwork: readonly string[] = ['now', 'keyAge', 'authenticationAge']
 
 function traitsOf(tree: PolicyTree): Pick<Statement, 'actions' | 'readsClock'> {
   const actions = new Set<string>()
-  let readsClock = false
   const open: unknown[] = [tree.action, ...tree.conditions]
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (isUid(node) && node.type === actionType) actions.add(node.id)
-    // The context as a whole has the clock in it; a member by its name has not, unless it is one of those.
-    if (isNode(node) && node['Var'] === 'context') readsClock = true
-    const member = memberOfContext(node)
-    if (member === undefined) open.push(...childrenOf(node))
-    else readsClock ||= clockwork.has(member)
+    open.push(...childrenOf(node))
   }
-  return { actions: [...actions], readsClock }
-}
-
-/** The member that `context.x` or `context has x` is about; undefined where the node is neither. */
-function memberOfContext(node: unknown): unknown {
-  if (!isNode(node)) return undefined
-  const reads = node['.'] ?? node['has']
-  if (!isNode(reads) || !isNode(reads['left']) || reads['left']['Var'] !== 'context') return undefined
-  // `context has a.b` names the path.
-  return Array.isArray(reads['attr']) ? reads['attr'][0] : reads['attr']
+  const readings = readingsOf([{ tree }])
+  return { actions: [...actions], readsClock: clockwork.some(member => readsMember(readings, member)) }
 }
 
 export const actionType = 'Writ::Action'
