@@ -56,6 +56,8 @@ export function subjectsOf(claims: AccessTokenClaims): readonly string[] {
     `token:${claims.jti}`,
     ...claims.writ.grants,
   ]
+  // Whom the call is for may be halted, suspended, gone.
+  if (claims.sub !== claims.client_id) subjects.push(claims.sub)
   if (claims.agent_instance_id !== undefined) subjects.push(claims.agent_instance_id)
   if (claims.sid !== undefined) subjects.push(claims.sid)
   if (claims.cnf !== undefined && claims.cnf.jkt !== claims.writ.key) subjects.push(`key:${claims.cnf.jkt}`)

@@ -3,6 +3,8 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
+import type { Decided } from '../decision/decided.ts'
+import { type Attempted, decideOwn, type OwnDeps } from '../decision/own.ts'
 import type { Caller } from '../domain/caller.ts'
 import { managementIdentifier } from '../domain/management.ts'
 import type { Resource, Scope } from '../domain/resource.ts'
@@ -179,6 +181,21 @@ export function permit(operationId: string, caller: Pick<Caller, 'scopes'>): Lea
     throw new Fault('insufficient_scope', `This needs the scope ${scope}.`, { kind: 'scope', scope })
   }
   return scope
+}
+
+/**
+ * Decides whether the caller may do the operation now, for what is none of `operations` and is the same deed by another
+ * door: what comes of it has to be committed. Throws `insufficient_scope`, `access_denied`.
+ */
+export async function decideAs(
+  ctx: Ctx,
+  deps: OwnDeps,
+  caller: Caller,
+  { operation, ...attempt }: { readonly operation: string } & Attempted,
+): Promise<Decided> {
+  const scope = permit(operation, caller)
+  const asked = { resource: managementIdentifier(ctx), action: operation, scope, ...attempt }
+  return decideOwn(ctx, deps, caller, asked)
 }
 
 /** `writ:agents` stands for all of one kind of object, `writ:*` for everything. */

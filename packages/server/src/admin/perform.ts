@@ -5,6 +5,7 @@ import type { Ctx } from '../context.ts'
 import type { Decided } from '../decision/decided.ts'
 import { decideOwn, decisionFacts } from '../decision/own.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
+import { learn, type Purses } from '../domain/authorization/purses.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Basis, Change, Committed } from '../domain/change.ts'
 import { managementIdentifier, permit } from './access.ts'
@@ -14,6 +15,8 @@ import { type Memo, memoOf, openAnswer, rememberedOf } from './remembered.ts'
 
 /** How often a decision is made again because what it rested on changed before it could be committed. */
 const attempts = 4
+/** How often because a budget had not enough: each time another grant may cover. */
+const mostShort = 32
 
 /**
  * Decides and commits one operation. Whatever happens to an authenticated caller is an entry: what was done or read,
@@ -44,17 +47,25 @@ interface Work {
 async function decideAndCommit(ctx: Ctx, deps: AdminDeps, work: Work): Promise<Answer> {
   const { operation, caller } = work.call
   const resource = managementIdentifier(ctx)
-  let conflicts = 0
-  for (let attempt = 1; attempt <= attempts; attempt++) {
+  const purses: Purses = new Map()
+  let [tries, short, conflicts] = [0, 0, 0]
+  while (tries < attempts && short < mostShort) {
     const first = work.memo && (await deps.store.remembering.recall(ctx, work.memo.key, ctx.now))
     if (work.memo && first) return repeat(ctx, deps, work.call, openAnswer(ctx, deps, work.memo, first))
     // Before the decision reads: what ends after this instant makes the commit stale, what ended before it is seen.
     const epoch = await deps.store.signals.head(ctx)
-    const asked = { resource, action: operation.id, scope: work.scope, fresh: attempt > 1 }
-    const decided = await decideOwn(ctx, deps, caller, asked)
+    const asked = { resource, action: operation.id, scope: work.scope, fresh: tries > 0 }
+    const decided = await decideOwn(ctx, deps, caller, { ...asked, purses: new Map(purses) })
     const plan = await operation.decide(ctx, deps, work.input, caller)
     const committed = await deps.store.commit(ctx, changeOf(ctx, deps, work, { plan, decided, epoch }))
     if (committed.kind === 'done') return answerOf(operation, plan)
+    if (committed.kind === 'exhausted') {
+      // Decided again, another grant covers, or its budget refuses.
+      learn(purses, decided.spends, committed)
+      short += 1
+      continue
+    }
+    tries += 1
     await mayRetry(ctx, deps, caller, committed)
     if (committed.kind === 'conflict' && work.memo === undefined && ++conflicts > 1) break
   }
@@ -68,8 +79,6 @@ async function mayRetry(ctx: Ctx, deps: AdminDeps, caller: Caller, committed: Co
   if (committed.kind === 'replayed') {
     throw replayedProof()
   }
-  if (committed.kind === 'exhausted')
-    throw new Fault('access_denied', 'This is not allowed.', { kind: 'budget:exhausted' })
   if (committed.kind !== 'stale') return
   // Stopped while the call was in flight: what was decided is not done, whoever decided it.
   if (await deps.store.signals.isNarrowed(ctx, caller.basis.subjects, caller.basis.epoch)) {

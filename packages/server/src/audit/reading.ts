@@ -2,6 +2,7 @@
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
+import { learn, type Purses } from '../domain/authorization/purses.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Change } from '../domain/change.ts'
 import type { Store } from '../store/store.ts'
@@ -30,8 +31,16 @@ export interface Decided<T> {
   readonly change?: Pick<Change, 'bases' | 'puts' | 'uses' | 'signals' | 'spends'>
 }
 
+/** What earlier attempts at the reading have found: fresh after the first one that rested on what had changed. */
+export interface Attempt {
+  readonly fresh: boolean
+  readonly purses: Purses
+}
+
 /** How often a reading is decided again because what it rested on changed before it could be committed. */
 const attempts = 4
+/** How often because a budget had not enough: each time another grant may cover. */
+const mostShort = 32
 
 /** How much of a caller's own text an entry keeps: enough to recognise it, too little to flood the log. */
 const keptCharacters = 256
@@ -47,10 +56,14 @@ export async function readAs<T>(
   ctx: Ctx,
   { store }: ReadDeps,
   { caller, ...reading }: Reading & { readonly caller: Caller },
-  decide: () => Promise<Decided<T>>,
+  decide: (attempt: Attempt) => Promise<Decided<T>>,
 ): Promise<T> {
-  for (let attempt = 1; ; attempt += 1) {
-    const { facts, answer, change } = await orRefused(ctx, { store }, { caller, ...reading }, decide)
+  const purses: Purses = new Map()
+  for (let [stale, short] = [0, 0]; ; ) {
+    const attempt: Attempt = { fresh: stale > 0, purses: new Map(purses) }
+    const { facts, answer, change } = await orRefused(ctx, { store }, { caller, ...reading }, () =>
+      decide(attempt),
+    )
     const committed = await store.commit(ctx, {
       ...change,
       bases: [caller.basis, ...(change?.bases ?? [])],
@@ -59,13 +72,18 @@ export async function readAs<T>(
     })
     if (committed.kind === 'done') return answer
     if (committed.kind === 'replayed') throw replayedProof()
-    if (committed.kind === 'exhausted')
-      throw new Fault('access_denied', 'This is not allowed.', { kind: 'budget:exhausted' })
+    if (committed.kind === 'exhausted' && short < mostShort) {
+      // Decided again, another grant covers, or its budget refuses.
+      learn(purses, change?.spends ?? [], committed)
+      short += 1
+      continue
+    }
     const { subjects, epoch } = caller.basis
     if (change === undefined || (await store.signals.isNarrowed(ctx, subjects, epoch))) {
       throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })
     }
-    if (attempt === attempts) {
+    stale += 1
+    if (stale === attempts || committed.kind === 'exhausted') {
       throw new Fault('temporarily_unavailable', 'This changes too often just now; try again.', {
         kind: committed.kind,
       })

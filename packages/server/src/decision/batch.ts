@@ -2,19 +2,13 @@
 
 import type { Ctx } from '../context.ts'
 import { canonicalText } from '../domain/authorization/operation-digest.ts'
+import { takeFrom } from '../domain/authorization/purses.ts'
 import type { Caller } from '../domain/caller.ts'
-import { type Attempt, answerAs, takeFrom } from './commit.ts'
+import { decideAffordably } from './affordable.ts'
+import { type Attempt, answerAs } from './commit.ts'
 import type { Decided } from './decided.ts'
 import { type Answered, entryOfMany } from './entry.ts'
-import {
-  decideSurely,
-  decisionScopes,
-  type EvaluateDeps,
-  mayExplain,
-  type Requested,
-  refusedBy,
-  type Tell,
-} from './evaluate.ts'
+import { decisionScopes, type EvaluateDeps, mayExplain, type Requested, type Tell } from './evaluate.ts'
 import { readOnce } from './facts.ts'
 import { type Asked, questionOf } from './question.ts'
 
@@ -74,31 +68,36 @@ async function outcomesOf(
     batch.items.map(async (asked): Promise<Outcome> => {
       if ('problem' in asked) return asked
       const question = await questionOf(ctx, once.store, asked, caller.id)
-      const decided = await decideSurely(ctx, once, question, { fresh, reserve: asked.reserve })
-      return { question, decided, asked }
+      const anything = { fresh, reserve: asked.reserve, purses: new Map() }
+      return { question, decided: await decideAffordably(ctx, once, question, anything), asked }
     }),
   )
   const names = batch.items.map(item => canonicalText(item))
-  const judged = new Map<string, Decided | 'fits'>()
+  const judged = new Map<string, Decided>()
   const outcomes: Outcome[] = []
   for (const [at, answer] of answers.entries()) {
-    const outcome = 'problem' in answer ? answer : { ...answer, decided: afford(at, answer) }
+    const outcome = 'problem' in answer ? answer : { ...answer, decided: await afford(at, answer) }
     outcomes.push(outcome)
     if (endsAt(batch.semantic, 'problem' in outcome ? false : outcome.decided.allowed)) break
   }
   return outcomes
 
   /** Equal items have one answer: their budget has enough for all of them, or each of them is refused. */
-  function afford(at: number, { question, decided }: Answered): Decided {
+  async function afford(
+    at: number,
+    { question, decided, asked }: Answered & { asked: Asked },
+  ): Promise<Decided> {
     const name = names[at] as string
     const known = judged.get(name)
-    if (known !== undefined) return known === 'fits' ? decided : known
+    if (known !== undefined) return known
     // After the first permission nothing more is come to.
     const times =
       batch.semantic === 'permit_on_first_permit' ? 1 : names.filter(other => other === name).length
-    const short = takeFrom(purses, decided.spends, times)
-    const answer = short === undefined ? decided : refusedBy(decided, question, short, purses)
-    judged.set(name, short === undefined ? 'fits' : answer)
+    const fits = takeFrom(purses, decided.spends, times) === undefined
+    const answer = fits
+      ? decided
+      : await decideAffordably(ctx, once, question, { fresh, purses, times, reserve: asked.reserve })
+    judged.set(name, answer)
     return answer
   }
 }

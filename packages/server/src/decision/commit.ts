@@ -2,19 +2,21 @@
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
-import { budgetName, type Spend } from '../domain/authorization/budget.ts'
+import type { Spend } from '../domain/authorization/budget.ts'
+import { learn, type Purses } from '../domain/authorization/purses.ts'
 import { reservedSeconds } from '../domain/authorization/spending.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Basis, Change, OneTime } from '../domain/change.ts'
 import { hashParts } from '../domain/hash.ts'
 import { managementIdentifier } from '../domain/management.ts'
 import type { Store } from '../store/store.ts'
+import { askedBy } from './entry.ts'
+import { decideOwn, type OwnDeps } from './own.ts'
 
 /** How often is decided again because what a decision rested on changed before it could be committed. */
 const attempts = 6
-
-/** What budgets are known to have left, since a commit said so: a decision that would spend more is a refusal. */
-export type Purses = Map<string, { left: number; readonly againAt: number | null }>
+/** How often is decided again because a budget had not enough: each time another grant may cover. */
+const mostShort = 32
 
 export interface Attempt {
   readonly fresh: boolean
@@ -39,12 +41,13 @@ export interface Asking {
   readonly scope: string
 }
 
-type CommitDeps = { readonly store: Pick<Store, 'commit' | 'signals'> }
+export type CommitDeps = OwnDeps & { readonly store: Pick<Store, 'commit'> }
 
 /**
- * Decides and commits for one who may ask. Whatever happens to an authenticated caller is an entry. Throws
- * `insufficient_scope`, what `work` throws, `invalid_dpop_proof` for a proof that was used before, `invalid_token` where
- * the caller's own rights ended meanwhile, `temporarily_unavailable` where nothing can be committed.
+ * Decides and commits for one who may ask, which is decided like every operation of ours: by grant, condition, policies
+ * and budgets. Whatever happens to an authenticated caller is an entry. Throws `insufficient_scope`, `access_denied`,
+ * what `work` throws, `invalid_dpop_proof` for a proof that was used before, `invalid_token` where the caller's own
+ * rights ended meanwhile, `temporarily_unavailable` where nothing can be committed.
  */
 export async function answerAs<T>(
   ctx: Ctx,
@@ -54,7 +57,7 @@ export async function answerAs<T>(
 ): Promise<T> {
   try {
     permit(asking)
-    return await decideAndCommit(ctx, deps, asking.caller, work)
+    return await decideAndCommit(ctx, deps, asking, work)
   } catch (error) {
     throw isFault(error) ? await recordRefusal(ctx, deps, asking, error) : error
   }
@@ -68,19 +71,24 @@ function permit({ caller, scope }: Asking): void {
 
 async function decideAndCommit<T>(
   ctx: Ctx,
-  { store }: CommitDeps,
-  caller: Caller,
+  deps: CommitDeps,
+  { caller, scope }: Asking,
   work: (attempt: Attempt) => Promise<Answering<T>>,
 ): Promise<T> {
+  const { store } = deps
   const purses: Purses = new Map()
-  let fresh = false
-  for (let attempt = 1; attempt <= attempts; attempt++) {
-    const { bases, spends, change, entry, answer } = await work({ fresh, purses: new Map(purses) })
+  const resource = managementIdentifier(ctx)
+  let [stale, short] = [0, 0]
+  while (stale < attempts && short < mostShort) {
+    const attempt: Attempt = { fresh: stale > 0, purses: new Map(purses) }
+    const own = await decideOwn(ctx, deps, caller, { resource, action: scope, scope, ...attempt })
+    const { bases, spends, change, entry, answer } = await work(attempt)
+    const allSpends = [...own.spends, ...spends]
     const committed = await store.commit(ctx, {
       ...change,
-      bases: [caller.basis, ...bases],
+      bases: [caller.basis, ...own.bases, ...bases],
       claims: caller.claims,
-      spends,
+      spends: allSpends,
       creates: reservedBy(ctx, spends),
       entries: [entry],
     })
@@ -89,14 +97,13 @@ async function decideAndCommit<T>(
         return answer(committed.epoch)
       case 'replayed':
         throw replayedProof()
-      case 'exhausted': {
-        // Decided again, the answer is no for whoever finds nothing left; near the end nothing is tried any more.
-        const left = attempt < attempts - 2 ? leftBefore(spends, committed) : 0
-        purses.set(purseOf(committed.spend), { left, againAt: committed.againAt })
+      case 'exhausted':
+        // Decided again, another grant covers, or the answer is no.
+        learn(purses, allSpends, committed)
+        short += 1
         break
-      }
       case 'stale':
-        fresh = true
+        stale += 1
         if (await store.signals.isNarrowed(ctx, caller.basis.subjects, caller.basis.epoch))
           throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })
         break
@@ -129,56 +136,14 @@ function reservedBy({ now }: Ctx, spends: readonly Spend[]): readonly OneTime[] 
   }))
 }
 
-/** What the budget had before anything of this change was taken from it: the commit tells what was left at that spend. */
-function leftBefore(
-  spends: readonly Spend[],
-  { spend, leftover }: { readonly spend: Spend; readonly leftover: number },
-): number {
-  const purse = purseOf(spend)
-  const taken = spends.slice(0, Math.max(0, spends.indexOf(spend))).filter(one => purseOf(one) === purse)
-  return taken.reduce((sum, { amount }) => sum + amount, leftover)
-}
-
-export function purseOf({ grant, budget }: Spend): string {
-  return `${grant} ${budgetName(budget)}`
-}
-
-/**
- * Takes the spends so many times from what is known to be left, all or nothing; answers the one that does not fit, or
- * undefined. A budget of which nothing is known is judged at commit.
- */
-export function takeFrom(purses: Purses, spends: readonly Spend[], times = 1): Spend | undefined {
-  const leftOf = (spend: Spend): number => purses.get(purseOf(spend))?.left ?? Number.POSITIVE_INFINITY
-  const short = spends.find(spend => leftOf(spend) < spend.amount * times)
-  if (short !== undefined) return short
-  for (const spend of spends) {
-    const purse = purses.get(purseOf(spend))
-    if (purse !== undefined) purses.set(purseOf(spend), { ...purse, left: purse.left - spend.amount * times })
-  }
-  return undefined
-}
-
 function replayedProof(): Fault {
   return new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
-}
-
-/** The members of an entry that say who asked. */
-export function askedBy(
-  ctx: Ctx,
-  caller: Caller,
-): Pick<EntryDraft, 'key' | 'requestId' | 'traceId' | 'peer'> {
-  return {
-    key: caller.key,
-    requestId: ctx.requestId,
-    traceId: ctx.traceId ?? null,
-    peer: ctx.peer ?? null,
-  }
 }
 
 /** The Fault to answer with, its entry committed. */
 async function recordRefusal(
   ctx: Ctx,
-  { store }: CommitDeps,
+  { store }: Pick<CommitDeps, 'store'>,
   { caller, type, scope }: Asking,
   fault: Fault,
 ): Promise<Fault> {

@@ -1,6 +1,6 @@
 // One decision: facts are read at once, the domain judges them, and what would have to be committed is the answer.
 import { leastDetail } from '@writ/sdk/protocol/details/index'
-import { newId } from '@writ/sdk/protocol/identifier'
+import { type GrantId, newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import { isApprovalAwaited } from '../domain/authorization/awaited-approval.ts'
 import { type Judged, judge, partyName, type Rules } from '../domain/authorization/judge.ts'
@@ -23,6 +23,8 @@ export interface DecideOptions {
   readonly fresh: boolean
   /** The amounts are upper bounds of some that are told later. */
   readonly reserve?: boolean
+  /** Grants that are passed over: a budget of theirs has not enough. */
+  readonly without?: ReadonlySet<GrantId>
 }
 
 /**
@@ -32,10 +34,11 @@ export interface DecideOptions {
 export async function decide(
   ctx: Ctx,
   deps: DecideDeps,
-  question: Question,
+  asked: Question,
   options: DecideOptions,
 ): Promise<Decided> {
-  const read = await readFacts(ctx, deps.store, question, options)
+  const read = without(await readFacts(ctx, deps.store, asked, options), options.without)
+  const question = withKeyAge(asked, read.facts)
   const ended = options.fresh ? await tokenEnded(ctx, deps, question) : undefined
   const rules = rulesOf(ctx, question, read.facts, read.facts.policies.active)
   const judged = ended === undefined ? judge(question, read.facts, rules) : refusing(ended)
@@ -62,6 +65,22 @@ export async function decide(
     cacheable: spends.length === 0 && !judged.readsClock,
     smallest: null,
   }
+}
+
+function without(read: Read, grants: ReadonlySet<GrantId> = new Set()): Read {
+  if (grants.size === 0) return read
+  const agents = [...read.facts.agents].map(
+    ([id, known]) => [id, { ...known, grants: known.grants.filter(grant => !grants.has(grant.id)) }] as const,
+  )
+  return { ...read, facts: { ...read.facts, agents: new Map(agents) } }
+}
+
+/** How old the key is that the caller's client proved: where we registered it we know, and nobody else's word counts. */
+function withKeyAge(question: Question, { agents }: DecisionFacts): Question {
+  const { context, subject } = question
+  const key = agents.get(subject.id)?.keys?.find(({ thumbprint }) => thumbprint === context.key)
+  if (key === undefined) return question
+  return { ...question, context: { ...context, keyAge: Math.floor(context.nowMs / 1000) - key.createdAt } }
 }
 
 interface Spending {
@@ -101,8 +120,9 @@ function awaiting(
 /** A refusal rests on nothing that could end: to tell it is right whatever happened meanwhile. */
 const nothing = { grants: [], spends: [], bases: [], until: null, cacheable: false } as const
 
-function common({ facts }: Read, { operation }: Question, { reasons }: Judged) {
+function common({ facts }: Read, { operation, context }: Question, { reasons }: Judged) {
   return {
+    keyAge: context.keyAge,
     policy: { version: facts.policies.active?.number ?? 0, reasons },
     risks: Object.fromEntries([...facts.risks].filter(([, score]) => score > 0)),
     recorded: facts.resource?.actions?.actions[operation.action]?.recorded ?? [],

@@ -19,6 +19,8 @@ export interface Decided {
   readonly shadow: { readonly version: number; readonly allowed: boolean } | null
   /** The score of everybody whose risk was known, by their id: what a replay needs of it. */
   readonly risks: Readonly<Record<string, number>>
+  /** Seconds since the key of the caller's client was made: by our record where it is ours, else as it was told. */
+  readonly keyAge: number | null
   /** Names of arguments that the record of this decision may keep. */
   readonly recorded: readonly string[]
   /** To be committed with the answer; where it is exhausted, the answer is no. */

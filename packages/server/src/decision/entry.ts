@@ -4,7 +4,6 @@ import { type Actor, type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import { typedId } from '../domain/authorization/policy/schema.ts'
 import type { Party, Question } from '../domain/authorization/question.ts'
 import type { Caller } from '../domain/caller.ts'
-import { askedBy } from './commit.ts'
 import type { Decided } from './decided.ts'
 
 /** How much of a text of others an entry keeps. */
@@ -86,6 +85,19 @@ export function byOf({ callerRequestId }: Ctx, caller: Caller): Readonly<Record<
   }
 }
 
+/** The members of an entry that say who asked. */
+export function askedBy(
+  ctx: Ctx,
+  caller: Caller,
+): Pick<EntryDraft, 'key' | 'requestId' | 'traceId' | 'peer'> {
+  return {
+    key: caller.key,
+    requestId: ctx.requestId,
+    traceId: ctx.traceId ?? null,
+    peer: ctx.peer ?? null,
+  }
+}
+
 export function ruleOf({ refusal, grants }: Decided): string {
   if (refusal !== null) return `${refusal.by}:${refusal.rule}`
   return grants.length > 0 ? 'granted' : 'policy'
@@ -114,7 +126,7 @@ function inputsOf(question: Question, decided: Decided): Readonly<Record<string,
     session: context.session ?? undefined,
     task: context.task ?? undefined,
     authentication_age: context.authenticationAge ?? undefined,
-    key_age: context.keyAge ?? undefined,
+    key_age: decided.keyAge ?? undefined,
     approval: context.approval ?? undefined,
     risk: namesOf(Object.entries(decided.risks).map(([id, score]) => `${id}=${score}`)),
     amounts: namesOf(Object.entries(context.amounts).map(([unit, amount]) => `${unit}=${amount}`)),

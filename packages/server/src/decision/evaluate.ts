@@ -1,13 +1,11 @@
 // Evaluations: one question or many of one request, decided, committed together, and only then told.
 import { Fault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
-import type { Spend } from '../domain/authorization/budget.ts'
-import type { Question, Refusal } from '../domain/authorization/question.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Store } from '../store/store.ts'
-import { type Attempt, answerAs, type Purses, purseOf, takeFrom } from './commit.ts'
-import { type DecideDeps, decide } from './decide.ts'
-import type { Decided } from './decided.ts'
+import { decideAffordably } from './affordable.ts'
+import { type Attempt, answerAs } from './commit.ts'
+import type { DecideDeps } from './decide.ts'
 import { type Answered, entryOf } from './entry.ts'
 import { type Asked, questionOf } from './question.ts'
 
@@ -67,45 +65,9 @@ async function answerTo(
   ctx: Ctx,
   deps: EvaluateDeps,
   { asked, caller }: { readonly asked: Asked; readonly caller: Caller },
-  { fresh, purses }: Attempt,
+  attempt: Attempt,
 ): Promise<Answered> {
   const question = await questionOf(ctx, deps.store, asked, caller.id)
-  const decided = await decideSurely(ctx, deps, question, { fresh, reserve: asked.reserve })
-  const short = takeFrom(purses, decided.spends)
-  return { question, decided: short === undefined ? decided : refusedBy(decided, question, short, purses) }
-}
-
-/** A refusal never rests on memory: what was granted on another node a moment ago is not there yet. */
-export async function decideSurely(
-  ctx: Ctx,
-  deps: DecideDeps,
-  question: Question,
-  options: { readonly fresh: boolean; readonly reserve: boolean },
-): Promise<Decided> {
-  const decided = await decide(ctx, deps, question, options)
-  return decided.allowed || options.fresh ? decided : decide(ctx, deps, question, { ...options, fresh: true })
-}
-
-/** The refusal of what was allowed until its budget said that it has not so much. */
-export function refusedBy(decided: Decided, { subject }: Question, spend: Spend, purses: Purses): Decided {
-  const { grant, budget } = spend
-  const againAt = purses.get(purseOf(spend))?.againAt ?? null
-  const when =
-    againAt === null ? 'never in this window' : `again from ${new Date(againAt * 1000).toISOString()}`
-  const refusal: Refusal = {
-    party: subject.id,
-    by: 'budget',
-    rule: purseOf(spend),
-    say: `The grant ${grant} has not so many ${budget.unit} left: ${when}.`,
-  }
-  return {
-    ...decided,
-    allowed: false,
-    refusal,
-    grants: [],
-    spends: [],
-    bases: [],
-    until: null,
-    cacheable: false,
-  }
+  const decided = await decideAffordably(ctx, deps, question, { ...attempt, reserve: asked.reserve })
+  return { question, decided }
 }

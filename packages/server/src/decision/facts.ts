@@ -89,6 +89,7 @@ export function tokenSubjects({ issuer }: Pick<Ctx, 'issuer'>, question: Questio
   const { ceiling, subject, operation, context } = question
   if (ceiling?.token === undefined) return []
   const instance = subject.kind === 'agent' ? subject.instance : null
+  const { boundTo = null } = ceiling.token
   return [
     issuer,
     subject.id,
@@ -96,6 +97,7 @@ export function tokenSubjects({ issuer }: Pick<Ctx, 'issuer'>, question: Questio
     `key:${ceiling.token.key}`,
     `token:${ceiling.token.jti}`,
     ...ceiling.grants,
+    ...(boundTo === null ? [] : [`key:${boundTo}`]),
     ...(instance === null ? [] : [instance]),
     ...(context.session === null ? [] : [context.session]),
   ]

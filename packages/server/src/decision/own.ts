@@ -2,13 +2,14 @@
 import { Fault } from '@writ/sdk/protocol/fault'
 import type { GrantId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
+import type { Purses } from '../domain/authorization/purses.ts'
 import type { Party, Question } from '../domain/authorization/question.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Facts, Store } from '../store/store.ts'
+import { decideAffordably } from './affordable.ts'
 import type { DecideDeps } from './decide.ts'
 import type { Decided } from './decided.ts'
 import { ruleOf } from './entry.ts'
-import { decideSurely } from './evaluate.ts'
 
 export interface OwnOperation {
   /** The identifier of the resource that the token is for. */
@@ -24,6 +25,12 @@ export interface OwnOperation {
  */
 const waysOut: ReadonlySet<string> = new Set(['policies.rollback', 'halts.lift', 'halts.list', 'halts.get'])
 
+/** What an earlier attempt at the same operation has found. */
+export interface Attempted {
+  readonly fresh?: boolean
+  readonly purses?: Purses
+}
+
 export interface OwnDeps {
   readonly store: Pick<Store, 'facts' | 'approvals' | 'signals'>
   readonly randomBytes: DecideDeps['randomBytes']
@@ -37,7 +44,7 @@ export async function decideOwn(
   ctx: Ctx,
   deps: OwnDeps,
   caller: Caller,
-  { fresh = false, ...operation }: OwnOperation & { readonly fresh?: boolean },
+  { fresh = false, purses = new Map(), ...operation }: OwnOperation & Attempted,
 ): Promise<Decided> {
   const facts = waysOut.has(operation.action) ? ungoverned(deps.store.facts) : deps.store.facts
   const mapped = needing(facts, operation)
@@ -46,7 +53,7 @@ export async function decideOwn(
     store: { approvals: deps.store.approvals, signals: deps.store.signals, facts: mapped },
   }
   const question = questionOf(ctx, caller, operation)
-  const decided = await decideSurely(ctx, reads, question, { fresh, reserve: false })
+  const decided = await decideAffordably(ctx, reads, question, { fresh, purses })
   if (decided.allowed) return decided
   throw new Fault('access_denied', 'This is not allowed.', {
     kind: ruleOf(decided),
@@ -59,8 +66,7 @@ function questionOf(ctx: Ctx, caller: Caller, { resource, action }: OwnOperation
   const subject: Party =
     caller.agent === null
       ? { kind: 'client', id: caller.id }
-      : // Its key was proved by the call, and what ends it ends the token, on which the commit rests.
-        { kind: 'agent', id: caller.agent, instance: null }
+      : { kind: 'agent', id: caller.agent, instance: caller.instance }
   return {
     subject,
     chain: [],
@@ -74,9 +80,9 @@ function questionOf(ctx: Ctx, caller: Caller, { resource, action }: OwnOperation
     context: {
       nowMs: ctx.nowMs,
       peer: ctx.peer ?? null,
-      session: null,
-      task: null,
-      authenticationAge: null,
+      session: caller.session,
+      task: caller.task,
+      authenticationAge: ctx.now - caller.authenticatedAt,
       keyAge: null,
       key: caller.key,
       approval: null,

@@ -5,12 +5,11 @@ import type { Budget, BudgetUnit, Settlement } from '../domain/authorization/bud
 import { type Caller, chainOf } from '../domain/caller.ts'
 import { hashParts } from '../domain/hash.ts'
 import type { Store } from '../store/store.ts'
-import { answerAs, askedBy } from './commit.ts'
+import { answerAs, type CommitDeps } from './commit.ts'
+import { askedBy } from './entry.ts'
 import { decisionScopes } from './evaluate.ts'
 
-export interface SettleDeps {
-  readonly store: Pick<Store, 'oneTimes' | 'signals' | 'commit'>
-}
+export type SettleDeps = CommitDeps & { readonly store: Pick<Store, 'oneTimes'> }
 
 /** What was asked: the reservation by its id, and what each reserved unit really cost. */
 export interface Settled {

@@ -10,6 +10,11 @@ export interface Caller {
   readonly instance: InstanceId | null
   /** RFC 7638 thumbprint of the key that authenticated the client when it obtained the token. */
   readonly key: string
+  /** The session that the token belongs to, and what its instance says that it works on. */
+  readonly session: string | null
+  readonly task: string | null
+  /** When the client authenticated: its token was issued then. */
+  readonly authenticatedAt: number
   /** Leaves, as the token carries them. */
   readonly scopes: ReadonlySet<string>
   /** The replay mark of the proof: whoever acts for this caller commits it. */

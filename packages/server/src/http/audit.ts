@@ -1,6 +1,6 @@
 // The audit log over HTTP: checkpoint, tiles and bundles (C2SP tlog-tiles), entries as lines, the export, the key.
 import { Fault } from '@writ/sdk/protocol/fault'
-import { managementIdentifier, permit } from '../admin/access.ts'
+import { decideAs, managementIdentifier } from '../admin/access.ts'
 import type { Checkpoints } from '../audit/checkpoint.ts'
 import { exportLines, findStretch, type Limit } from '../audit/export.ts'
 import { type Reading, readAs } from '../audit/reading.ts'
@@ -151,7 +151,7 @@ export interface GuardedRead {
   readonly type: Reading['type']
 }
 
-/** Authenticates, asks for `writ:events:read`, and answers once the entry of the reading is durable. */
+/** Authenticates, decides as for `events.list`, and answers once the entry of the reading is durable. */
 export async function readGuarded(
   ctx: Ctx,
   deps: FaceDeps & Pick<AuditFace, 'verifiedTokens'>,
@@ -167,9 +167,9 @@ export async function readGuarded(
   }
   const caller = await authenticate(ctx, deps, evidence, managementIdentifier(ctx))
   const { search } = new URL(request.url)
-  return readAs(ctx, deps, { caller, type, action: `${uri}${search}` }, async () => {
-    permit('events.list', caller)
-    return decide()
+  return readAs(ctx, deps, { caller, type, action: `${uri}${search}` }, async attempt => {
+    const { bases, spends } = await decideAs(ctx, deps, caller, { operation: 'events.list', ...attempt })
+    return { ...(await decide()), change: { bases, spends } }
   })
 }
 

@@ -4,7 +4,7 @@ import type { Secret } from '@writ/sdk/protocol/secret'
 import { readAs } from '../audit/reading.ts'
 import type { Ctx } from '../context.ts'
 import type { Decided } from '../decision/decided.ts'
-import { decideOwn, decisionFacts } from '../decision/own.ts'
+import { type Attempted, decideOwn, decisionFacts } from '../decision/own.ts'
 import type { Caller } from '../domain/caller.ts'
 import type { Basis } from '../domain/change.ts'
 import { isConsumer, secretIdentifier, secretScope, type VaultSecret } from '../domain/vault/secret.ts'
@@ -35,14 +35,14 @@ export interface Entitled {
 
 /**
  * The secret, where this caller may have it: its token is for this very secret (whoever calls has seen to that), it
- * has the scope, its agent is a consumer, and what is in force now allows it. `fresh` decides past the memory. Throws
+ * has the scope, its agent is a consumer, and what is in force now allows it. What earlier attempts found comes with it. Throws
  * `insufficient_scope`, `access_denied`, `not_found`.
  */
 export async function entitled(
   ctx: Ctx,
   deps: HandoutDeps,
   caller: Caller,
-  { name, fresh }: { readonly name: string; readonly fresh: boolean },
+  { name, ...attempt }: { readonly name: string } & Attempted,
 ): Promise<Entitled> {
   if (!caller.scopes.has(secretScope)) {
     throw new Fault('insufficient_scope', `This needs the scope ${secretScope}.`, {
@@ -58,7 +58,7 @@ export async function entitled(
     throw new Fault('access_denied', 'This agent is no consumer of the secret.', { kind: 'no_consumer' })
   }
   const resource = secretIdentifier(ctx.issuer, name)
-  const asked = { resource, action: secretScope, scope: secretScope, fresh }
+  const asked = { resource, action: secretScope, scope: secretScope, ...attempt }
   const decided = await decideOwn(ctx, deps, caller, asked)
   return { secret, basis: { epoch, subjects: [secret.id] }, decided }
 }
@@ -70,10 +70,9 @@ export async function entitled(
  */
 export function handOut(ctx: Ctx, deps: HandoutDeps, caller: Caller, name: string): Promise<Handed> {
   const resource = secretIdentifier(ctx.issuer, name)
-  let fresh = false
-  return readAs(ctx, deps, { type: 'secret.read', action: secretScope, resource, caller }, async () => {
-    const { secret, basis, decided } = await entitled(ctx, deps, caller, { name, fresh })
-    fresh = true
+  const reading = { type: 'secret.read', action: secretScope, resource, caller } as const
+  return readAs(ctx, deps, reading, async attempt => {
+    const { secret, basis, decided } = await entitled(ctx, deps, caller, { name, ...attempt })
     if (usingOf(deps.rotators, secret)?.makes === 'leases') {
       throw new Fault('conflict', 'This secret is made for each lease: ask for one with POST.', {
         kind: 'leases',

@@ -4,7 +4,7 @@ import { type AgentId, newId, type SecretLeaseId } from '@writ/sdk/protocol/iden
 import type { Secret } from '@writ/sdk/protocol/secret'
 import { readAs } from '../audit/reading.ts'
 import type { Ctx } from '../context.ts'
-import { decisionFacts } from '../decision/own.ts'
+import { type Attempted, decisionFacts } from '../decision/own.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import { mostGrants } from '../domain/grant.ts'
@@ -57,10 +57,8 @@ export async function lease(
 ): Promise<Leased> {
   const resource = secretIdentifier(ctx.issuer, asked.name)
   const reading = { type: 'secret.leased', action: secretScope, resource, caller } as const
-  let fresh = false
-  const pending = await readAs(ctx, deps, reading, async () => {
-    const made = await begin(ctx, deps, caller, { ...asked, fresh })
-    fresh = true
+  const pending = await readAs(ctx, deps, reading, async attempt => {
+    const made = await begin(ctx, deps, caller, { ...asked, ...attempt })
     return {
       change: {
         bases: [made.basis, ...made.decided.bases],
@@ -91,10 +89,10 @@ async function begin(
   {
     name,
     ttlSeconds,
-    fresh,
-  }: { readonly name: string; readonly ttlSeconds: number | undefined; readonly fresh: boolean },
+    ...attempt
+  }: { readonly name: string; readonly ttlSeconds: number | undefined } & Attempted,
 ): Promise<Pending> {
-  const { secret, basis, decided } = await entitled(ctx, deps, caller, { name, fresh })
+  const { secret, basis, decided } = await entitled(ctx, deps, caller, { name, ...attempt })
   const using = usingOf(deps.rotators, secret)
   if (using?.makes !== 'leases' || caller.agent === null) {
     throw new Fault('conflict', 'This secret has versions: read it with GET.', { kind: 'versions' })
@@ -201,7 +199,7 @@ export async function giveBack(
   const resource = secretIdentifier(ctx.issuer, name)
   const reading = { type: 'secret.lease_given_back', action: secretScope, resource, caller } as const
   await readAs(ctx, deps, reading, async () => {
-    const { secret } = await entitled(ctx, deps, caller, { name, fresh: false })
+    const { secret } = await entitled(ctx, deps, caller, { name })
     const found = await deps.store.secrets.lease(ctx, id)
     const isOwn =
       found !== undefined &&

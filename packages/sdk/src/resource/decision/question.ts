@@ -58,6 +58,7 @@ export function questionOf(resource: string, caller: Caller, act: Act): Properti
           ? {}
           : { authorization_details: caller.authorizationDetails }),
         key: caller.clientKey,
+        ...(caller.key === null || caller.key === caller.clientKey ? {} : { jkt: caller.key }),
         epoch: caller.epoch,
         exp: caller.expiresAt,
       },

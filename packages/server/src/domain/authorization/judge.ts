@@ -87,7 +87,7 @@ function halted({ question, facts, rules, parties }: Case): Refusal | undefined 
       agent: party.kind === 'agent' ? party.id : null,
       instance: party.kind === 'agent' ? party.instance : null,
       person: party.kind === 'person' ? party.id : null,
-      keys: isCaller ? [question.context.key] : [],
+      keys: isCaller ? [question.context.key, ceiling?.token?.boundTo ?? null] : [],
       grants: isCaller ? (ceiling?.grants ?? []) : [],
       resource,
       tool,

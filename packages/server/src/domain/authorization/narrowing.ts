@@ -102,18 +102,28 @@ function lacking(resource: Resource, live: readonly Grant[], scopes: readonly st
   return 'refused' in leaves ? leaves : { refusedDetails: true }
 }
 
-/** From grants without details: for each leaf one of them. */
+/** From grants without details: for each leaf those that answer for it. */
 function byScopes({ resource, grants }: Pool, asked: readonly string[] | undefined): Result {
-  const source = new Map<string, Grant>()
-  for (const grant of grants) {
+  const sources = new Map<string, Grant[]>()
+  for (const grant of [...grants].sort(bestFirst)) {
     for (const leaf of leavesOf(resource.scopes, grant.scopes)) {
-      const other = source.get(leaf)
-      if (other === undefined || isBetter(grant, other)) source.set(leaf, grant)
+      const known = sources.get(leaf)
+      if (known === undefined) sources.set(leaf, [grant])
+      else known.push(grant)
     }
   }
-  const leaves = leavesAsked(resource, new Set(source.keys()), asked)
+  const leaves = leavesAsked(resource, new Set(sources.keys()), asked)
   if ('refused' in leaves) return leaves
-  return resting([...new Set(leaves.map(leaf => source.get(leaf) as Grant))], leaves, [])
+  return resting([...new Set(leaves.flatMap(leaf => answering(sources.get(leaf) ?? [])))], leaves, [])
+}
+
+/**
+ * Of grants of the same right, the best first: it alone where nothing limits it. Where all of them are limited, each: the
+ * condition of one may hold, and its budget have enough, where that of another does not.
+ */
+function answering(grants: readonly Grant[]): readonly Grant[] {
+  const [best] = grants
+  return best === undefined || isLimited(best) ? grants : [best]
 }
 
 /** From the same grants, limited by details of the request itself: less than what they would give without. */
@@ -135,9 +145,11 @@ function byDetails({ grants }: Pool, { scopes, details }: Asked): Result {
     const used = ordered.filter((grant, at) => !ordered.slice(0, at).some(other => contains(other, grant)))
     return used.length === 0 ? { refusedDetails: true } : resting(used, [], detailsOf(used))
   }
-  const used = details.map(detail => ordered.find(grant => containsDetails(ownDetails(grant), [detail])))
-  return used.every(grant => grant !== undefined)
-    ? resting([...new Set(used)], [], details)
+  const used = details.map(detail =>
+    answering(ordered.filter(grant => containsDetails(ownDetails(grant), [detail]))),
+  )
+  return used.every(answers => answers.length > 0)
+    ? resting([...new Set(used.flat())], [], details)
     : { refusedDetails: true }
 }
 

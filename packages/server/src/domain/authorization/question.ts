@@ -39,6 +39,8 @@ export interface ShownToken {
   readonly jti: string
   /** RFC 7638 thumbprint of the key that authenticated its client. */
   readonly key: string
+  /** Thumbprint of the key that it is bound to, where that is another one (RFC 9449 §6.1); absent or null where not. */
+  readonly boundTo?: string | null
   readonly epoch: number
   readonly expiresAt: number
 }

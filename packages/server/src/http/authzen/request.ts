@@ -197,6 +197,7 @@ function ceilingOf(value: unknown): Ceiling | null {
     token: {
       jti: textOf(value, 'jti', 'context.token', 256),
       key: textOf(value, 'key', 'context.token', 256),
+      boundTo: optionalText(value['jkt'], 'token.jkt'),
       epoch,
       expiresAt: exp,
     },

@@ -1,5 +1,5 @@
 // Rotations as they move: one stream of server-sent events for whoever may see them. Each event is a rotation as shown.
-import { permit } from '../../admin/access.ts'
+import { decideAs } from '../../admin/access.ts'
 import { showRotation } from '../../admin/rotation/rotations.ts'
 import { readAs } from '../../audit/reading.ts'
 import type { Ctx } from '../../context.ts'
@@ -36,9 +36,10 @@ export function rotationEventsRoute(face: { readonly verifiedTokens: VerifiedTok
       const audience = published(ctx.issuer, '/api/v1')
       const caller = await authenticate(ctx, { ...deps, ...face }, evidence, audience)
       const reading = { type: 'management.read', action: 'rotations.events', caller } as const
-      await readAs(ctx, deps, reading, async () => {
-        permit('rotations.list', caller)
-        return { facts: {}, answer: undefined }
+      await readAs(ctx, deps, reading, async attempt => {
+        const asked = { operation: 'rotations.list', ...attempt }
+        const { bases, spends } = await decideAs(ctx, deps, caller, asked)
+        return { facts: {}, answer: undefined, change: { bases, spends } }
       })
       return request.method === 'HEAD' ? new Response(null, { headers }) : stream(ctx, deps, request, caller)
     },

@@ -1,0 +1,51 @@
+// What budgets are known to have left while one request is decided: a commit said so, and the next attempt goes by it.
+
+import type { Committed } from '../change.ts'
+import { budgetName, type Spend } from './budget.ts'
+
+interface Purse {
+  readonly left: number
+  /** The first instant at which what was asked may fit; null where it never will. */
+  readonly againAt: number | null
+  /** How often it was found short. */
+  readonly times: number
+}
+
+/** By `purseOf`; a budget that is not in it is judged at commit. */
+export type Purses = Map<string, Purse>
+
+/** Somebody else may spend between two attempts; after so many, nothing is tried any more. */
+const mostTimes = 3
+
+export function purseOf({ grant, budget }: Spend): string {
+  return `${grant} ${budgetName(budget)}`
+}
+
+/**
+ * Takes the spends so many times from what is known to be left, all or nothing; answers the one that does not fit, or
+ * undefined.
+ */
+export function takeFrom(purses: Purses, spends: readonly Spend[], times = 1): Spend | undefined {
+  const leftOf = (spend: Spend): number => purses.get(purseOf(spend))?.left ?? Number.POSITIVE_INFINITY
+  const short = spends.find(spend => leftOf(spend) < spend.amount * times)
+  if (short !== undefined) return short
+  for (const spend of spends) {
+    const purse = purses.get(purseOf(spend))
+    if (purse !== undefined) purses.set(purseOf(spend), { ...purse, left: purse.left - spend.amount * times })
+  }
+  return undefined
+}
+
+/** Notes what a commit of these spends said of the one that did not fit. */
+export function learn(
+  purses: Purses,
+  spends: readonly Spend[],
+  { spend, leftover, againAt }: Extract<Committed, { readonly kind: 'exhausted' }>,
+): void {
+  const name = purseOf(spend)
+  const times = (purses.get(name)?.times ?? 0) + 1
+  // What the budget had before anything of this change was taken from it: the commit tells what was left at that spend.
+  const taken = spends.slice(0, Math.max(0, spends.indexOf(spend))).filter(one => purseOf(one) === name)
+  const left = taken.reduce((sum, { amount }) => sum + amount, leftover)
+  purses.set(name, { left: times < mostTimes ? left : 0, againAt, times })
+}
