@@ -199,3 +199,24 @@ test('each check refuses by its name: what ends everything before what lacks', (
   const foreign = { type: 'record', id: 'record-1' }
   assert.equal(by(held, { ...question, foreign }), 'grant', 'an agent has nothing at what is none of ours')
 })
+
+test('a halt of either key stops a call: of the one that authenticated, and of the one that the token is bound to', () => {
+  const halted = (target: string): readonly Halt[] => [
+    {
+      id: 'hlt_1' as HaltId,
+      kind: 'key',
+      target,
+      reason: 'x',
+      by: 'agt_2',
+      createdAt: 0,
+      liftedAt: null,
+      liftedBy: null,
+    },
+  ]
+  const token = { jti: 't', key: 'key-1', boundTo: 'key-2', epoch: 0, expiresAt: 2000 }
+  const ceiling = { grants: ['grt_0' as GrantId], scopes: ['read'], authorizationDetails: [], token }
+  const asked = { ...question, ceiling }
+  const held = [grantOf('grt_0')]
+  assert.equal(isAllowed(factsOf(held, halted('key-3')), asked), true)
+  for (const key of ['key-1', 'key-2']) assert.equal(isAllowed(factsOf(held, halted(key)), asked), false, key)
+})
