@@ -5,7 +5,7 @@ import type { Ctx } from '../context.ts'
 import type { Decided } from '../decision/decided.ts'
 import { decideOwn, decisionFacts } from '../decision/own.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
-import { learn, type Purses } from '../domain/authorization/purses.ts'
+import { learn, mostShort, type Purses } from '../domain/authorization/purses.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Basis, Change, Committed } from '../domain/change.ts'
 import { managementIdentifier, permit } from './access.ts'
@@ -15,8 +15,6 @@ import { type Memo, memoOf, openAnswer, rememberedOf } from './remembered.ts'
 
 /** How often a decision is made again because what it rested on changed before it could be committed. */
 const attempts = 4
-/** How often because a budget had not enough: each time another grant may cover. */
-const mostShort = 32
 
 /**
  * Decides and commits one operation. Whatever happens to an authenticated caller is an entry: what was done or read,

@@ -2,7 +2,7 @@
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
-import { learn, type Purses } from '../domain/authorization/purses.ts'
+import { learn, mostShort, type Purses } from '../domain/authorization/purses.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Change } from '../domain/change.ts'
 import type { Store } from '../store/store.ts'
@@ -39,8 +39,6 @@ export interface Attempt {
 
 /** How often a reading is decided again because what it rested on changed before it could be committed. */
 const attempts = 4
-/** How often because a budget had not enough: each time another grant may cover. */
-const mostShort = 32
 
 /** How much of a caller's own text an entry keeps: enough to recognise it, too little to flood the log. */
 const keptCharacters = 256

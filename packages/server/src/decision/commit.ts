@@ -3,7 +3,7 @@ import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import type { Spend } from '../domain/authorization/budget.ts'
-import { learn, type Purses } from '../domain/authorization/purses.ts'
+import { learn, mostShort, type Purses } from '../domain/authorization/purses.ts'
 import { reservedSeconds } from '../domain/authorization/spending.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Basis, Change, OneTime } from '../domain/change.ts'
@@ -15,8 +15,6 @@ import { decideOwn, type OwnDeps } from './own.ts'
 
 /** How often is decided again because what a decision rested on changed before it could be committed. */
 const attempts = 6
-/** How often is decided again because a budget had not enough: each time another grant may cover. */
-const mostShort = 32
 
 export interface Attempt {
   readonly fresh: boolean

@@ -17,6 +17,9 @@ export type Purses = Map<string, Purse>
 /** Somebody else may spend between two attempts; after so many, nothing is tried any more. */
 const mostTimes = 3
 
+/** How often one request is decided again because a budget had not enough: each time another grant may cover. */
+export const mostShort = 32
+
 export function purseOf({ grant, budget }: Spend): string {
   return `${grant} ${budgetName(budget)}`
 }
