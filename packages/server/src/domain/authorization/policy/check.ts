@@ -1,4 +1,5 @@
 // What is wrong with policies before anybody relies on them: bounds, syntax, the schema, and the names of actions.
+import { patternLengths } from './bounds.ts'
 import { type PolicyProblem, validatePolicies } from './cedar.ts'
 import { conditionStatement } from './evaluate.ts'
 import { builtInActions, schemaWith } from './schema.ts'
@@ -7,6 +8,9 @@ import { parseStatements, type Statement } from './statements.ts'
 
 /** Longest text of a condition, in bytes of UTF-8. */
 const conditionBytes = 4096
+/** Letters and wildcards of one pattern of `like`, and of all that stand in one text. */
+const longestPattern = 256
+const mostPatternLetters = 4096
 /** How many problems are told at once. */
 const mostProblems = 20
 
@@ -24,8 +28,11 @@ export function checkPolicies(source: string, actions: Iterable<string>): readon
   if ('problems' in parsed) return parsed.problems.slice(0, mostProblems)
   const { statements } = parsed
   const known = new Set([...builtInActions, ...actions])
-  const unknown = statements.flatMap(statement => unknownActions(statement, known))
-  return [...unknown, ...(unknown.length > 0 ? [] : invalid(statements))].slice(0, mostProblems)
+  const wrong = [
+    ...statements.flatMap(statement => unknownActions(statement, known)),
+    ...longPatterns(statements),
+  ]
+  return [...wrong, ...(wrong.length > 0 ? [] : invalid(statements))].slice(0, mostProblems)
 }
 
 function unknownActions({ id, line, actions }: Statement, known: ReadonlySet<string>): PolicyProblem[] {
@@ -36,6 +43,26 @@ function unknownActions({ id, line, actions }: Statement, known: ReadonlySet<str
       line,
       say: `No resource has the action or scope ${JSON.stringify(action)}: correct it, or list it in the set's actions.`,
     }))
+}
+
+/**
+ * The engine compares a text with a pattern in the product of their lengths, and whoever calls chooses the text: long
+ * patterns would make one decision take minutes (threat C44).
+ */
+function longPatterns(statements: readonly Statement[]): readonly PolicyProblem[] {
+  let left = mostPatternLetters
+  for (const { id, line, tree } of statements) {
+    for (const letters of patternLengths(tree)) {
+      left -= letters
+      if (letters > longestPattern)
+        return [{ policy: id, line, say: `A pattern of \`like\` has at most ${longestPattern} letters.` }]
+      if (left < 0)
+        return [
+          { policy: id, line, say: `The patterns of \`like\` have more than ${mostPatternLetters} letters.` },
+        ]
+    }
+  }
+  return []
 }
 
 function invalid(statements: readonly Statement[]): readonly PolicyProblem[] {
@@ -57,5 +84,5 @@ export function checkCondition(text: string): string | undefined {
   if (Buffer.byteLength(text) > conditionBytes) return `A condition has at most ${conditionBytes} bytes.`
   const statement = conditionStatement(text)
   if (statement === undefined) return 'The condition is not one Cedar expression.'
-  return invalid([statement])[0]?.say
+  return [...longPatterns([statement]), ...invalid([statement])][0]?.say
 }
