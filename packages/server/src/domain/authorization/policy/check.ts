@@ -1,10 +1,11 @@
 // What is wrong with policies before anybody relies on them: bounds, syntax, the schema, and the names of actions.
 import { patternLengths } from './bounds.ts'
-import { type PolicyProblem, validatePolicies } from './cedar.ts'
+import type { PolicyProblem } from './cedar.ts'
 import { conditionStatement } from './evaluate.ts'
-import { builtInActions, schemaWith } from './schema.ts'
+import { builtInActions } from './schema.ts'
 import { policyBytes } from './set.ts'
 import { parseStatements, type Statement } from './statements.ts'
+import { validate } from './validation.ts'
 
 /** Longest text of a condition, in bytes of UTF-8. */
 const conditionBytes = 4096
@@ -32,7 +33,7 @@ export function checkPolicies(source: string, actions: Iterable<string>): readon
     ...statements.flatMap(statement => unknownActions(statement, known)),
     ...longPatterns(statements),
   ]
-  return [...wrong, ...(wrong.length > 0 ? [] : invalid(statements))].slice(0, mostProblems)
+  return [...wrong, ...(wrong.length > 0 ? [] : validate(statements))].slice(0, mostProblems)
 }
 
 function unknownActions({ id, line, actions }: Statement, known: ReadonlySet<string>): PolicyProblem[] {
@@ -65,24 +66,10 @@ function longPatterns(statements: readonly Statement[]): readonly PolicyProblem[
   return []
 }
 
-function invalid(statements: readonly Statement[]): readonly PolicyProblem[] {
-  const named = new Set(statements.flatMap(({ actions }) => actions))
-  const problems = validatePolicies(
-    schemaWith([...named]),
-    Object.fromEntries(statements.map(({ id, text }) => [id, text])),
-  )
-  const lines = new Map(statements.map(({ id, line }) => [id, line]))
-  return problems.map(problem => {
-    const start = lines.get(problem.policy ?? '')
-    // The engine counts within the policy.
-    return { ...problem, line: start === undefined ? problem.line : start + (problem.line ?? 1) - 1 }
-  })
-}
-
 /** What is wrong with the condition of a grant; undefined where it is one Cedar expression that the schema knows. */
 export function checkCondition(text: string): string | undefined {
   if (Buffer.byteLength(text) > conditionBytes) return `A condition has at most ${conditionBytes} bytes.`
   const statement = conditionStatement(text)
   if (statement === undefined) return 'The condition is not one Cedar expression.'
-  return [...longPatterns([statement]), ...invalid([statement])][0]?.say
+  return [...longPatterns([statement]), ...validate([statement])][0]?.say
 }
