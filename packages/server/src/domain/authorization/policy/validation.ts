@@ -23,7 +23,7 @@ export function batchesOf(statements: readonly Statement[]): readonly Batch[] {
   for (const [, those] of [...alike].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const named = those[0]?.actions ?? []
     const last = batches.at(-1)
-    // Those that name none are checked for one action, and for no more on account of others.
+    // Those that name none are checked for one action, and for no more of them on account of others.
     if (
       last !== undefined &&
       last.actions.size > 0 &&
@@ -34,6 +34,10 @@ export function batchesOf(statements: readonly Statement[]): readonly Batch[] {
     } else batches.push({ statements: [...those], actions: new Set(named) })
   }
   return batches.map(batch => ({ statements: batch.statements, actions: [...batch.actions] }))
+}
+
+function isRoom(actions: ReadonlySet<string>, more: readonly string[]): boolean {
+  return actions.size > 0 && more.length > 0 && new Set([...actions, ...more]).size <= mostActions
 }
 
 /** What the schema has against the policies, in their order. */
