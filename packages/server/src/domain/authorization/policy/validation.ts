@@ -6,7 +6,7 @@ import type { Statement } from './statements.ts'
 /** How many actions the policies of one batch name together, unless one of them names more. */
 const mostActions = 8
 /** Parts of policies times the actions they are checked for; this much takes the engine some seconds (threat C44). */
-const mostWork = 1_000_000
+const mostWork = 500_000
 
 export interface Batch {
   readonly statements: readonly Statement[]
@@ -24,11 +24,7 @@ export function batchesOf(statements: readonly Statement[]): readonly Batch[] {
     const named = those[0]?.actions ?? []
     const last = batches.at(-1)
     // Those that name none are checked for one action, and for no more of them on account of others.
-    if (
-      last !== undefined &&
-      last.actions.size > 0 &&
-      last.actions.union(new Set(named)).size <= mostActions
-    ) {
+    if (last !== undefined && isRoom(last.actions, named)) {
       last.statements.push(...those)
       for (const action of named) last.actions.add(action)
     } else batches.push({ statements: [...those], actions: new Set(named) })
