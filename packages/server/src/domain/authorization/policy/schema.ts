@@ -65,12 +65,12 @@ export const builtInActions: readonly string[] = [
   ],
 ]
 
-/** Stands for all actions that a set does not name: they have one type, so one is as good as all. */
-const anyOther = 'writ.any'
+/** Stands for all actions that a set does not name: they have one type, so one is as good as all. Problems tell of it. */
+const anyOther = 'any other action'
 
 /** The schema with these actions; whoever asks has seen to it that they exist. */
 export function schemaWith(actions: readonly string[]): string {
-  const names = [anyOther, ...actions].map(name => JSON.stringify(name)).join(', ')
+  const names = [...new Set([anyOther, ...actions])].map(name => JSON.stringify(name)).join(', ')
   return `namespace Writ {${entities}\n  action ${names} ${applies}\n}\n`
 }
 
