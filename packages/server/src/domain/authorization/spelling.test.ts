@@ -1,8 +1,9 @@
 // One spelling of each name: whatever another reader could take for the same is refused (threat C44).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseDetails } from '@writ/sdk/protocol/details/index'
 import fc from 'fast-check'
-import { actionProblem, targetOf } from './spelling.ts'
+import { actionProblem, commonActions, targetOf } from './spelling.ts'
 
 const api = 'https://api.example'
 const isFine = (type: string, id: string): boolean => targetOf(type, id).misspelt === undefined
@@ -67,6 +68,27 @@ test('another case of an action is no other action, but one that is known by it'
   assert.equal(actionProblem('get', []), undefined)
   assert.ok(actionProblem('Invoices.Read', ['invoices.read']))
   assert.equal(actionProblem('Invoices.Read', ['Invoices.Read']), undefined)
+})
+
+test('no action that policies and details can name is passed by another spelling of it', () => {
+  for (const action of commonActions) {
+    assert.equal(actionProblem(action, []), undefined, action)
+    assert.ok(actionProblem(action.toUpperCase(), []), action)
+  }
+  // The verbs of the type `sql`, and the methods of the type `http`.
+  const named = { database: 'd', schema: 's', tables: ['t'], verbs: [...commonActions] }
+  const verbs = named.verbs.filter(
+    verb => !('problem' in parseDetails([{ type: 'sql', ...named, verbs: [verb] }])),
+  )
+  assert.ok(verbs.includes('revoke') && verbs.length >= 11, verbs.join())
+  const methods = commonActions.filter(
+    method =>
+      !(
+        'problem' in
+        parseDetails([{ type: 'http', host: 'h.example', methods: [method.toUpperCase()], path: '/' }])
+      ),
+  )
+  assert.equal(methods.length, 9)
 })
 
 test('whatever the text, what is taken is its own normal form, without what only some readers see', () => {

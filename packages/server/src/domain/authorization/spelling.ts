@@ -71,22 +71,11 @@ function encodingProblem(text: string, isHttp: boolean): string | undefined {
   return undefined
 }
 
-/** Names of actions that every resource has: HTTP methods in lower case, the verbs of SQL, calling a tool. */
-const commonActions: readonly string[] = [
+/** Names of actions that every resource has: calling a tool, HTTP methods in lower case, the verbs of SQL. */
+export const commonActions: readonly string[] = [
   ...['call', 'get', 'head', 'post', 'put', 'patch', 'delete', 'options', 'trace', 'connect'],
-  ...[
-    'select',
-    'insert',
-    'update',
-    'delete',
-    'truncate',
-    'merge',
-    'create',
-    'alter',
-    'drop',
-    'grant',
-    'revoke',
-  ],
+  ...['select', 'insert', 'update', 'truncate', 'merge', 'copy', 'execute'],
+  ...['create', 'alter', 'drop', 'grant', 'revoke'],
 ]
 
 /** `DELETE` is no other action than `delete`, and a rule about one of them must not be passed by the other. */

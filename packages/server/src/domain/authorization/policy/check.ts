@@ -1,8 +1,8 @@
 // What is wrong with policies before anybody relies on them: bounds, syntax, the schema, and the names of actions.
+import { commonActions } from '../spelling.ts'
 import { patternLengths } from './bounds.ts'
 import type { PolicyProblem } from './cedar.ts'
 import { conditionStatement } from './evaluate.ts'
-import { builtInActions } from './schema.ts'
 import { policyBytes } from './set.ts'
 import { parseStatements, type Statement } from './statements.ts'
 import { validate } from './validation.ts'
@@ -28,7 +28,7 @@ export function checkPolicies(source: string, actions: Iterable<string>): readon
   const parsed = parseStatements(source)
   if ('problems' in parsed) return parsed.problems.slice(0, mostProblems)
   const { statements } = parsed
-  const known = new Set([...builtInActions, ...actions])
+  const known = new Set([...commonActions, ...actions])
   const wrong = [
     ...statements.flatMap(statement => unknownActions(statement, known)),
     ...longPatterns(statements),

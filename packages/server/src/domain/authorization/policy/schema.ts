@@ -46,25 +46,6 @@ const applies = `appliesTo {
     context: Call
   };`
 
-/** Names of actions that every set may speak of: tools, methods of HTTP, verbs of SQL. */
-export const builtInActions: readonly string[] = [
-  'call',
-  ...['get', 'head', 'post', 'put', 'patch', 'delete', 'options', 'trace', 'connect'],
-  ...[
-    'select',
-    'insert',
-    'update',
-    'truncate',
-    'create',
-    'alter',
-    'drop',
-    'grant',
-    'execute',
-    'copy',
-    'merge',
-  ],
-]
-
 /** Stands for all actions that a set does not name: they have one type, so one is as good as all. Problems tell of it. */
 const anyOther = 'any other action'
 
