@@ -17,7 +17,17 @@ test('a name in its one spelling is what it says', () => {
     'the first mark counts',
   )
   assert.deepEqual(targetOf('record', 'record-1'), { identifier: null, object: null, misspelt: undefined })
-  assert.ok(isFine('http', `${api}#/caf%C3%A9`))
+  for (const path of [
+    '/caf%C3%A9',
+    '/%C3%89t%C3%A9',
+    '/a%20b',
+    '/%E2%82%AC',
+    '/a@b',
+    "/it's(1),2;v=1",
+    '/%7Bx%7D',
+    '/',
+  ])
+    assert.ok(isFine('http', `${api}#${path}`), path)
 })
 
 test('variants of a path or an identifier are refused, and not read as what they resemble', () => {
@@ -41,6 +51,8 @@ test('variants of a path or an identifier are refused, and not read as what they
     'admin',
     '',
     '/a ',
+    ...['/a%40b', '/a%2Cb', '/a b', '/{x}', '/caf\u00e9', '/a|b', '/a"b'],
+    ...['/caf%e9', '/a%C0%AFb', '/a%FF', '/cafe%CC%81', '/%E2%80%AEadmin', '/a%C2%85', '/a%7F', '/a%0'],
     '/\u202eadmin',
   ]
   for (const path of paths) assert.equal(isFine('http', `${api}#${path}`), false, JSON.stringify(path))

@@ -1,5 +1,6 @@
 // The one spelling of what a decision is about: whatever others could read as another name is refused, never repaired.
 import type { Operation } from '@writ/sdk/protocol/details/detail'
+import { isCanonicalSegment } from '@writ/sdk/protocol/details/http'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 
 /** What an entity of the wire names: something within what may be a resource of ours, or something of somebody else. */
@@ -53,18 +54,18 @@ export function textProblem(text: string): string | undefined {
 function pathProblem(path: string, isHttp: boolean): string | undefined {
   if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(path)) return 'dot segments'
   if (path.includes('//')) return 'an empty segment'
-  if (isHttp && !path.startsWith('/')) return 'a path begins with a slash'
-  if (isHttp && /[?#]/.test(path)) return 'a path has neither query nor fragment'
-  return encodingProblem(path, isHttp)
+  if (!isHttp) return encodingProblem(path)
+  if (!path.startsWith('/')) return 'a path begins with a slash'
+  if (/[?#]/.test(path)) return 'a path has neither query nor fragment'
+  return path.split('/').every(isCanonicalSegment)
+    ? undefined
+    : 'an encoding that is not needed, or a character without the one that is'
 }
 
-/** RFC 3986 §6.2.2: upper-case digits, nothing encoded that needs none, and nothing that would be a separator. */
-function encodingProblem(text: string, isHttp: boolean): string | undefined {
-  if (!text.includes('%')) return undefined
-  if (isHttp && /%(?![0-9A-Fa-f]{2})/.test(text)) return 'a broken percent-encoding'
+/** In names that are no paths too: an encoded separator, percent sign or control is one to those who decode. */
+function encodingProblem(text: string): string | undefined {
   for (const [encoded] of text.matchAll(/%[0-9A-Fa-f]{2}/g)) {
     const character = String.fromCharCode(Number.parseInt(encoded.slice(1), 16))
-    // An encoded separator, percent sign or control is one to those who decode twice.
     if (encoded !== encoded.toUpperCase() || /[A-Za-z0-9\-._~/\\%?#\p{Cc}]/u.test(character))
       return 'a percent-encoding with another spelling'
   }
