@@ -79,6 +79,7 @@ test('another case of an action is no other action, but one that is known by it'
     assert.ok(actionProblem(action, []), action)
   assert.equal(actionProblem('get', []), undefined)
   assert.ok(actionProblem('Invoices.Read', ['invoices.read']))
+  assert.ok(actionProblem('invoices.read', ['Invoices.Read']))
   assert.equal(actionProblem('Invoices.Read', ['Invoices.Read']), undefined)
 })
 

@@ -29,9 +29,14 @@ export function targetOf(type: string, id: string): Target {
   return { identifier: isUri ? before : null, object, misspelt }
 }
 
+/** The form in which the spellings of a name fall together that readers take for one. */
+export function folded(text: string): string {
+  return text.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase().normalize('NFKC')
+}
+
 function typeProblem(type: string): string | undefined {
-  const folded = type.normalize('NFKC').toLowerCase().trim()
-  if (folded !== type && ownTypes.has(folded)) return 'another spelling of a type of ours'
+  const own = folded(type).trim()
+  if (own !== type && ownTypes.has(own)) return 'another spelling of a type of ours'
   return textProblem(type)
 }
 
@@ -79,13 +84,14 @@ export const commonActions: readonly string[] = [
   ...['create', 'alter', 'drop', 'grant', 'revoke'],
 ]
 
+const common: ReadonlySet<string> = new Set(commonActions)
+
 /** `DELETE` is no other action than `delete`, and a rule about one of them must not be passed by the other. */
 export function actionProblem(action: string, known: readonly string[]): string | undefined {
   const problem = textProblem(action)
   if (problem !== undefined) return problem
-  if (known.includes(action)) return undefined
-  const folded = action.normalize('NFKC').toLowerCase()
-  const isVariant =
-    folded !== action && [...known, ...commonActions].some(one => one.toLowerCase() === folded)
+  if (known.includes(action) || common.has(action)) return undefined
+  const form = folded(action)
+  const isVariant = common.has(form) || known.some(one => folded(one) === form)
   return isVariant ? 'another spelling of an action' : undefined
 }
