@@ -97,6 +97,17 @@ test('what is proposed decides: the set in force is not asked, and nothing is st
   assert.match(await ask('read'), /^false/)
 })
 
+test('what is proposed to be forbidden is forbidden in other letters too', async t => {
+  const { writ, ask } = await scene(t)
+  await ask('read', {}, { resource: { type: 'http', id: `${api}#/Admin/` } })
+  const source = `@id("admin") forbid (principal, action, resource == Writ::Object::"${api}#http:/admin");`
+  const { changed } = await replay(writ, source)
+  assert.deepEqual(
+    changed.map(({ after }: { after: { rule: string } }) => after.rule),
+    ['policy:writ.spelling'],
+  )
+})
+
 test('policies lift no refusal of another kind', async t => {
   const { writ, agent, ask } = await scene(t)
   assert.match(await ask('erase'), /^false/)

@@ -3,6 +3,7 @@ import type { Ctx } from '../context.ts'
 import { approvalFor } from '../domain/authorization/approved-operation.ts'
 import { requestOf, sidesOf } from '../domain/authorization/policy/entities.ts'
 import { type CompiledPolicies, compilePolicies, evaluate } from '../domain/authorization/policy/evaluate.ts'
+import { isOtherSpelling, spellingRule } from '../domain/authorization/policy/other-spelling.ts'
 import { type Readings, readingsOf } from '../domain/authorization/policy/readings.ts'
 import type { PolicySet } from '../domain/authorization/policy/set.ts'
 import { sliceOf } from '../domain/authorization/policy/slice.ts'
@@ -180,6 +181,7 @@ function answerAt(
     if (isGone(party, facts)) return `the ${party.kind} is not registered any more`
     const unknown = unknownOf(policies, recorded, { question, facts, party })
     if (unknown !== undefined) return unknown
+    if (isOtherSpelling(policies, question)) return refusing(party, { reasons: [spellingRule], errors: [] })
     const answer = evaluate(policies, { question, facts, party }, party.kind === 'agent')
     if (!answer.allowed) return refusing(party, answer)
     for (const reason of answer.reasons) reasons.add(reason)
