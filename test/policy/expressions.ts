@@ -163,9 +163,7 @@ const others: readonly string[] = [
 /** Every one is of type Bool, where it does not fail. */
 export const readings: readonly string[] = [
   ...members.flatMap(ofMember),
-  ...['context.arguments', 'context.claims', 'Writ::Arguments::"call"', 'Writ::Claims::"call"'].flatMap(
-    ofTags,
-  ),
+  ...['context.arguments', 'context.claims'].flatMap(ofTags),
   ...entities.flatMap(of => [...ofAttributes(of), ...ofPlace(of), ...ofTags(of)]),
   ...others,
 ]

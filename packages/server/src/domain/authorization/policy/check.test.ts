@@ -95,6 +95,18 @@ test('refuses actions that nobody knows, wherever they are named', () => {
   }
 })
 
+test('refuses the arguments and claims of a call by any name but that of the context', () => {
+  assert.match(
+    says(when('Writ::Arguments::"call".hasTag("x")')),
+    /:1: Writ::Arguments has no names: write context.arguments/,
+  )
+  assert.match(
+    checkCondition('[Writ::Claims::"call"].contains(context.claims)') ?? '',
+    /write context.claims/,
+  )
+  assert.equal(says(when('context.arguments is Writ::Arguments && context.claims.hasTag("x")')), '')
+})
+
 test('ids are unique, bounded, and none of ours', () => {
   assert.match(says(`@id("a") ${always};\n@id("a") ${always};`), /^a:2: Another policy/)
   assert.match(says(`@id("policy1") ${always};\n${always};`), /^policy1:2: Another policy/)

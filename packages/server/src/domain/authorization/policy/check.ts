@@ -3,6 +3,7 @@ import { commonActions } from '../spelling.ts'
 import { patternLengths } from './bounds.ts'
 import type { PolicyProblem } from './cedar.ts'
 import { conditionStatement } from './evaluate.ts'
+import { entitiesOf } from './mentioned.ts'
 import { policyBytes } from './set.ts'
 import { parseStatements, type Statement } from './statements.ts'
 import { validate } from './validation.ts'
@@ -29,10 +30,7 @@ export function checkPolicies(source: string, actions: Iterable<string>): readon
   if ('problems' in parsed) return parsed.problems.slice(0, mostProblems)
   const { statements } = parsed
   const known = new Set([...commonActions, ...actions])
-  const wrong = [
-    ...statements.flatMap(statement => unknownActions(statement, known)),
-    ...longPatterns(statements),
-  ]
+  const wrong = [...statements.flatMap(statement => unknownActions(statement, known)), ...wrongOf(statements)]
   return [...wrong, ...(wrong.length > 0 ? [] : validate(statements))].slice(0, mostProblems)
 }
 
@@ -44,6 +42,24 @@ function unknownActions({ id, line, actions }: Statement, known: ReadonlySet<str
       line,
       say: `No resource has the action or scope ${JSON.stringify(action)}: correct it, or list it in the set's actions.`,
     }))
+}
+
+const wrongOf = (statements: readonly Statement[]): readonly PolicyProblem[] => [
+  ...statements.flatMap(namedParts),
+  ...longPatterns(statements),
+]
+
+/** Types of what a request brings with it, and their members of the context. */
+const parts: Readonly<Record<string, string>> = {
+  'Writ::Arguments': 'context.arguments',
+  'Writ::Claims': 'context.claims',
+}
+
+/** By a name, they would be what no reading of the context tells: not handed to the engine, and unseen by a replay. */
+function namedParts({ id, line, tree }: Statement): readonly PolicyProblem[] {
+  const named = [...entitiesOf(tree)].find(({ type }) => Object.hasOwn(parts, type))
+  if (named === undefined) return []
+  return [{ policy: id, line, say: `${named.type} has no names: write ${parts[named.type]}.` }]
 }
 
 /**
@@ -71,5 +87,5 @@ export function checkCondition(text: string): string | undefined {
   if (Buffer.byteLength(text) > conditionBytes) return `A condition has at most ${conditionBytes} bytes.`
   const statement = conditionStatement(text)
   if (statement === undefined) return 'The condition is not one Cedar expression.'
-  return [...longPatterns([statement]), ...validate([statement])][0]?.say
+  return [...wrongOf([statement]), ...validate([statement])][0]?.say
 }
