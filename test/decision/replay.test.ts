@@ -222,6 +222,42 @@ test('items of a batch are replayed each, people in whose name it was asked incl
   )
 })
 
+test('as many items as a batch may have fit one entry, and each is replayed with what all have alike', async t => {
+  const { writ, point, agent } = await scene(t)
+  const note = 'a hundred of these are many letters '.repeat(5)
+  const answer = await point.ask('evaluations', {
+    subject: { type: 'agent', id: agent.clientId },
+    action: { name: 'pay' },
+    context: { peer: '203.0.113.9', task: 'payday', arguments: { amount: 5, note, lines: [note] } },
+    evaluations: Array.from({ length: 100 }, (_, at) =>
+      at === 7 ? { action: 1 } : { resource: { type: 'tool', id: `${api}#pay_somebody_${at}` } },
+    ),
+  })
+  assert.equal(expect(answer, 200).evaluations.length, 100)
+  const source = forbid(
+    `context.task == "payday" && context.peer.isInRange(ip("203.0.113.0/24")) && context.arguments.hasTag("amount") && resource == Writ::Tool::"${api}#pay_somebody_99"`,
+  ).replace('context.task ==', 'context has task && context has peer && context.task ==')
+  const { decisions, changed } = await replay(writ, source)
+  assert.deepEqual([decisions, changed.map(({ item }: { item: number }) => item)], [99, [99]])
+})
+
+test('a set of which very many policies decide is answered and recorded', async t => {
+  const { writ, point } = await scene(t)
+  const policies = Array.from(
+    { length: 200 },
+    (_, at) => `@id("one-of-many-policies-${at}") forbid (principal is Writ::Subject, action, resource);`,
+  )
+  await enforce(writ, policies.join('\n'))
+  const answer = await point.ask('evaluations', {
+    subject: { type: 'user', id: 'mallory' },
+    resource: { type: 'resource', id: api },
+    evaluations: Array.from({ length: 50 }, (_, at) => ({ action: { name: `a${at}` } })),
+  })
+  assert.equal(expect(answer, 200).evaluations.length, 50)
+  const { changed } = await replay(writ, '@id("all") permit (principal, action, resource);')
+  assert.deepEqual([changed.length, changed[0].before.policies.length], [50, 16])
+})
+
 test('risk is that of the decision, not that of today', async t => {
   const { writ, agent, ask } = await scene(t)
   const risk = { subject: agent.clientId, score: 80, reason: 'odd' }

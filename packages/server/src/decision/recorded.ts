@@ -2,7 +2,7 @@
 import type { ApprovalId, InstanceId } from '@writ/sdk/protocol/identifier'
 import { typed } from '../domain/authorization/policy/mentioned.ts'
 import type { Party, Question } from '../domain/authorization/question.ts'
-import { kept } from './entry.ts'
+import { itemFacts, kept } from './entry.ts'
 
 /** A decision as it was recorded, with as much of its question as the entry has. */
 export interface Recorded {
@@ -92,7 +92,7 @@ export function recordedIn(text: string): readonly Recorded[] {
   if (decision === null) return []
   if (Array.isArray(decision['items']))
     return decision['items'].flatMap((item, at) => {
-      const facts = JSON.parse(String(item)) as Facts
+      const facts = itemFacts(item, decision['common'])
       return read(common, facts, { item: at, allowed: facts['decision'] === true })
     })
   const { instance, resource, action } = entry
