@@ -357,6 +357,20 @@ describe('details that are refused', () => {
     assert.ok('problem' in parseDetails([toolOf({ arguments: long })]))
   })
 
+  it('patterns that would make one call cost many', () => {
+    const large = { pattern: '(\\w{0,64}){0,7}' }
+    const given = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, at) => [`a${at}`, large]))
+    assert.ok(!('problem' in parseDetails([toolOf({ arguments: given(2) })])))
+    assert.ok('problem' in parseDetails([toolOf({ arguments: given(3) })]))
+    // Spread over details, they cost as much.
+    const details = Array.from({ length: 3 }, (_, at) => toolOf({ tool: `t${at}`, arguments: given(1) }))
+    assert.ok('problem' in parseDetails(details))
+    const small = { pattern: '[A-Z]{2}\\d{2}[A-Z0-9]{1,30}' }
+    const many = Array.from({ length: 16 }, (_, at) => toolOf({ tool: `t${at}`, arguments: { iban: small } }))
+    assert.ok(!('problem' in parseDetails(many)))
+  })
+
   it('are of no type that was not written down', () => {
     assert.deepEqual(Object.keys(detailTypes), ['mcp_tool', 'http', 'sql'])
   })
