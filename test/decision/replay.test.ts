@@ -258,6 +258,22 @@ test('a set of which very many policies decide is answered and recorded', async 
   assert.deepEqual([changed.length, changed[0].before.policies.length], [50, 16])
 })
 
+test('a page ends after two thousand decisions, and the next one goes on with the entry behind it', async t => {
+  const { writ, point, agent } = await scene(t)
+  const evaluations = Array.from({ length: 100 }, () => ({}))
+  for (let at = 0; at < 22; at += 1) {
+    const subject = { type: 'agent', id: agent.clientId }
+    const resource = { type: 'resource', id: api }
+    const body = { subject, resource, action: { name: 'read' }, evaluations }
+    expect(await point.ask('evaluations', body), 200)
+  }
+  const source = forbid('true', 'read')
+  const first = await replay(writ, source)
+  assert.deepEqual([first.decisions, first.changed.length], [2000, 2000])
+  const second = await replay(writ, source, { after: first.next })
+  assert.deepEqual([second.decisions, second.next], [200, null])
+})
+
 test('risk is that of the decision, not that of today', async t => {
   const { writ, agent, ask } = await scene(t)
   const risk = { subject: agent.clientId, score: 80, reason: 'odd' }

@@ -1,4 +1,5 @@
 // What other policies would have answered: recorded decisions put to a proposed set, with the records as they are now.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Ctx } from '../context.ts'
 import { approvalFor } from '../domain/authorization/approved-operation.ts'
 import { requestOf, sidesOf } from '../domain/authorization/policy/entities.ts'
@@ -58,6 +59,10 @@ export interface Replay {
 
 const types = ['decision.evaluated', 'decision.evaluations', repeatedType] as const
 
+/** Decisions of one page, beyond those of its last entry: batches have many, and the answer must stay one that is read. */
+const mostLooks = 2000
+const looksPerTurn = 50
+
 /**
  * One page of the window. Only the policies are judged anew: what was refused for another reason stays refused, and
  * what an agent was granted stays granted. Writes nothing.
@@ -74,15 +79,21 @@ export async function replay(
   const reads = { ...store, facts: readOnce(store.facts) }
   const changed: Changed[] = []
   const unknown: Unknown[] = []
-  let decisions = 0
-  for (const recorded of await decisionsIn(ctx, store.log, entries)) {
+  let [decisions, looks] = [0, 0]
+  const look = async (recorded: Recorded | Unknown): Promise<void> => {
     decisions += recorded.count
-    if ('why' in recorded) unknown.push(recorded)
-    else if (isOfPolicies(recorded)) {
-      const after = await again(ctx, reads, policies, recorded)
-      if (typeof after === 'string') unknown.push(unsaid(recorded, after))
-      else if (after.allowed !== recorded.allowed) changed.push({ recorded, after })
-    }
+    looks += 1
+    // Everything comes from memory: without a pause nobody else would be served meanwhile.
+    if (looks % looksPerTurn === 0) await nextTurn()
+    if ('why' in recorded) return void unknown.push(recorded)
+    if (!isOfPolicies(recorded)) return
+    const after = await again(ctx, reads, policies, recorded)
+    if (typeof after === 'string') unknown.push(unsaid(recorded, after))
+    else if (after.allowed !== recorded.allowed) changed.push({ recorded, after })
+  }
+  for (const { index, those } of await decisionsIn(ctx, store.log, entries)) {
+    if (looks >= mostLooks) return { decisions, changed, unknown, next: index - 1 }
+    for (const recorded of those) await look(recorded)
   }
   return { decisions, changed, unknown, next }
 }
@@ -91,8 +102,8 @@ export async function replay(
 async function decisionsIn(
   ctx: Ctx,
   log: Pick<Log, 'find'>,
-  entries: readonly { readonly text: string }[],
-): Promise<readonly (Recorded | Unknown)[]> {
+  entries: readonly { readonly index: number; readonly text: string }[],
+): Promise<readonly { readonly index: number; readonly those: readonly (Recorded | Unknown)[] }[]> {
   const repetitions = new Map(
     entries.flatMap(({ text }) => {
       const repetition = repetitionIn(text)
@@ -108,12 +119,13 @@ async function decisionsIn(
       }),
     ),
   )
-  return entries.flatMap(({ text }): readonly (Recorded | Unknown)[] => {
+  const given = (text: string): readonly (Recorded | Unknown)[] => {
     const repetition = repetitions.get(text)
     if (repetition === undefined) return recordedIn(text)
     const why = 'the decision that was given again is not in the log'
     return [repeated(firsts.get(repetition.decidedBy), repetition) ?? { ...repetition, item: null, why }]
-  })
+  }
+  return entries.map(({ index, text }) => ({ index, those: given(text) }))
 }
 
 function unsaid({ question, event, item, request, timeMs, count }: Recorded, why: string): Unknown {
