@@ -151,13 +151,17 @@ test('a batch answers one for one, in order, and what an item does not say the r
     ),
     [false, true],
   )
-  const merged = await ask({
-    ...write,
-    subject: user('alice'),
-    resource: { type: 'record', properties: { status: 'archived' } },
-    evaluations: [{ resource: { id: 'record-1' } }, { resource: archived }],
-  })
-  assert.deepEqual(decisions(merged), [true, false], 'an entity replaces the common one, properties and all')
+  const common = { subject: user('alice'), ...write, resource: active }
+  const inherited = await ask({ ...common, evaluations: [{}, { resource: archived }] })
+  assert.deepEqual(decisions(inherited), [true, false], 'an entity replaces the common one as a whole')
+  const halves = [
+    { resource: { id: 'record-1' } },
+    { subject: { id: 'alice' } },
+    { action: null },
+    { subject: null },
+  ]
+  const halved = await ask({ ...common, evaluations: [...halves, { action: {} }] })
+  assert.deepEqual(decisions(halved), [false, false, false, false, false], 'and no half of one is completed')
   const broken = await ask({
     subject: user('alice'),
     action: { name: 'read' },
