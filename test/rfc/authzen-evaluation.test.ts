@@ -101,6 +101,10 @@ test('the id of a request comes back, and a request without one or without crede
   assert.equal(named.headers.get('x-request-id'), 'bfe9eb29-ab87')
   const failed = await point.ask('evaluation', {}, { 'x-request-id': 'bfe9eb29-ab88' })
   assert.deepEqual([failed.status, failed.headers.get('x-request-id')], [400, 'bfe9eb29-ab88'])
+  for (const id of ['the 7th, "again"', `urn:${'x'.repeat(1000)}`, 'caf\u00e9']) {
+    const answer = await point.ask('evaluation', alicesRead, { 'x-request-id': id })
+    assert.equal(answer.headers.get('x-request-id'), id, 'any text is an id')
+  }
   assert.ok((await point.ask('evaluation', alicesRead)).headers.get('x-request-id'))
   const nobody = await writ.fetch('/access/v1/evaluation', {
     method: 'POST',
