@@ -93,7 +93,21 @@ test('pages lead to their end, and a token is good for its own search alone', as
     }
   }
   assert.deepEqual([seen.sort(), token], [['alice', 'bob'], ''])
-  assert.equal((await point.ask('search/subject', { ...body, page: { limit: 0 } })).status, 400)
+  const [first, none] = [{ limit: 1 }, { limit: 0 }]
+  const begun = expect(await point.ask('search/subject', { ...body, page: first }), 200)
+  const token1 = begun.page.next_token
+  // As the examples of §8.2.3 go on: the token alone, and so many as were asked for at first.
+  const rest = expect(await point.ask('search/subject', { ...body, page: { token: token1 } }), 200)
+  assert.deepEqual(rest.page, { next_token: '', count: 1 })
+  const changed = { ...body, page: { token: token1, limit: 2 } }
+  assert.equal((await point.ask('search/subject', changed)).status, 400, 'another limit')
+  const nothing = expect(await point.ask('search/subject', { ...body, page: none }), 200)
+  assert.deepEqual([nothing.results, nothing.page.next_token === ''], [[], false])
+  for (const limit of [-1, 0.5, '1', null, 2 ** 31])
+    assert.equal(
+      (await point.ask('search/subject', { ...body, page: { limit } })).status,
+      limit === 2 ** 31 ? 200 : 400,
+    )
   const lacking: readonly [string, object][] = [
     ['subject', { subject: body.subject, resource: record1 }],
     ['resource', { action: body.action, resource: { type: 'record' } }],
@@ -109,6 +123,29 @@ test('pages lead to their end, and a token is good for its own search alone', as
     )
   const evaluating = await enforcementPoint(writ, ['writ:decisions:evaluate'])
   assert.equal((await evaluating.ask('search/subject', body)).status, 403)
+})
+
+test('a token says nothing of whom the search passed over, and is good for its caller, as it was, alone', async t => {
+  const { writ, point } = await scene(t)
+  await registerApi(writ)
+  const read = { action: { name: 'read' }, resource: { type: 'resource', id: api } }
+  const hidden = [await newAgent(writ), await newAgent(writ)]
+  const [one, two] = [await newAgent(writ, { scopes: ['read'] }), await newAgent(writ, { scopes: ['read'] })]
+  const ask = (page: object, by = point) =>
+    by.ask('search/subject', { subject: { type: 'agent' }, ...read, page })
+  const begun = expect(await ask({ limit: 1 }), 200)
+  assert.deepEqual(begun.results, [{ type: 'agent', id: one.clientId }], 'whoever may not fills no page')
+  const token: string = begun.page.next_token
+  const bytes = token.split('.').map(part => Buffer.from(part, 'base64url').toString('latin1'))
+  for (const { clientId } of [...hidden, one, two])
+    assert.ok(![token, ...bytes].some(text => text.includes(clientId)), 'no name is in it')
+  const rest = expect(await ask({ token }), 200)
+  assert.deepEqual(rest.results, [{ type: 'agent', id: two.clientId }])
+  const other = await enforcementPoint(writ)
+  assert.equal((await ask({ token }, other)).status, 400, 'that of another enforcement point')
+  const swapped = `${token.slice(0, -2)}${token.endsWith('AA') ? 'BB' : 'AA'}`
+  const forged = [token.slice(1), `${token}A`, swapped, 'MA', `${token}.${token}`, 'x'.repeat(257), 7]
+  for (const made of forged) assert.equal((await ask({ token: made })).status, 400, String(made))
 })
 
 test('the metadata name the decision point as it is called, below the well-known name', async t => {
