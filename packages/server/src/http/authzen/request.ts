@@ -94,7 +94,7 @@ export function circumstancesOf(body: Members): Omit<Asked, 'subject' | 'action'
       authenticationAge: secondsOf(age, 'authentication_age'),
       keyAge: secondsOf(keyAge, 'key_age'),
       approval: approvalOf(approval),
-      amounts: amountsOf(amounts),
+      amounts: costOf(amounts),
     },
     claims,
     reserve: flagOf(reserve, 'context.reserve'),
@@ -174,6 +174,13 @@ export function amountsOf(value: unknown): Asked['context']['amounts'] {
     amounts[known] = amount
   }
   return currency === undefined ? amounts : { ...amounts, currency }
+}
+
+/** Of an operation: one that cost no call could be done without an end. */
+function costOf(value: unknown): Asked['context']['amounts'] {
+  const amounts = amountsOf(value)
+  if (amounts.calls === 0) throw wrong('context.amounts.calls must be at least 1.')
+  return amounts
 }
 
 /** Most grants and scopes of a token, as those who issue and read them bound them. */
