@@ -17,7 +17,7 @@ import { isAgentLive } from '../../domain/agent.ts'
 import { type Approval, type Callback, stateOf } from '../../domain/authorization/approval.ts'
 import type { Versioned } from '../../domain/change.ts'
 import { checkProse } from '../../domain/name.ts'
-import { operation, type Reads, readEvent } from '../operation.ts'
+import { type About, operation, type Reads, readEvent } from '../operation.ts'
 import * as wire from '../wire.ts'
 import { aboutApproval } from './shown.ts'
 
@@ -39,9 +39,14 @@ const filed = z
     items: z.unknown().optional(),
     context: open.optional(),
     denial: z
-      .looseObject({ binding_token: z.string().optional(), expires_at: wire.instant.optional() })
+      .looseObject({
+        binding_token: z.string().optional(),
+        evaluation_id: z.string().optional(),
+        expires_at: wire.instant.optional(),
+      })
       .optional(),
     requested_access: z.looseObject({ requested_until: wire.instant.optional() }).optional(),
+    client: z.looseObject({ actor: open.optional() }).optional(),
     callback: z
       .looseObject({
         endpoint: z.string().min(1).max(2048),
@@ -72,8 +77,8 @@ const create = operation({
   reusedKey: 'duplicate_request',
   async decide(ctx, deps, { body }, caller) {
     const binding = bindingOf(ctx, deps, body, caller.id)
-    const location = `${endpointOf(ctx)}/${binding.id}`
-    const before = await deps.store.approvals.get(ctx, binding.id)
+    const location = `${endpointOf(ctx)}/${binding.jti}`
+    const before = await deps.store.approvals.get(ctx, binding.jti)
     // Filed twice, it is the same task: nobody approves a copy of what was denied or used up.
     if (before !== undefined)
       return {
@@ -84,7 +89,7 @@ const create = operation({
     await mustBeAskable(ctx, deps, binding)
     const approval: Approval = {
       ...untouched,
-      id: binding.id,
+      id: binding.jti,
       kind: 'access_request',
       asked: { ...binding.asked, eligibility: null, seconds: secondsOf(ctx, body) },
       reason: reasonOf(body),
@@ -99,33 +104,57 @@ const create = operation({
     return {
       change: { puts: [{ put: 'approval', value: approval, ifVersion: 0 }] },
       restsOn: [binding.asked.agent, binding.asked.resource],
-      about: aboutApproval({ approval, grant: null }, approval.reason),
+      about: filedAs(approval, binding),
       answer: shown(ctx, approval),
       location,
     }
   },
 })
 
+/** With the evaluation that was denied: its entry has the same request id ("Evaluation Identifier"). */
+function filedAs(approval: Approval, { evaluation_id: evaluation }: Binding): About {
+  const about = aboutApproval({ approval, grant: null }, approval.reason)
+  return { ...about, facts: { ...about.facts, evaluation } }
+}
+
 /** "Access Request Service Processing Rules": what was denied, to this very caller, of this very operation. */
 function bindingOf(ctx: Ctx, deps: Reads, body: Filed, caller: string): Binding {
   if (body.items !== undefined)
     throw new Fault('invalid_request', 'File one denial at a time.', { kind: 'bundle' })
-  const { denial, resource, action } = body
-  if (denial === undefined)
-    throw new Fault('not_requestable', 'The denied decision carried no access request.', {
-      kind: 'no_denial',
-    })
+  const { denial = {}, subject, resource, action, context = {} } = body
   const binding = readBinding(ctx, deps, denial.binding_token)
   if (binding === 'expired' || (denial.expires_at !== undefined && denial.expires_at <= ctx.now))
     throw new Fault('expired_denial', 'The denial is too old; evaluate again.', { kind: 'expired' })
   if (binding === 'invalid') throw unbound('no_token_of_ours')
-  if (denial.expires_at === undefined) throw unbound('no_expiry')
+  if (denial.expires_at !== binding.exp) throw unbound('another_end')
+  if ((denial.evaluation_id ?? binding.evaluation_id) !== binding.evaluation_id)
+    throw unbound('another_evaluation')
   if (binding.pep !== caller) throw unbound('of_another_caller')
   if (resource === undefined || action === undefined) throw unbound('no_operation')
-  const { subject, context = {} } = body
   const evaluation: Wire = { subject, resource, action, context }
   if (!isAbout(binding, evaluation)) throw unbound('of_another_operation')
+  mustVouchFor(ctx, body, new Set([caller, ...partiesOf(evaluation)]))
   return binding
+}
+
+/** Who acts in the evaluation that was denied: the enforcement point vouched for them when it asked. */
+function partiesOf({ subject, context }: Wire): readonly unknown[] {
+  const chain = context['chain']
+  return [subject['id'], ...(Array.isArray(chain) ? chain.map(one => one?.id) : [])]
+}
+
+/** "Delegation and On-Behalf-Of": a chain of actors that nobody verified is refused, every link of it. */
+function mustVouchFor({ issuer }: Ctx, { client }: Filed, known: ReadonlySet<unknown>): void {
+  const links: { readonly name: unknown; readonly at: unknown }[] = []
+  let link: unknown = client?.actor
+  for (let isFirst = true; link !== undefined; isFirst = false) {
+    if (typeof link !== 'object' || link === null) throw unbound('unverified_actor')
+    const { id, issuer: of, sub, iss, act } = link as Readonly<Record<string, unknown>>
+    links.push(isFirst ? { name: id, at: of } : { name: sub, at: iss })
+    link = act
+  }
+  const isKnown = links.every(({ name, at }) => known.has(name) && (at === undefined || at === issuer))
+  if (!isKnown) throw unbound('unverified_actor')
 }
 
 function unbound(kind: string): Fault {

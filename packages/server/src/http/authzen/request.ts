@@ -152,9 +152,13 @@ function sessionOf(session: unknown, token: unknown): string | null {
   return own ?? ofToken
 }
 
+const ofAnother = 'with a state of another' as ApprovalId
+
 function approvalOf(value: unknown): ApprovalId | null {
   if (value === undefined || value === null) return null
   if (!isMembers(value)) throw wrong('context.approval must be an object.')
+  // Access request profile, "Completion Semantics": approvals of ours carry no state, so what carries one is none.
+  if (value['state'] !== undefined) return ofAnother
   // One that is no identifier is one that does not exist, which the decision says.
   return textOf(value, 'id', 'context.approval', longest.id) as ApprovalId
 }
