@@ -21,7 +21,7 @@ const archived = { type: 'record', id: 'record-2', properties: { status: 'archiv
 const admin = { type: 'user', id: 'bob', properties: { role: 'admin' } }
 
 test('who may, on what and what is found by leaving it out, and nobody is an empty list', async t => {
-  verifies('AuthZEN-8-1')
+  verifies('AuthZEN-8.3-1', 'AuthZEN-8.4.1-1', 'AuthZEN-8.5.1-1', 'AuthZEN-8.6.1-1')
   const { point } = await scene(t)
   const search = async (what: string, body: object) =>
     expect(await point.ask(`search/${what}`, body), 200).results
@@ -47,8 +47,25 @@ test('who may, on what and what is found by leaving it out, and nobody is an emp
   assert.deepEqual(await names({ subject: alice, resource: record1 }), ['read', 'write'])
   assert.deepEqual(await names({ subject: admin, resource: archived }), ['read', 'write'])
   assert.deepEqual(await names({ subject: { type: 'user', id: 'nobody' }, resource: record1 }), [])
-  const ships = { subject: { type: 'spaceship' }, action: read, resource: record1 }
-  assert.deepEqual(await search('subject', ships), [])
+  const [ships, ship] = [{ type: 'spaceship' }, { type: 'spaceship', id: 'one' }]
+  const nobodys: readonly [string, object][] = [
+    ['subject', { subject: ships, action: read, resource: record1 }],
+    ['subject', { subject: users, action: read, resource: ship }],
+    ['subject', { subject: users, action: { name: 'board' }, resource: record1 }],
+    ['resource', { subject: alice, action: read, resource: ships }],
+    ['resource', { subject: ship, action: read, resource: records }],
+    ['action', { subject: ship, resource: record1 }],
+    ['action', { subject: alice, resource: ship }],
+  ]
+  for (const [what, question] of nobodys) assert.deepEqual(await search(what, question), [], what)
+  // An id of what is searched for, or an action where actions are, changes nothing; nor does a context.
+  const context = { time: '2025-06-27T18:03-07:00', ip: '192.168.1.1' }
+  for (const [what, question, more] of [
+    ['subject', { subject: users, action: read, resource: record1 }, { subject: alice }],
+    ['resource', { subject: alice, action: read, resource: records }, { resource: record1 }],
+    ['action', { subject: alice, resource: record1 }, { action: write }],
+  ] as const)
+    assert.deepEqual(await search(what, { ...question, ...more, context }), await search(what, question))
 })
 
 test('agents, resources and actions of ours are found by what is granted', async t => {
@@ -76,7 +93,7 @@ test('agents, resources and actions of ours are found by what is granted', async
 })
 
 test('pages lead to their end, and a token is good for its own search alone', async t => {
-  verifies('AuthZEN-8-2', 'AuthZEN-8-3')
+  verifies('AuthZEN-8.2-1', 'AuthZEN-8.2-2', 'AuthZEN-8.2.1-1', 'AuthZEN-8.2.2-1')
   const { writ, point } = await scene(t)
   const body = { subject: { type: 'user' }, action: { name: 'read' }, resource: record1 }
   const seen: string[] = []
@@ -149,13 +166,14 @@ test('a token says nothing of whom the search passed over, and is good for its c
 })
 
 test('the metadata name the decision point as it is called, below the well-known name', async t => {
-  verifies('AuthZEN-9-1')
+  verifies('AuthZEN-9.1.1-1', 'AuthZEN-9.2-1', 'AuthZEN-9.2.2-1')
   for (const issuer of ['https://writ.example', 'https://host.example/tenant1']) {
     const writ = await authority(t, { issuer })
     const { origin, pathname } = new URL(issuer)
     const place = `${origin}/.well-known/authzen-configuration${pathname === '/' ? '' : pathname}`
     const answer = await writ.fetch(place)
     assert.equal(answer.status, 200)
+    assert.match(answer.headers.get('content-type') ?? '', /^application\/json/)
     const document = (await answer.json()) as Record<string, string>
     assert.equal(document['policy_decision_point'], issuer)
     const endpoints = {

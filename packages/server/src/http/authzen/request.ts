@@ -38,7 +38,7 @@ function requiredObject(from: Members, name: string): Members {
   return membersOf(from, name)
 }
 
-/** AuthZEN §5.1 and §5.2. Unknown members are ignored (§10.1). */
+/** AuthZEN §5.1 and §5.2. Unknown members are ignored (§10.1.1). */
 export function entityOf(from: Members, name: 'subject' | 'resource'): Entity {
   const entity = requiredObject(from, name)
   return {
@@ -48,7 +48,7 @@ export function entityOf(from: Members, name: 'subject' | 'resource'): Entity {
   }
 }
 
-/** The type of what is searched for, and what is known of it; an id is ignored (AuthZEN §8.4 and §8.5). */
+/** The type of what is searched for, and what is known of it; an id is ignored (AuthZEN §8.4.1 and §8.5.1). */
 export function soughtOf(from: Members, name: 'subject' | 'resource'): Omit<Entity, 'id'> {
   const entity = requiredObject(from, name)
   return { type: textOf(entity, 'type', name, longest.type), properties: membersOf(entity, 'properties') }
@@ -60,7 +60,7 @@ export function actionOf(from: Members): Asked['action'] {
   return { name: textOf(action, 'name', 'action', longest.name), properties: membersOf(action, 'properties') }
 }
 
-/** AuthZEN §6: one question. Throws `invalid_request` with the member that is missing or wrong. */
+/** AuthZEN §6.1: one question. Throws `invalid_request` with the member that is missing or wrong. */
 export function evaluationOf(body: Members): Asked {
   return {
     subject: entityOf(body, 'subject'),
