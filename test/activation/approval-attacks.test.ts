@@ -5,7 +5,7 @@ import { enforcementPoint } from '../decision/point.ts'
 import { enforce } from '../decision/policies.ts'
 import { api, expect, grant, newAgent } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
-import { as, scene } from './scene.ts'
+import { administrator, as, scene } from './scene.ts'
 
 const asking = ['writ:decisions:evaluate', 'writ:decisions:request']
 
@@ -163,4 +163,23 @@ test('a token of a denial files one task of its own question, however often and 
     token: await stranger.token(api).catch(() => 'x'),
   })
   assert.equal(seen.status, 401)
+})
+
+test('nobody approves what it takes part in itself, in whatever place of the chain', async t => {
+  const { writ, agent, pep, question } = await approved(t)
+  const acting = await administrator(writ, ['writ:approvals'])
+  await grant(writ, acting.clientId, ['write'])
+  const chained = {
+    ...question,
+    subject: { type: 'agent', id: acting.clientId },
+    context: { ...question.context, chain: [{ type: 'agent', id: agent.clientId }] },
+  }
+  const { context } = expect(await pep.ask('evaluation', chained), 200)
+  const { binding_token, expires_at } = context.access_request
+  const { task } = expect(
+    await pep.ask('access-requests', { ...chained, denial: { binding_token, expires_at } }),
+    201,
+  )
+  const own = await as(acting, 'writ:approvals:write', ['POST', `/approvals/${task.id}/approve`, {}])
+  assert.deepEqual([own.status, own.body.code], [403, 'access_denied'])
 })

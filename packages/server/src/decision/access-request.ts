@@ -74,6 +74,7 @@ export function accessRequestOf(ctx: Ctx, deps: BindingDeps, denial: Denial): Ac
         action: question.operation.action,
         object: question.operation.object,
         digest: operationDigest(question),
+        parties: [question.subject, ...question.chain].flatMap(idsOf),
       },
     },
   }
@@ -115,6 +116,10 @@ function reachOf({ question, decided }: Denial): Reach | undefined {
 function agentOf({ subject, chain }: Question, id: string): Pick<Asked, 'agent' | 'instance'> | undefined {
   const party = [subject, ...chain].find(one => one.kind === 'agent' && one.id === id)
   return party?.kind === 'agent' ? { agent: party.id, instance: party.instance } : undefined
+}
+
+function idsOf(party: Party): readonly string[] {
+  return party.kind === 'agent' && party.instance !== null ? [party.id, party.instance] : [party.id]
 }
 
 function personOf({ subject, chain }: Question): Asked['person'] {
