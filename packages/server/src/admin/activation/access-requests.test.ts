@@ -341,5 +341,5 @@ test('what nobody could approve is not requestable', async t => {
   assert.equal(askable(at.refused(), { ...at.question(), foreign: { type: 'record', id: '1' } }), false)
   await at.make('agents.retire', { reason: 'x' }, { id: at.agent })
   assert.equal(await at.file(request), 'not_requestable', 'the agent has ended since')
-  assert.equal(await at.file(at.denied(), { items: [] }), 'invalid_request')
+  assert.equal(await at.file(at.denied(), { items: [] }), 'invalid_value')
 })
