@@ -163,3 +163,29 @@ test('a call costs at least one call, and what is reserved has an amount', async
   assert.equal((await settle({ rows: 0 })).status, 409)
   assert.deepEqual(await kept(), [1, 0])
 })
+
+test('equal items of a batch that reserve have a reservation each, and each is settled', async t => {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const agent = await newAgent(writ)
+  const budgets = [{ unit: 'rows', limit: 100, window_seconds: 3600 }]
+  const id = await grant(writ, agent.clientId, ['read'], { budgets })
+  const point = await enforcementPoint(writ)
+  const answer = await point.ask('evaluations', {
+    subject: { type: 'agent', id: agent.clientId },
+    action: { name: 'read' },
+    resource: { type: 'resource', id: api },
+    context: { reserve: true, amounts: { rows: 30 } },
+    evaluations: [{}, {}, {}],
+  })
+  const { evaluations } = expect(answer, 200)
+  const ids = evaluations.map(
+    (one: { context: { reservation: { id: string } } }) => one.context.reservation.id,
+  )
+  assert.equal(new Set(ids).size, 3)
+  const left = async () => expect(await writ.operator.manage('GET', `/grants/${id}`), 200).budgets[0].left
+  assert.equal(await left(), 10)
+  for (const reservation of ids)
+    expect(await point.ask('settlements', { reservation, amounts: { rows: 1 } }), 200)
+  assert.equal(await left(), 97)
+})
