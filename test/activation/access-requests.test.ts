@@ -5,6 +5,7 @@ import { enforcementPoint } from '../decision/point.ts'
 import { api, expect, grant } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import type { Party } from '../harness/party.ts'
+import { verifies } from '../rfc/verifies.ts'
 import { as, entries, scene } from './scene.ts'
 
 const asking = ['writ:decisions:evaluate', 'writ:decisions:request']
@@ -29,6 +30,7 @@ async function denied(writ: Authority) {
 }
 
 test('a denial is filed, approved narrower in time, and evaluated again: only that decides', async t => {
+  verifies('ARAP-7.1-1', 'ARAP-11.3-1', 'ARAP-12-3')
   const writ = await authority(t)
   const { agent, approver, pep, asked, request, filed } = await denied(writ)
   assert.equal(request.endpoint, `${writ.issuer}/access/v1/access-requests`)
@@ -70,6 +72,7 @@ test('a denial is filed, approved narrower in time, and evaluated again: only th
 })
 
 test('a submission without what binds it, with another end or another evaluation, or for an actor nobody named is refused', async t => {
+  verifies('ARAP-10.1-2', 'ARAP-19.1-1')
   const writ = await authority(t)
   const { agent, pep, asked, filed } = await denied(writ)
   const later = new Date(Date.parse(filed.denial.expires_at) + 1000).toISOString()
@@ -130,6 +133,7 @@ test('neither the enforcement point nor the agent approves what it filed', async
 })
 
 test('another enforcement point files nothing with a borrowed denial, and sees no task', async t => {
+  verifies('ARAP-11-1', 'ARAP-14-1')
   const writ = await authority(t)
   const { pep, filed } = await denied(writ)
   const thief = await enforcementPoint(writ, asking)
@@ -148,6 +152,7 @@ test('another enforcement point files nothing with a borrowed denial, and sees n
 })
 
 test('cancelled by its enforcement point a task is over; the Idempotency-Key of one request serves no other', async t => {
+  verifies('ARAP-10.1-3', 'ARAP-11.4-1')
   const writ = await authority(t)
   const { pep, filed } = await denied(writ)
   const key = { 'idempotency-key': 'one' }
@@ -175,6 +180,7 @@ test('an approval that is ended early counts no longer, though its time is not o
 })
 
 test('who may not file hears nothing of filing, and what no approval helps is not requestable', async t => {
+  verifies('ARAP-7-1')
   const writ = await authority(t)
   const { agent } = await scene(writ)
   const plain = await enforcementPoint(writ, ['writ:decisions:evaluate'])
@@ -188,6 +194,7 @@ test('who may not file hears nothing of filing, and what no approval helps is no
 })
 
 test('the metadata of the decision point name where to file', async t => {
+  verifies('ARAP-6-1')
   const writ = await authority(t)
   const metadata = await (await writ.fetch('/.well-known/authzen-configuration')).json()
   const { access_request_endpoint, capabilities, jwks_uri } = metadata as Record<string, unknown>

@@ -5,6 +5,7 @@ import { enforcementPoint } from '../decision/point.ts'
 import { enforce } from '../decision/policies.ts'
 import { api, expect, grant, newAgent } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
+import { verifies } from '../rfc/verifies.ts'
 import { administrator, as, scene } from './scene.ts'
 
 const asking = ['writ:decisions:evaluate', 'writ:decisions:request']
@@ -49,6 +50,7 @@ async function approved(t: TestContext) {
 }
 
 test('an approval is good for what was approved as it was, and for nothing beside it', async t => {
+  verifies('ARAP-12-1')
   const { approver, question, move, ask } = await approved(t)
   assert.deepEqual(await ask(), [false, 'approval_unverifiable'], 'nobody has approved yet')
   expect(await move('approve', { seconds: 60 }), 200)
@@ -98,6 +100,7 @@ test('an approval is good for what was approved as it was, and for nothing besid
 })
 
 test('an approval ends at its end, or where it is taken back, and is given once', async t => {
+  verifies('ARAP-11.1.1-1', 'ARAP-12-2')
   const { writ, move, follow, ask, pep, task } = await approved(t)
   expect(await move('approve', { seconds: 60 }), 200)
   const again = await move('approve', { seconds: 600 })
@@ -120,6 +123,7 @@ test('an approval ends at its end, or where it is taken back, and is given once'
 })
 
 test('a token of a denial files one task of its own question, however often and in whatever company', async t => {
+  verifies('ARAP-10.1-1', 'ARAP-21.1.4-1')
   const { writ, agent, approver, pep, question, task, ask } = await approved(t)
   const deny = async (of: object) => {
     const { context } = expect(await pep.ask('evaluation', of), 200)
@@ -166,6 +170,7 @@ test('a token of a denial files one task of its own question, however often and 
 })
 
 test('nobody approves what it takes part in itself, in whatever place of the chain', async t => {
+  verifies('ARAP-21.2.2-1')
   const { writ, agent, pep, question } = await approved(t)
   const acting = await administrator(writ, ['writ:approvals'])
   await grant(writ, acting.clientId, ['write'])

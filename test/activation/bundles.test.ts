@@ -5,6 +5,7 @@ import { enforcementPoint } from '../decision/point.ts'
 import { api, expect, newAgent } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
 import type { Answer } from '../harness/party.ts'
+import { verifies } from '../rfc/verifies.ts'
 import { as, entries, scene } from './scene.ts'
 
 const asking = ['writ:decisions:evaluate', 'writ:decisions:request']
@@ -50,6 +51,7 @@ interface Named {
 const statesOf = ({ items }: { items: { status: string }[] }): string[] => items.map(({ status }) => status)
 
 test('what is filed together is followed as one, and decided, approved and evaluated item by item', async t => {
+  verifies('ARAP-10.2-1')
   const { pep, subject, context, deny, file, follow, move, waiting, writ } = await denied(t)
   const items = [await deny('write', 'a'), await deny('write', 'b'), await deny('erase', 'c')]
   const answer = await file(items, { requested_access: { requested_until: '2099-01-01T00:00:00Z' } })
@@ -102,6 +104,7 @@ test('cancelled, what waits of it is cancelled, and what was decided stays as it
 })
 
 test('every item is bound by a denial of its own; half a bundle is none, and nobody else follows it', async t => {
+  verifies('ARAP-10.1-4')
   const { writ, agent, pep, subject, context, deny, file, follow } = await denied(t)
   const [a, b] = [await deny('write', 'a'), await deny('write', 'b')]
   const { denial, ...bare } = a
