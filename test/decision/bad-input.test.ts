@@ -189,3 +189,25 @@ test('equal items of a batch that reserve have a reservation each, and each is s
     expect(await point.ask('settlements', { reservation, amounts: { rows: 1 } }), 200)
   assert.equal(await left(), 97)
 })
+
+test('an item behind the end of a batch takes nothing from those before it', async t => {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const agent = await newAgent(writ)
+  const budgets = [{ unit: 'calls', limit: 1, window_seconds: 3600 }]
+  await grant(writ, agent.clientId, ['read'], { budgets })
+  const point = await enforcementPoint(writ)
+  const answer = await point.ask('evaluations', {
+    subject: { type: 'agent', id: agent.clientId },
+    action: { name: 'read' },
+    resource: { type: 'resource', id: api },
+    options: { evaluations_semantic: 'deny_on_first_deny' },
+    evaluations: [{}, { resource: { type: 'tool', id: `${api}#a` } }, { action: { name: 'erase' } }, {}],
+  })
+  const { evaluations } = expect(answer, 200)
+  assert.deepEqual(
+    evaluations.map(({ decision }: { decision: boolean }) => decision),
+    [true, false],
+    'there is one call left, for the first',
+  )
+})

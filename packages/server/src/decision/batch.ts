@@ -72,7 +72,7 @@ async function outcomesOf(
       return { question, decided: await decideAffordably(ctx, once, question, anything), asked }
     }),
   )
-  const names = batch.items.map(item => canonicalText(item))
+  const names = batch.items.slice(0, reachOf(batch.semantic, answers)).map(item => canonicalText(item))
   const judged = new Map<string, Decided>()
   const outcomes: Outcome[] = []
   for (const [at, answer] of answers.entries()) {
@@ -100,6 +100,12 @@ async function outcomesOf(
     judged.set(name, answer)
     return answer
   }
+}
+
+/** How many items are come to at most: whatever the budgets have, a batch that ends at a refusal ends at this one. */
+function reachOf(semantic: Semantic, answers: readonly Outcome[]): number {
+  const refused = answers.findIndex(answer => 'problem' in answer || !answer.decided.allowed)
+  return semantic === 'deny_on_first_deny' && refused !== -1 ? refused + 1 : answers.length
 }
 
 /** The same answer once more. What it reserves is reserved for itself: each operation is settled by what it cost. */
