@@ -67,7 +67,7 @@ export interface Bound {
 }
 
 /** Throws `invalid_request` for a bundle that is also something else, or is told of by callbacks: its items are not. */
-export function onesOf(body: Filed): readonly One[] {
+function onesOf(body: Filed): readonly One[] {
   const { items, resource, action, callback } = body
   if (items === undefined) return [body]
   if (resource !== undefined || action !== undefined || callback !== undefined)
