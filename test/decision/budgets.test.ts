@@ -1,7 +1,7 @@
 // Budgets at the decision point: exact under concurrency, shared by who rests on the grant, settled once.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { api, expect, grant, newAgent, registerApi } from '../harness/agent.ts'
+import { api, expect, grant, newAgent, payloadOf, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import { enforcementPoint } from './point.ts'
 
@@ -117,3 +117,41 @@ test('the condition of a grant is held at each call', async t => {
   assert.deepEqual([denied.decision, denied.context.writ.refused_by], [false, 'condition'])
   assert.equal((await ask()).decision, false, 'where nobody knows the address')
 })
+
+const calls = (limit: number) => [{ unit: 'calls', limit, window_seconds: 3600 }]
+
+test('where the budget of one grant is spent another grant of the agent answers, and the refusal after both names one', async t => {
+  const { writ, agent, id, ask } = await scene(t, { budgets: calls(2) })
+  const second = await grant(writ, agent.clientId, ['read'], { budgets: calls(3) })
+  const answers = await Promise.all(Array.from({ length: 20 }, () => ask()))
+  assert.equal(answers.filter(({ decision }) => decision).length, 5)
+  assert.deepEqual([await leftOf(writ, id), await leftOf(writ, second)], [0, 0])
+  const { decision, context } = await ask({}, { explain: true })
+  assert.deepEqual([decision, context.writ.refused_by], [false, 'budget'])
+  assert.match(context.writ.rule, new RegExp(`^(${id}|${second}) calls:`))
+  await grant(writ, agent.clientId, ['read'])
+  assert.equal((await ask()).decision, true, 'one that has no budget answers before all others')
+})
+
+test('a token rests on every grant that may answer for it, so that one that is spent bars no other', async t => {
+  const { writ, agent, ask } = await scene(t, { budgets: calls(1), expires_at: inSeconds(3000) })
+  await grant(writ, agent.clientId, ['read'], { budgets: calls(1), expires_at: inSeconds(2000) })
+  const { jti, exp, scope, writ: own } = payloadOf(await agent.token(api, 'read')) as Token
+  const { grants, epoch, key } = own
+  assert.equal(grants.length, 2)
+  const token = { jti, grants, scopes: scope.split(' '), epoch, key, exp }
+  const answers = [await ask({ token }), await ask({ token }), await ask({ token })]
+  assert.deepEqual(
+    answers.map(({ decision }) => decision),
+    [true, true, false],
+  )
+})
+
+interface Token {
+  readonly jti: string
+  readonly exp: number
+  readonly scope: string
+  readonly writ: { readonly grants: readonly string[]; readonly epoch: number; readonly key: string }
+}
+
+const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString()

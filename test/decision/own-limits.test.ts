@@ -96,3 +96,19 @@ test('a policy that forbids to list events forbids to export them, to read their
     assert.deepEqual([answer.status, answer.body.code], [403, 'access_denied'], path)
   }
 })
+
+test('at our own endpoints too one spent grant bars no other', async t => {
+  const writ = await authority(t)
+  const agent = await limited(writ, ['writ:people:write'], { budgets: twice })
+  const more = { resource: `${writ.issuer}/api/v1`, scopes: ['writ:people:write'], reason: 'test' }
+  const third = { ...more, agent: agent.clientId, budgets: [{ ...twice[0], limit: 1 }] }
+  expect(await writ.operator.manage('POST', '/grants', third), 201)
+  const audience = `${writ.issuer}/api/v1`
+  const token = await agent.token(audience)
+  const statuses: number[] = []
+  for (let at = 0; at < 5; at += 1) {
+    const answer = await agent.call('POST', `${audience}/people`, { token, body: { login: `ada${at}` } })
+    statuses.push(answer.status)
+  }
+  assert.deepEqual(statuses, [201, 201, 201, 403, 403])
+})
