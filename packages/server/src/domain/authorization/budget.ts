@@ -110,7 +110,8 @@ function added(state: BudgetState, budget: Budget, at: number, amount: number): 
   const start = Math.floor(at / width) * width
   const slots = state.slots.filter(([slot]) => slot !== start)
   const before = state.slots.find(([slot]) => slot === start)?.[1] ?? 0
-  slots.push([start, before + amount])
+  // What is given back may have been swept by a clock that is ahead: nothing is never less than nothing.
+  slots.push([start, Math.max(0, before + amount)])
   return { ...state, slots: slots.sort(([a], [b]) => a - b) }
 }
 
