@@ -79,7 +79,10 @@ const create = operation({
       condition: conditionGiven.nullable().optional(),
       budgets: budgetsGiven
         .optional()
-        .meta({ description: 'What each activation may spend; the next one begins anew' }),
+        .meta({
+          description:
+            'What may be spent: by each activation that somebody approved, and by all others together',
+        }),
       max_seconds: z.int().min(1).max(longestSeconds).meta({ description: 'The longest activation' }),
       approval: z
         .enum(['none', 'required'])

@@ -108,6 +108,33 @@ export function spendingContract(given: () => Given): void {
     assert.equal((await scene.commit({ spends: [wish] })).kind, 'exhausted')
   })
 
+  test('grants that share the budget of an eligibility spend it together, and settle it together, and it alone', () =>
+    throughNodes(given(), async scenes => {
+      const [scene] = scenes as [Scene]
+      const budget = { ...budgetOf({ limit: 7 }), sharedBy: fresh('elg') }
+      const grants = Array.from({ length: 5 }, () => fresh('grt'))
+      const wishes = grants.map(grant => spendOf({ grant, budget }))
+      const all = await Promise.all(
+        Array.from({ length: 20 }, (_, caller) =>
+          (scenes[caller % scenes.length] as Scene).commit({
+            spends: [wishes[caller % wishes.length] as Spend],
+          }),
+        ),
+      )
+      assert.equal(all.filter(({ kind }) => kind === 'done').length, 7)
+      for (const wish of wishes) assert.equal(await leftOf(scene, wish), 0)
+      const [one] = wishes as [Spend]
+      const own = { ...one, budget: budgetOf({ limit: 7 }) }
+      await scene.done({ spends: [own] })
+      assert.equal(await leftOf(scene, own), 6, 'what it spends alone is counted alone')
+      const other = { ...one, budget: { ...budget, sharedBy: fresh('elg') } }
+      const bound = reserved({ ...other, amount: 7 })
+      await scene.done({ spends: [bound] })
+      await scene.done({ settlements: [settled(bound, 2)] })
+      assert.equal(await leftOf(scene, other), 5)
+      assert.equal(await leftOf(scene, one), 0)
+    }))
+
   test('of several budgets that a change takes from either all are taken from or none', async () => {
     const scene = await sceneIn(given().store)
     const [wide, narrow] = [spendOf(), spendOf({ budget: budgetOf({ limit: 1 }) })]
