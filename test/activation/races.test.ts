@@ -63,7 +63,8 @@ test('a revoked eligibility leaves nothing open, though an agent has raced to op
     Array.from({ length: 12 }, () => eligibility(writ, agent, { approval: 'none', scopes: ['read'] })),
   )
   await Promise.all(eligibilities.map(of => activate(writ, agent, of)))
-  for (const of of eligibilities)
+  assert.equal((await liveGrants(writ, agent)).length, 72)
+  for (const of of eligibilities.toReversed())
     expect(await writ.operator.manage('POST', `/eligibilities/${of}/revoke`, reason), 200)
   assert.equal(await scopesNow(agent, 'read'), '')
 })
