@@ -1,7 +1,7 @@
 // Attacks on activation: deciding for oneself, getting more than was asked, using what has ended, speaking for others.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { api, expect, newAgent } from '../harness/agent.ts'
+import { api, expect, newAgent, registerApi } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
 import { activate, administrator, as, eligibility, entries, own, scene, scopesNow } from './scene.ts'
 
@@ -209,4 +209,28 @@ test('details of an eligibility are narrowed by activation and approval, and nev
   }
   const approved = expect(await as(approver, write, ['POST', path, {}]), 200)
   assert.deepEqual(approved.approved.authorization_details, [small])
+})
+
+test('what was meant for a resource or a scope that is gone opens nothing at the next one of its name', async t => {
+  const writ = await authority(t)
+  const agent = await newAgent(writ)
+  const approver = await administrator(writ, ['writ:approvals'])
+  const first = await registerApi(writ)
+  const of = await eligibility(writ, agent, { approval: 'none' })
+  const asking = await eligibility(writ, agent)
+  const asked = expect(await activate(writ, agent, asking), 201).activation
+  expect(await writ.operator.manage('DELETE', `/resources/${first}`), 204)
+  writ.advance(2)
+  const second = await registerApi(writ)
+  assert.equal((await activate(writ, agent, of)).body.code, 'conflict')
+  const late = await as(approver, write, ['POST', `/approvals/${asked}/approve`, {}])
+  assert.equal(late.body.code, 'conflict')
+
+  const scopesOf = (...names: string[]) => ({ scopes: names.map(name => ({ name, description: name })) })
+  const standing = await eligibility(writ, agent, { approval: 'none' })
+  expect(await writ.operator.manage('PATCH', `/resources/${second}`, scopesOf('read')), 200)
+  expect(await writ.operator.manage('PATCH', `/resources/${second}`, scopesOf('read', 'write')), 200)
+  assert.equal((await activate(writ, agent, standing, { scopes: ['write'] })).body.code, 'invalid_value')
+  expect(await activate(writ, agent, standing, { scopes: ['read'] }), 201)
+  assert.equal(await scopesNow(agent), 'read')
 })

@@ -42,6 +42,11 @@ export async function planApprove(
   const eligibility = await judgedBy(ctx, deps, judge, approval)
   mustBePending(approval, ctx.now)
   const { agent, resource } = await standing(ctx, deps, { ...eligibility, ...whose(approval) })
+  // Another one of that name is not what was asked for, and was judged by nobody.
+  if (resource.createdAt > approval.createdAt)
+    throw new Fault('conflict', 'The resource was registered anew since this was asked.', {
+      kind: 'other_resource',
+    })
   const approved = {
     scopes: narrower.scopes ?? asked.scopes,
     authorizationDetails: narrower.authorizationDetails ?? asked.authorizationDetails,
