@@ -178,6 +178,21 @@ test('nobody is lifted above itself through an eligibility of the management API
   const waiting = expect(await activate(writ, agent, asking, { seconds: 60 }), 201).activation
   const approved = await as(climber, write, ['POST', `/approvals/${waiting}/approve`, {}])
   assert.equal(approved.body.code, 'access_denied')
+  const glass = { ...body, approval: 'required', break_glass: true }
+  const broken = expect(await writ.operator.manage('POST', '/eligibilities', glass), 201).id
+  const open = { seconds: 60, break_glass: true }
+  const task = expect(await activate(writ, agent, broken, open), 201).activation
+  for (const verdict of ['unjustified', 'justified']) {
+    const path = `/approvals/${task}/review`
+    const review = await as(climber, write, ['POST', path, { verdict, note: 'x' }])
+    assert.equal(
+      review.body.code,
+      'access_denied',
+      `neither ends nor whitewashes what is above it: ${verdict}`,
+    )
+  }
+  const last = { verdict: 'justified', note: 'seen' }
+  expect(await writ.operator.manage('POST', `/approvals/${task}/review`, last), 200)
 })
 
 test('requests that wait are bounded, so that no agent buries the others', async t => {
