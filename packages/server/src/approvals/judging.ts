@@ -14,7 +14,7 @@ import {
 import type { Eligibility } from '../domain/authorization/eligibility.ts'
 import type { Change, Versioned } from '../domain/change.ts'
 import { type Grant, isGrantLive } from '../domain/grant.ts'
-import { type ApprovalDeps, type Move, mustHaveRoom, opening, standing } from './activation.ts'
+import { type ApprovalDeps, type Move, mustBeAbout, mustHaveRoom, opening, standing } from './activation.ts'
 
 /** Somebody who decides, by its id. */
 export type Judge = Grant['createdBy']
@@ -52,6 +52,7 @@ export async function planApprove(
     authorizationDetails: narrower.authorizationDetails ?? asked.authorizationDetails,
     seconds: narrower.seconds ?? asked.seconds,
   }
+  mustBeAbout(resource, approved)
   const opensNothing = asked.scopes.length + asked.authorizationDetails.length === 0
   const isNarrower = opensNothing
     ? approved.scopes.length + approved.authorizationDetails.length === 0

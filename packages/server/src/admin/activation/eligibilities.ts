@@ -1,9 +1,9 @@
 // Eligibilities: what an agent may have opened for a while, by whose approval. By itself an eligibility is no right.
-import { detailElsewhere } from '@writ/sdk/protocol/details/index'
 import { Fault } from '@writ/sdk/protocol/fault'
 import { newId, prefixOf } from '@writ/sdk/protocol/identifier'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
+import { mustBeAbout } from '../../approvals/activation.ts'
 import { takenBack } from '../../approvals/judging.ts'
 import type { Ctx } from '../../context.ts'
 import { type Eligibility, isEligibilityLive } from '../../domain/authorization/eligibility.ts'
@@ -110,11 +110,7 @@ const create = operation({
     const scopes = [...new Set(body.scopes ?? [])]
     const authorizationDetails = detailsOf(body.authorization_details) ?? []
     mustKnow(resource, scopes)
-    const elsewhere = detailElsewhere(authorizationDetails, resource.identifier)
-    if (elsewhere !== undefined)
-      throw new Fault('invalid_value', `A detail of type ${elsewhere.type} is for another resource.`, {
-        kind: 'detail_elsewhere',
-      })
+    mustBeAbout(resource, { authorizationDetails })
     if (scopes.length + authorizationDetails.length === 0)
       throw new Fault(
         'invalid_value',
