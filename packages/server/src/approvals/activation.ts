@@ -157,7 +157,11 @@ function askedOf(
   }
   mustBeAbout(resource, reach)
   if (!isWithin(resource, eligibility, reach))
-    throw new Fault('invalid_value', 'This is more than the eligibility has.', { kind: 'beyond_eligibility' })
+    throw new Fault(
+      'invalid_value',
+      'This is more than the eligibility has: ask for its scopes and details, or for fewer.',
+      { kind: 'beyond_eligibility' },
+    )
   return {
     agent: eligibility.agent,
     instance,

@@ -155,9 +155,16 @@ async function judgedBy(
   const eligibility = id === null ? null : ((await store.eligibilities.get(ctx, id)) ?? null)
   // INVARIANT: whoever asked for it, or gains by it, never decides it.
   if (!mayJudge(approval, judge, eligibility?.approvers ?? []))
-    throw new Fault('access_denied', 'This is for somebody else to decide.', { kind: 'not_an_approver' })
+    throw new Fault('access_denied', `This is for somebody else to decide: ${whyNotFor(approval, judge)}.`, {
+      kind: 'not_an_approver',
+    })
   return eligibility
 }
+
+const whyNotFor = (approval: Approval, judge: Judge): string =>
+  mayJudge(approval, judge, [])
+    ? 'its eligibility names who may'
+    : 'whoever asked for it, or has the rights of it, does not'
 
 function mustBePending(approval: Approval, now: number): void {
   if (stateOf(approval, now) !== 'pending') throw decided(approval, now)
