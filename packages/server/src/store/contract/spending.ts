@@ -61,6 +61,17 @@ export function spendingContract(given: () => Given): void {
       }
     }))
 
+  test('what is spent in turns is spent of what the others left, whoever was there before', () =>
+    throughNodes(given(), async scenes => {
+      const wish = spendOf({ budget: budgetOf({ limit: 7 }) })
+      let done = 0
+      for (let turn = 0; turn < 12; turn++) {
+        const { kind } = await (scenes[turn % scenes.length] as Scene).commit({ spends: [wish] })
+        if (kind === 'done') done++
+      }
+      assert.equal(done, 7)
+    }))
+
   test('amounts of many sizes never exceed the budget, whatever order they arrive in', () =>
     throughNodes(given(), async scenes => {
       const [scene] = scenes as [Scene]
