@@ -252,6 +252,15 @@ test('what an agent opens by itself spends what is left of its eligibility, howe
   assert.equal(await (await writing(writ, agent))(), true, 'as much again in the next window')
 })
 
+test('however many activations share what is spent, the answer is a refusal, and no try again', async t => {
+  const writ = await authority(t)
+  const { agent } = await scene(writ)
+  const of = await eligibility(writ, agent, { approval: 'none', budgets: oneCall })
+  for (let time = 0; time < 40; time += 1) expect(await activate(writ, agent, of), 201)
+  const allowed = await writing(writ, agent)
+  assert.deepEqual([await allowed(), await allowed()], [true, false])
+})
+
 test('nor does a glass that is broken again begin a budget anew', async t => {
   const writ = await authority(t)
   const { agent } = await scene(writ)
