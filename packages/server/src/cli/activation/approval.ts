@@ -26,15 +26,19 @@ const operationOf = ({ operation }: Approval): string | undefined =>
   operation === null ? undefined : [operation.action, operation.type, operation.id].filter(Boolean).join(' ')
 
 export function show(print: Printer, approval: Approval): void {
-  const { approved, review } = approval
+  const { approved, review, approved_until: until } = approval
+  const isOver = until !== null && Date.parse(until) <= Date.now()
   const lines = given({
+    eligibility: approval.eligibility ?? undefined,
     operation: operationOf(approval),
     details: shownDetails(approval.authorization_details),
     'approved scopes': approved === null ? undefined : approved.scopes.join(' '),
     'approved details': approved === null ? undefined : shownDetails(approved.authorization_details),
+    'approved for':
+      approved === null || approved.seconds === approval.seconds ? undefined : `${approved.seconds} s`,
     'decided by': approval.decided_by ?? undefined,
     because: approval.decision_reason ?? undefined,
-    'open until': instant(approval.approved_until) ?? undefined,
+    [isOver ? 'ended' : 'open until']: instant(until) ?? undefined,
     grant: approval.grant ?? undefined,
     'broken glass': approval.break_glass ? (approval.unreviewed ? 'unreviewed' : 'reviewed') : undefined,
     review: review === null ? undefined : `${review.verdict} by ${review.by}: ${review.note}`,
