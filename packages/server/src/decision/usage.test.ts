@@ -59,7 +59,7 @@ test('tokens count under each of their scopes, decisions under their action and 
   usage.saw('default', entry({ type: 'decision.evaluations', outcome: 'refused', facts: { items } }), 15)
   const facts = { granted: ['grt_4'], count: 7 }
   usage.saw('default', entry({ type: 'decision.repeated', instance: null, action: 'see', facts }), 16)
-  usage.saw('default', entry({ type: 'grant.created', decision: { rule: 'scope', grants: ['grt_5'] } }), 17)
+  usage.saw('default', entry({ type: 'agent.enrolled', decision: { rule: 'token', grants: ['grt_5'] } }), 17)
   assert.equal(await flush(), 6)
   assert.deepEqual(brief(added), [
     'grt_1 read  ins_1 10 12 2',
@@ -70,6 +70,42 @@ test('tokens count under each of their scopes, decisions under their action and 
     'grt_4 see  agt_1 16 16 7',
   ])
   assert.equal(await flush(), 0)
+})
+
+test('operations of ours count under their names, and the addresses by which the log is read under none', async () => {
+  const { usage, added, flush } = counter()
+  const own = { decision: { rule: 'scope', grants: ['grt_1'] } }
+  usage.saw('default', entry({ ...own, type: 'grant.created', action: 'grants.create' }), 10)
+  usage.saw('default', entry({ ...own, type: 'secret.read', action: 'secret:read' }), 11)
+  usage.saw('default', entry({ ...own, type: 'audit.read', action: 'https://writ.example/audit?from=1' }), 12)
+  usage.saw('default', entry({ ...own, type: 'audit.read', action: 'https://writ.example/audit?from=2' }), 13)
+  await flush()
+  assert.deepEqual(brief(added), [
+    'grt_1  grants.create ins_1 10 10 1',
+    'grt_1  secret:read ins_1 11 11 1',
+    'grt_1   ins_1 12 13 2',
+  ])
+})
+
+test('ever other objects fill no table: beyond some names under a grant they count together', async () => {
+  const { usage, added, flush } = counter()
+  const decided = (at: number, grant = 'grt_1') =>
+    entry({
+      type: 'decision.evaluated',
+      action: 'read',
+      decision: { rule: 'granted', grants: [grant] },
+      facts: { object: `invoice:${at}` },
+    })
+  for (let round = 0; round < 3; round += 1) {
+    for (let at = 0; at < 500; at += 1) usage.saw('default', decided(at), at)
+    usage.saw('default', decided(499, 'grt_2'), round)
+    await flush()
+  }
+  const names = new Set(added.filter(({ grant }) => grant === 'grt_1').map(({ tool }) => tool))
+  assert.equal(names.size, 65)
+  const sum = added.filter(({ grant }) => grant === 'grt_1').reduce((all, { count }) => all + count, 0)
+  assert.equal(sum, 1500, 'and none is lost')
+  assert.ok(added.some(({ grant, tool }) => grant === 'grt_2' && tool === 'invoice:499'))
 })
 
 test('what could not be added is added with the next', async () => {

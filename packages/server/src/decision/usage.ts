@@ -1,4 +1,5 @@
 // Use of grants, read off the entries that were committed: counted in memory, added to the store every few seconds.
+import { boundedCache } from '@writ/sdk/protocol/bounded-cache'
 import type { Ctx } from '../context.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { UsageRow } from '../store/authorization.ts'
@@ -16,6 +17,11 @@ export interface UsageCounter {
 
 /** Rows between two flushes; beyond it only those that are there already are counted. */
 const mostRows = 20_000
+
+/** Names of tools and objects that one node tells apart under a grant; further ones count together, without a name. */
+const mostTools = 64
+/** Grants whose names a node remembers. */
+const mostGrants = 1024
 
 /** One use: under which grants, by whom, of which scopes, with which tool or action. */
 interface Use {
@@ -52,6 +58,18 @@ const readers: Readonly<Record<string, (entry: EntryDraft) => readonly Use[]>> =
   ],
 }
 
+/** What is decided at our own endpoints says which operation it was; the leaf follows from it. */
+function ownUse({ action, decision }: EntryDraft): readonly Use[] {
+  // The log is read by address, and addresses are without number.
+  const tool = /^[a-z-]+[.:][a-z-]+$/.test(action ?? '') ? (action ?? '') : ''
+  return [{ grants: decision?.grants ?? [], scopes: [''], tool, times: 1 }]
+}
+
+function readerOf({ type, decision }: EntryDraft): ((entry: EntryDraft) => readonly Use[]) | undefined {
+  if (Object.hasOwn(readers, type)) return readers[type]
+  return decision?.rule === 'scope' ? ownUse : undefined
+}
+
 const textIn = (value: unknown): string => (typeof value === 'string' ? value : '')
 
 /** An item of a batch, as `entryOfMany` wrote it a moment ago. */
@@ -69,6 +87,16 @@ type Rows = Map<string, { -readonly [K in keyof UsageRow]: UsageRow[K] }>
 
 export function createUsage({ store }: { readonly store: Pick<Store, 'usage'> }): UsageCounter {
   const counts = new Map<string, Rows>()
+  const named = boundedCache<Set<string>>(mostGrants)
+
+  /** Whoever names ever other objects fills no table with them. */
+  const toldApart = (grant: string, tool: string): string => {
+    if (tool === '') return tool
+    const tools = named.get(grant) ?? new Set()
+    if (tools.size === 0) named.set(grant, tools)
+    if (tools.size < mostTools) tools.add(tool)
+    return tools.has(tool) ? tool : ''
+  }
 
   const count = (rows: Rows, row: UsageRow): void => {
     const name = `${row.grant}\0${row.scope}\0${row.tool}\0${row.caller}`
@@ -84,7 +112,7 @@ export function createUsage({ store }: { readonly store: Pick<Store, 'usage'> })
 
   return {
     saw(tenant, entry, at) {
-      const read = Object.hasOwn(readers, entry.type) ? readers[entry.type] : undefined
+      const read = readerOf(entry)
       // A batch is as a whole refused where one item is; its items say what of it was allowed.
       if (read === undefined || (entry.outcome !== 'allowed' && entry.type !== 'decision.evaluations')) return
       const rows = counts.get(tenant) ?? new Map()
@@ -93,7 +121,10 @@ export function createUsage({ store }: { readonly store: Pick<Store, 'usage'> })
       for (const { grants, scopes, tool, times } of read(entry)) {
         for (const grant of grants)
           for (const scope of scopes)
-            count(rows, { grant, scope, tool, caller, firstAt: at, lastAt: at, count: times })
+            count(rows, {
+              ...{ grant, scope, tool: toldApart(grant, tool), caller },
+              ...{ firstAt: at, lastAt: at, count: times },
+            })
       }
     },
     async flush({ tenant }) {

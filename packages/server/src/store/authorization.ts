@@ -70,8 +70,9 @@ export interface Halts {
 /** What one caller did under one scope of a grant, with one tool: the raw material of right-sizing. */
 export interface UsageRow {
   readonly grant: string
+  /** Empty where the tool is an operation of ours, which has one scope. */
   readonly scope: string
-  /** The tool or action; empty where only the scope is known. */
+  /** The tool, object or operation; empty where only the scope is known, and for what is beyond counting by name. */
   readonly tool: string
   readonly caller: string
   readonly firstAt: number
