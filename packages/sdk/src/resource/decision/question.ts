@@ -67,8 +67,8 @@ export function questionOf(resource: string, caller: Caller, act: Act): Properti
 }
 
 /**
- * One text for equal values, whatever the order of their members; undefined for what JSON cannot carry exactly, which
- * is then asked about anew each time.
+ * One text for equal values, whatever the order of their members; undefined for what JSON cannot carry exactly: nothing
+ * can be decided on it, since something else would be sent.
  */
 export function textOf(value: unknown): string | undefined {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value)
