@@ -9,7 +9,7 @@ import type { Facts, Store } from '../store/store.ts'
 import { decideAffordably } from './affordable.ts'
 import type { DecideDeps } from './decide.ts'
 import type { Decided } from './decided.ts'
-import { ruleOf } from './entry.ts'
+import { reasonsOf, ruleOf } from './entry.ts'
 
 export interface OwnOperation {
   /** The identifier of the resource that the token is for. */
@@ -125,7 +125,7 @@ export function decisionFacts({
   shadow,
 }: Decided): Readonly<Record<string, string | number | boolean | readonly string[]>> {
   return {
-    ...(policy.version === 0 ? {} : { policy_version: policy.version, policies: policy.reasons }),
+    ...(policy.version === 0 ? {} : { policy_version: policy.version, ...reasonsOf(policy.reasons) }),
     ...(shadow === null ? {} : { shadow_version: shadow.version, shadow_decision: shadow.allowed }),
   }
 }
