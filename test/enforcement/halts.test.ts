@@ -1,6 +1,7 @@
 // Halts: what is halted gets no token, what it had is dead, and whoever halted it can let go of it again.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { enrolled, newPair, partyOf, rekey } from '../attacks/instances.ts'
 import { api, expect, grant, newAgent, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import { assertionType, type Party } from '../harness/party.ts'
@@ -130,4 +131,33 @@ test('what is not there cannot be halted, nor the switch itself, nor what stands
     body: { kind: 'tool', target: 'https://API.example:443/#burn', reason: 'burns' },
   })
   assert.equal(expect(tool, 201).target, `${api}#burn`, 'one spelling of a resource')
+})
+
+test('what is halted does not rotate its key to one that is not', async t => {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const { clientId } = await newAgent(writ, { scopes: ['read'] })
+  const { pair, party, instance } = await enrolled(writ, clientId)
+  const next = newPair()
+  const targets: readonly [string, string][] = [
+    ['key', pair.sign.jkt],
+    ['instance', instance],
+    ['agent', clientId],
+  ]
+  for (const [kind, target] of targets) {
+    const { id } = expect(await halt(writ, kind, target), 201)
+    const refused = await rekey(writ, { old: party, next })
+    assert.deepEqual([refused.status, refused.body.code], [403, 'access_denied'], kind)
+    assert.doesNotMatch(JSON.stringify(refused.body), /halt|misused/, 'a caller hears nothing of why')
+    assert.equal((await partyOf(writ, clientId, next).tokenRequest({ resource: api })).status, 401)
+    expect(await lift(writ, id), 200)
+  }
+  const path = `/events?agent=${clientId}&type=key.rotated`
+  const { items } = expect(await writ.operator.manage('GET', path), 200)
+  assert.deepEqual(
+    items.map((entry: { decision: { rule: string } }) => entry.decision.rule),
+    ['halted', 'halted', 'halted'],
+  )
+  expect(await rekey(writ, { old: party, next }), 200)
+  expect(await partyOf(writ, clientId, next).tokenRequest({ resource: api }), 200)
 })

@@ -5,7 +5,7 @@ import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import { type Key, retireKey } from '../domain/agent.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
-import type { Change, Versioned } from '../domain/change.ts'
+import type { Basis, Change, Versioned } from '../domain/change.ts'
 import { instanceKeyRotation } from '../domain/instance-key.ts'
 import { moveRotation, type Rotation as RotationRecord } from '../domain/rotation.ts'
 import { askedBy } from './asked-by.ts'
@@ -15,6 +15,7 @@ import { admit, standingOf } from './client-auth/admit.ts'
 import { known, type Proven } from './client-auth/method.ts'
 import { proveAssertion } from './client-auth/private-key-jwt.ts'
 import type { Deps } from './deps.ts'
+import { mustNotBeHalted } from './halted.ts'
 import { recordRefusal } from './refusal.ts'
 
 export interface Rekey extends NewKey {
@@ -31,7 +32,8 @@ export interface Rekeyed {
 /**
  * The successor is good at once, the predecessor until it is drained, so that nothing in flight fails. Repeating the
  * request with the same new key is the retry of a lost answer and yields the same. Throws `invalid_client`,
- * `invalid_dpop_proof`, or `conflict` when the new key is known already or another successor was faster.
+ * `invalid_dpop_proof`, `access_denied` while something of the instance is halted, or `conflict` when the new key is known
+ * already or another successor was faster.
  */
 export async function rekey(ctx: Ctx, deps: Deps, request: Rekey): Promise<Rekeyed> {
   const binding = bindNewKey(ctx, deps, request)
@@ -69,13 +71,15 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
       kind: 'not_an_instance',
     })
   }
+  // Whoever holds a key that was halted would go on with its successor, which was not.
+  const unhalted = await mustNotBeHalted(ctx, deps, proven)
   const standing = await deps.store.keys.byThumbprint(ctx, binding.jkt)
   if (standing !== undefined) {
     const isRetry =
       standing.instance === old.instance && standing.state === 'active' && old.state === 'retiring'
     if (!isRetry)
       throw new Fault('conflict', 'The new key is known already; make another.', { kind: 'key_taken' })
-    await committedSurely(ctx, deps, againOf(ctx, { proven, binding, old, next: standing }))
+    await committedSurely(ctx, deps, againOf(ctx, { proven, unhalted, binding, old, next: standing }))
     return answerOf(proven, old.instance, standing, old)
   }
   // A key that was replaced has had its successor; a second one would fork the instance.
@@ -98,7 +102,7 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
   mustHaveOwnName(next, await deps.store.keys.named(ctx, next.owner, [next.kid, next.thumbprint]))
   const retiring = retireKey(old, ctx.now)
   const record = await recordOf(ctx, deps, { proven, old, next })
-  await committedSurely(ctx, deps, changeOf(ctx, { proven, binding, old, retiring, next, record }))
+  await committedSurely(ctx, deps, changeOf(ctx, { proven, unhalted, binding, old, retiring, next, record }))
   return answerOf(proven, old.instance, next, retiring)
 }
 
@@ -162,6 +166,7 @@ async function committedSurely(ctx: Ctx, deps: Pick<Deps, 'store'>, change: Chan
 
 interface Repetition {
   readonly proven: Proven
+  readonly unhalted: Basis
   readonly binding: Binding
   readonly old: Versioned<Key>
   readonly next: Key
@@ -172,10 +177,11 @@ interface Rotation extends Repetition {
   readonly record: Versioned<RotationRecord>
 }
 
-function changeOf(ctx: Ctx, { proven, binding, old, retiring, next, record }: Rotation): Change {
+function changeOf(ctx: Ctx, made: Rotation): Change {
+  const { proven, unhalted, binding, old, retiring, next, record } = made
   const { version, ...rotation } = record
   return {
-    bases: [{ epoch: proven.facts.epoch, subjects: standingOf(proven) }],
+    bases: [{ epoch: proven.facts.epoch, subjects: standingOf(proven) }, unhalted],
     claims: [...proven.claims, binding.claim],
     puts: [
       { put: 'key', value: retiring, ifVersion: old.version },
@@ -186,7 +192,7 @@ function changeOf(ctx: Ctx, { proven, binding, old, retiring, next, record }: Ro
     touches: [{ thumbprint: old.thumbprint, from: ctx.peer ?? null }],
     entries: [
       entryOf(ctx, 'key.rotated', {
-        rotation: { proven, binding, old, next },
+        rotation: made,
         facts: { successor: next.thumbprint, rotation: rotation.id },
       }),
     ],
@@ -195,9 +201,12 @@ function changeOf(ctx: Ctx, { proven, binding, old, retiring, next, record }: Ro
 
 /** The retry of a lost answer: it makes nothing, uses up what it showed, and is an entry of its own. */
 function againOf(ctx: Ctx, rotation: Repetition): Change {
-  const { proven, binding, old, next } = rotation
+  const { proven, unhalted, binding, old, next } = rotation
   return {
-    bases: [{ epoch: proven.facts.epoch, subjects: [...standingOf(proven), `key:${next.thumbprint}`] }],
+    bases: [
+      { epoch: proven.facts.epoch, subjects: [...standingOf(proven), `key:${next.thumbprint}`] },
+      unhalted,
+    ],
     claims: [...proven.claims, binding.claim],
     touches: [{ thumbprint: old.thumbprint, from: ctx.peer ?? null }],
     entries: [entryOf(ctx, 'rotation.repeated', { rotation, facts: { successor: next.thumbprint } })],
