@@ -34,6 +34,8 @@ export interface McpRequest {
   readonly headers: HeaderSource
   /** Read only after the caller has been admitted, and only as far as it may reach. */
   readonly body: AsyncIterable<Uint8Array> | null
+  /** The address of the caller as this process's own socket saw it, for the decision point; never one from a header. */
+  readonly peer?: string | undefined
 }
 
 export type McpDecision =
@@ -117,7 +119,11 @@ export function mcpGuard(options: McpOptions): McpGuard {
     return scope === undefined ? 'unlisted' : { scope }
   }
 
-  const decideMessage = async (caller: Caller, message: McpMessage): Promise<Answer | undefined> => {
+  const decideMessage = async (
+    caller: Caller,
+    message: McpMessage,
+    peer: string | undefined,
+  ): Promise<Answer | undefined> => {
     const id = idOf(message)
     const need = needOf(message)
     if (need === 'unlisted') {
@@ -129,7 +135,7 @@ export function mcpGuard(options: McpOptions): McpGuard {
     }
     const refusal = need.scope === null ? undefined : guard.demand(caller, [need.scope])
     if (refusal !== undefined) return inJsonRpc(refusal, id)
-    const act = guard.verifier.decider === undefined ? undefined : actOf(message)
+    const act = guard.verifier.decider === undefined ? undefined : actOf(message, peer)
     if (act === undefined) return undefined
     const decided = await guard.decide(caller, act)
     return 'refusal' in decided ? inJsonRpc(decided.refusal, id) : undefined
@@ -148,7 +154,7 @@ export function mcpGuard(options: McpOptions): McpGuard {
     const id = idOf(message)
     const twoFaces = contradiction(message, name => headerLines(request.headers, name))
     if (twoFaces !== undefined) return problemAnswer(twoFaces, id)
-    return (await decideMessage(caller, message)) ?? { message, body }
+    return (await decideMessage(caller, message, request.peer)) ?? { message, body }
   }
 
   const decide = async (request: McpRequest): Promise<McpDecision> => {
@@ -183,12 +189,13 @@ export function mcpGuard(options: McpOptions): McpGuard {
 }
 
 /** A call of a tool with its arguments, as they are in the very bytes that go on; undefined for every other message. */
-function actOf(message: McpMessage): Act | undefined {
+function actOf(message: McpMessage, peer: string | undefined): Act | undefined {
   if (message.kind === 'response' || message.method !== 'tools/call') return undefined
   const { name, arguments: given } = message.params ?? {}
   return {
     action: 'call',
     object: { type: 'tool', id: String(name) },
+    peer,
     arguments: typeof given === 'object' && given !== null && !Array.isArray(given) ? { ...given } : {},
   }
 }

@@ -74,6 +74,8 @@ test('every input makes another question: nobody is given the answer of another 
     of({ ...act, approval: 'apr_1' }),
     of({ ...act, amounts: { calls: 2 } }),
     of({ ...act, amounts: { calls: 2 }, reserve: true }),
+    of({ ...act, amounts: { money: 2, currency: 'EUR' } }),
+    of({ ...act, amounts: { money: 2, currency: 'USD' } }),
     of({ ...act, context: { office: 'north' } }),
     of(act, { agent: 'agt_2' }),
     of(act, { instance: 'ins_2' }),

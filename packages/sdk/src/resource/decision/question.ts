@@ -3,6 +3,11 @@ import type { Caller } from '../caller.ts'
 
 export type BudgetUnit = 'calls' | 'money' | 'rows' | 'bytes'
 
+/** Whole numbers. `money` is in the smallest unit of `currency` (ISO 4217), and says nothing without it. */
+export interface Amounts extends Readonly<Partial<Record<BudgetUnit, number>>> {
+  readonly currency?: string
+}
+
 /** What is about to be done, in the resource's own words. */
 export interface Act {
   /** The action's name: of the resource's map, `call` for a tool, a method in lower case, a verb of SQL. */
@@ -12,11 +17,11 @@ export interface Act {
   /** The arguments of the call, as they will be used: what is decided on and what is done must be the same values. */
   readonly arguments?: Properties
   /** The address of the caller as this process's own socket saw it; never one from a header. */
-  readonly peer?: string
+  readonly peer?: string | undefined
   /** An approval that the caller names. */
   readonly approval?: string
   /** What the call costs; with `reserve`, what it costs at most, to be settled afterwards. */
-  readonly amounts?: Readonly<Partial<Record<BudgetUnit, number>>>
+  readonly amounts?: Amounts
   readonly reserve?: boolean
   /** Further facts of the resource; a policy sees them as not attested. */
   readonly context?: Properties
