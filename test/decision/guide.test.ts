@@ -181,7 +181,8 @@ test('in front of an MCP server the arguments of a tool are decided on', async (
         tool: 'echo',
         arguments: { message: { one_of: ['hello'] } },
       }
-      const grant = { resource: tools, scopes: ['echo:call'], authorization_details: [limited] }
+      const reach = { resource: tools, scopes: ['echo:call'], authorization_details: [limited] }
+      const grant = { ...reach, condition: here }
       const caller = await scene.newcomer(grant, port)
       const call = (message: string) =>
         caller.fetch(tools, {
