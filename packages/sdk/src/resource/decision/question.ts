@@ -23,7 +23,7 @@ export interface Act {
   /** What the call costs; with `reserve`, what it costs at most, to be settled afterwards. */
   readonly amounts?: Amounts
   readonly reserve?: boolean
-  /** Further facts of the resource; a policy sees them as not attested. */
+  /** Further facts of the resource; a policy sees them as not attested. Names that mean something else here are left out. */
   readonly context?: Properties
 }
 
@@ -45,7 +45,7 @@ export function questionOf(resource: string, caller: Caller, act: Act): Properti
             ...(object.properties === undefined ? {} : { properties: object.properties }),
           },
     context: {
-      ...act.context,
+      ...(act.context === undefined ? {} : claimed(act.context)),
       ...(caller.instance === null ? {} : { instance: caller.instance }),
       ...(caller.person === null ? {} : { chain: [{ type: 'person', id: caller.person }] }),
       ...(caller.session === null ? {} : { session: caller.session }),
@@ -70,6 +70,15 @@ export function questionOf(resource: string, caller: Caller, act: Act): Properti
     },
   }
 }
+
+/** Members of the context that the decision point believes as ours: never from whoever chose the names of other facts. */
+const believed: ReadonlySet<string> = new Set([
+  ...['chain', 'instance', 'session', 'task', 'token', 'peer', 'arguments', 'approval', 'amounts', 'reserve'],
+  ...['authentication_age', 'key_age'],
+])
+
+const claimed = (context: Properties): Properties =>
+  Object.fromEntries(Object.entries(context).filter(([name]) => !believed.has(name)))
 
 /**
  * One text for equal values, whatever the order of their members; undefined for what JSON cannot carry exactly, which
