@@ -56,8 +56,28 @@ interface World extends Scene {
   state(lease: SecretLease): Promise<SecretLease | undefined>
   run(after?: number): Promise<number>
   /** What may be halted of its leases, and of somebody else's. */
-  readonly targets: Record<'own' | 'other', Record<Exclude<HaltKind, 'tool' | 'person'>, string>>
+  readonly targets: Record<'own' | 'other', Targets>
 }
+
+type Targets = Record<Exclude<HaltKind, 'tool' | 'person'>, string>
+
+interface RestsOn {
+  readonly key: ReturnType<typeof keyOf>
+  readonly grant: ReturnType<typeof grantOf>
+  readonly tenant: string
+}
+
+const targetsOf = (
+  { agent, id }: ReturnType<typeof instanceOf>,
+  { key, grant, tenant }: RestsOn,
+): Targets => ({
+  agent,
+  instance: id,
+  key: key.thumbprint,
+  grant: grant.id,
+  resource: grant.resource,
+  tenant,
+})
 
 const put = <K extends Put['put']>(kind: K, value: Extract<Put, { put: K }>['value'], ifVersion = 0): Put =>
   ({ put: kind, value, ifVersion }) as Put
@@ -132,21 +152,10 @@ async function world(t: TestContext): Promise<World> {
     state: lease => store.secrets.lease(scene, lease.id),
     run: (after = 1) => endLeases(ctxAt(after), deps, memory, undefined),
     targets: {
-      own: {
-        agent: agent.id,
-        instance: instance.id,
-        key: key.thumbprint,
-        grant: grant.id,
-        resource,
-        tenant: ctxAt(0).issuer,
-      },
+      own: targetsOf(instance, { key, grant, tenant: ctxAt(0).issuer }),
       other: {
+        ...targetsOf(sibling, { key: siblingKey, grant: grantOf(), tenant: 'https://other.example' }),
         agent: agentOf().id,
-        instance: sibling.id,
-        key: siblingKey.thumbprint,
-        grant: grantOf().id,
-        resource: `${resource}x`,
-        tenant: 'https://other.example',
       },
     },
   }
