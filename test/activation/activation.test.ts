@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { enforcementPoint } from '../decision/point.ts'
 import { api, expect, grant } from '../harness/agent.ts'
-import { authority } from '../harness/authority.ts'
+import { type Authority, authority } from '../harness/authority.ts'
+import type { Party } from '../harness/party.ts'
 import { activate, administrator, as, eligibility, entries, own, scene, scopesNow } from './scene.ts'
 
 test('an eligibility is no right: without an activation there is no token', async t => {
@@ -219,21 +220,71 @@ test('the condition of an eligibility holds for what is opened from it; a text t
   assert.deepEqual([decision, context.writ.refused_by, context.writ.rule], [false, 'condition', opened])
 })
 
-test('what an activation may spend is kept, and one after it begins anew', async t => {
-  const writ = await authority(t)
-  const { agent } = await scene(writ)
-  const budgets = [{ unit: 'calls', limit: 1, window_seconds: 3600 }]
-  const of = await eligibility(writ, agent, { approval: 'none', budgets })
+/** Asks of an enforcement point whether the agent may write. */
+async function writing(writ: Authority, agent: Party): Promise<() => Promise<boolean>> {
   const pep = await enforcementPoint(writ, ['writ:decisions:evaluate'])
   const asked = {
     subject: { type: 'agent', id: agent.clientId },
     action: { name: 'write' },
     resource: { type: 'resource', id: api },
   }
-  const allowed = async () => expect(await pep.ask('evaluation', asked), 200).decision
-  const { activation } = expect(await activate(writ, agent, of), 201)
+  return async () => expect(await pep.ask('evaluation', asked), 200).decision
+}
+
+const oneCall = [{ unit: 'calls', limit: 1, window_seconds: 3600 }]
+
+test('what an agent opens by itself spends what is left of its eligibility, however often it is opened', async t => {
+  const writ = await authority(t)
+  const { agent } = await scene(writ)
+  const budgets = [{ ...oneCall[0], limit: 3 }]
+  const of = await eligibility(writ, agent, { approval: 'none', budgets })
+  const allowed = await writing(writ, agent)
+  const [first] = [expect(await activate(writ, agent, of), 201), expect(await activate(writ, agent, of), 201)]
+  assert.deepEqual([await allowed(), await allowed()], [true, true])
+  expect(await own(writ, agent, `/activations/${first.activation}/cancel`, { reason: 'spent' }), 200)
+  const { grant: third } = expect(await activate(writ, agent, of), 201)
+  assert.equal(expect(await writ.operator.manage('GET', `/grants/${third}`), 200).budgets[0].left, 1)
   assert.deepEqual([await allowed(), await allowed()], [true, false])
-  expect(await own(writ, agent, `/activations/${activation}/cancel`, { reason: 'spent' }), 200)
+  writ.advance(3700)
   expect(await activate(writ, agent, of), 201)
+  // Their tokens have ended meanwhile.
+  await writ.operator.manage('GET', '/halts')
+  assert.equal(await (await writing(writ, agent))(), true, 'as much again in the next window')
+})
+
+test('however many activations share what is spent, the answer is a refusal, and no try again', async t => {
+  const writ = await authority(t)
+  const { agent } = await scene(writ)
+  const of = await eligibility(writ, agent, { approval: 'none', budgets: oneCall })
+  for (let time = 0; time < 40; time += 1) expect(await activate(writ, agent, of), 201)
+  const allowed = await writing(writ, agent)
   assert.deepEqual([await allowed(), await allowed()], [true, false])
+})
+
+test('nor does a glass that is broken again begin a budget anew', async t => {
+  const writ = await authority(t)
+  const { agent } = await scene(writ)
+  const of = await eligibility(writ, agent, { break_glass: true, budgets: oneCall })
+  const allowed = await writing(writ, agent)
+  const seen: boolean[] = []
+  for (let time = 0; time < 3; time += 1) {
+    const { activation } = expect(await activate(writ, agent, of, { break_glass: true }), 201)
+    seen.push(await allowed())
+    expect(await own(writ, agent, `/activations/${activation}/cancel`, { reason: 'again' }), 200)
+  }
+  assert.deepEqual(seen, [true, false, false])
+})
+
+test('whoever approves gives the budget once more', async t => {
+  const writ = await authority(t)
+  const { agent, approver } = await scene(writ)
+  const of = await eligibility(writ, agent, { budgets: oneCall })
+  const allowed = await writing(writ, agent)
+  for (let time = 0; time < 2; time += 1) {
+    const { activation } = expect(await activate(writ, agent, of), 201)
+    const path = `/approvals/${activation}/approve`
+    expect(await as(approver, 'writ:approvals:write', ['POST', path, {}]), 200)
+    assert.deepEqual([await allowed(), await allowed()], [true, false])
+    expect(await own(writ, agent, `/activations/${activation}/cancel`, { reason: 'spent' }), 200)
+  }
 })

@@ -1,7 +1,7 @@
 // Attacks on activation: deciding for oneself, getting more than was asked, using what has ended, speaking for others.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { api, expect, newAgent } from '../harness/agent.ts'
+import { api, expect, newAgent, registerApi } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
 import { activate, administrator, as, eligibility, entries, own, scene, scopesNow } from './scene.ts'
 
@@ -178,6 +178,21 @@ test('nobody is lifted above itself through an eligibility of the management API
   const waiting = expect(await activate(writ, agent, asking, { seconds: 60 }), 201).activation
   const approved = await as(climber, write, ['POST', `/approvals/${waiting}/approve`, {}])
   assert.equal(approved.body.code, 'access_denied')
+  const glass = { ...body, approval: 'required', break_glass: true }
+  const broken = expect(await writ.operator.manage('POST', '/eligibilities', glass), 201).id
+  const open = { seconds: 60, break_glass: true }
+  const task = expect(await activate(writ, agent, broken, open), 201).activation
+  for (const verdict of ['unjustified', 'justified']) {
+    const path = `/approvals/${task}/review`
+    const review = await as(climber, write, ['POST', path, { verdict, note: 'x' }])
+    assert.equal(
+      review.body.code,
+      'access_denied',
+      `neither ends nor whitewashes what is above it: ${verdict}`,
+    )
+  }
+  const last = { verdict: 'justified', note: 'seen' }
+  expect(await writ.operator.manage('POST', `/approvals/${task}/review`, last), 200)
 })
 
 test('requests that wait are bounded, so that no agent buries the others', async t => {
@@ -209,4 +224,28 @@ test('details of an eligibility are narrowed by activation and approval, and nev
   }
   const approved = expect(await as(approver, write, ['POST', path, {}]), 200)
   assert.deepEqual(approved.approved.authorization_details, [small])
+})
+
+test('what was meant for a resource or a scope that is gone opens nothing at the next one of its name', async t => {
+  const writ = await authority(t)
+  const agent = await newAgent(writ)
+  const approver = await administrator(writ, ['writ:approvals'])
+  const first = await registerApi(writ)
+  const of = await eligibility(writ, agent, { approval: 'none' })
+  const asking = await eligibility(writ, agent)
+  const asked = expect(await activate(writ, agent, asking), 201).activation
+  expect(await writ.operator.manage('DELETE', `/resources/${first}`), 204)
+  writ.advance(2)
+  const second = await registerApi(writ)
+  assert.equal((await activate(writ, agent, of)).body.code, 'conflict')
+  const late = await as(approver, write, ['POST', `/approvals/${asked}/approve`, {}])
+  assert.equal(late.body.code, 'conflict')
+
+  const scopesOf = (...names: string[]) => ({ scopes: names.map(name => ({ name, description: name })) })
+  const standing = await eligibility(writ, agent, { approval: 'none' })
+  expect(await writ.operator.manage('PATCH', `/resources/${second}`, scopesOf('read')), 200)
+  expect(await writ.operator.manage('PATCH', `/resources/${second}`, scopesOf('read', 'write')), 200)
+  assert.equal((await activate(writ, agent, standing, { scopes: ['write'] })).body.code, 'invalid_value')
+  expect(await activate(writ, agent, standing, { scopes: ['read'] }), 201)
+  assert.equal(await scopesNow(agent), 'read')
 })

@@ -1,7 +1,7 @@
 // Budgets at the decision point: exact under concurrency, shared by who rests on the grant, settled once.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { api, expect, grant, newAgent, registerApi } from '../harness/agent.ts'
+import { api, expect, grant, newAgent, payloadOf, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import { enforcementPoint } from './point.ts'
 
@@ -74,6 +74,48 @@ test('an upper bound is reserved and settled once; what nobody told is refused',
   assert.equal(await leftOf(writ, id), 5)
 })
 
+test('money is settled in the currency in which it was reserved, in whole numbers, and by any amount of it', async t => {
+  const budgets = [
+    { unit: 'money', currency: 'EUR', limit: 1000, window_seconds: 3600 },
+    { unit: 'money', currency: 'USD', limit: 100, window_seconds: 3600 },
+  ]
+  const { writ, id, ask, settle } = await scene(t, { budgets })
+  const reserve = async (amounts: object) => ask({ amounts, reserve: true })
+  assert.equal((await reserve({ money: 10 })).decision, false, 'money of no currency')
+  assert.equal((await reserve({ money: 10, currency: 'CHF' })).decision, false, 'of one that has no budget')
+  const { id: reservation } = (await reserve({ money: 600, currency: 'EUR' })).context.reservation
+  for (const amounts of [
+    { money: 1, currency: 'USD' },
+    { money: 1, currency: 'eur' },
+    { currency: 'EUR' },
+    { money: null, currency: 'EUR' },
+    { money: '1', currency: 'EUR' },
+    { money: 1e300, currency: 'EUR' },
+    { money: 1, pounds: 2 },
+  ])
+    assert.equal((await settle({ reservation, amounts })).status, 400, JSON.stringify(amounts))
+  assert.equal(await leftOf(writ, id), 400, 'what was refused has settled nothing')
+  expect(await settle({ reservation, amounts: { money: 1400, currency: 'EUR' } }), 200)
+  assert.equal(await leftOf(writ, id), 0, 'more than was reserved is taken in full')
+  assert.equal((await reserve({ money: 1, currency: 'EUR' })).decision, false)
+  assert.equal((await reserve({ money: 100, currency: 'USD' })).decision, true, 'each currency by itself')
+})
+
+test('of twenty that settle one reservation at once one does, whatever each of them says', async t => {
+  const budgets = [{ unit: 'rows', limit: 100, window_seconds: 3600 }]
+  const { writ, id, ask, settle } = await scene(t, { budgets })
+  const { id: reservation } = (await ask({ amounts: { rows: 50 }, reserve: true })).context.reservation
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, rows) => settle({ reservation, amounts: { rows } })),
+  )
+  const winner = answers.findIndex(({ status }) => status === 200)
+  assert.deepEqual(answers.map(({ status }) => status).toSorted(), [
+    200,
+    ...Array.from({ length: 19 }, () => 409),
+  ])
+  assert.equal(await leftOf(writ, id), 100 - winner)
+})
+
 test('budgets and conditions that say nothing, or nothing that holds, are not stored', async t => {
   const writ = await authority(t)
   await registerApi(writ)
@@ -117,3 +159,41 @@ test('the condition of a grant is held at each call', async t => {
   assert.deepEqual([denied.decision, denied.context.writ.refused_by], [false, 'condition'])
   assert.equal((await ask()).decision, false, 'where nobody knows the address')
 })
+
+const calls = (limit: number) => [{ unit: 'calls', limit, window_seconds: 3600 }]
+
+test('where the budget of one grant is spent another grant of the agent answers, and the refusal after both names one', async t => {
+  const { writ, agent, id, ask } = await scene(t, { budgets: calls(2) })
+  const second = await grant(writ, agent.clientId, ['read'], { budgets: calls(3) })
+  const answers = await Promise.all(Array.from({ length: 20 }, () => ask()))
+  assert.equal(answers.filter(({ decision }) => decision).length, 5)
+  assert.deepEqual([await leftOf(writ, id), await leftOf(writ, second)], [0, 0])
+  const { decision, context } = await ask({}, { explain: true })
+  assert.deepEqual([decision, context.writ.refused_by], [false, 'budget'])
+  assert.match(context.writ.rule, new RegExp(`^(${id}|${second}) calls:`))
+  await grant(writ, agent.clientId, ['read'])
+  assert.equal((await ask()).decision, true, 'one that has no budget answers before all others')
+})
+
+test('a token rests on every grant that may answer for it, so that one that is spent bars no other', async t => {
+  const { writ, agent, ask } = await scene(t, { budgets: calls(1), expires_at: inSeconds(3000) })
+  await grant(writ, agent.clientId, ['read'], { budgets: calls(1), expires_at: inSeconds(2000) })
+  const { jti, exp, scope, writ: own } = payloadOf(await agent.token(api, 'read')) as unknown as Token
+  const { grants, epoch, key } = own
+  assert.equal(grants.length, 2)
+  const token = { jti, grants, scopes: scope.split(' '), epoch, key, exp }
+  const answers = [await ask({ token }), await ask({ token }), await ask({ token })]
+  assert.deepEqual(
+    answers.map(({ decision }) => decision),
+    [true, true, false],
+  )
+})
+
+interface Token {
+  readonly jti: string
+  readonly exp: number
+  readonly scope: string
+  readonly writ: { readonly grants: readonly string[]; readonly epoch: number; readonly key: string }
+}
+
+const inSeconds = (seconds: number): string => new Date(Date.now() + seconds * 1000).toISOString()

@@ -57,6 +57,18 @@ test('an instance begins a session, its tokens name it, and they die when it end
   expect(await post(agent, '/sessions/end', { session }), 200)
 })
 
+test('whoever is halted begins no session, and may end one', async t => {
+  const { writ, agent } = await scene(t)
+  const { session } = expect(await begin(agent), 201)
+  const halt = { kind: 'agent', target: agent.clientId, reason: 'odd' }
+  const { id } = expect(await writ.operator.manage('POST', '/halts', halt), 201)
+  const refused = await begin(agent)
+  assert.deepEqual([refused.status, refused.body.code], [403, 'access_denied'])
+  expect(await post(agent, '/sessions/end', { session }), 200)
+  expect(await writ.operator.manage('POST', `/halts/${id}/lift`, { reason: 'over' }), 200)
+  expect(await begin(agent), 201)
+})
+
 test('an operator ends a session at once', async t => {
   const { writ, agent } = await scene(t)
   const { session } = expect(await begin(agent), 201)

@@ -6,6 +6,7 @@ import { Fault } from '../protocol/fault.ts'
 import { importPrivate, type PrivateJwk } from '../protocol/jwk.ts'
 import { signJws } from '../protocol/jws.ts'
 import { Secret } from '../protocol/secret.ts'
+import { type ActivateOptions, type Activation, type Activations, createActivations } from './activation.ts'
 import {
   type Authorization,
   type AuthorizedInit,
@@ -29,6 +30,7 @@ import { createTokenCache } from './token-cache.ts'
 import { type Ask, requestToken, type Token } from './token-request.ts'
 import type { Wire } from './wire.ts'
 
+export type { ActivateOptions, Activation, ActivationState, WaitOptions } from './activation.ts'
 export type { Authorization, AuthorizedInit } from './authorized-fetch.ts'
 export { fileKeystore } from './keystores/file.ts'
 export type { Acceptance, Held, HeldKey, Keystore, Membership, StagedKey } from './keystores/keystore.ts'
@@ -126,6 +128,20 @@ export interface Agent {
   /** A value that the vault makes for this call alone, and that ends with its lease. Throws what `secret` throws. */
   lease(name: string, options?: { readonly ttlSeconds?: number }): Promise<HeldLease>
   /**
+   * Asks that rights which the agent is eligible for are opened for a while. They are there once the answer, or
+   * `decided()`, says `approved`, and they end by themselves.
+   *
+   * ```ts
+   * const asked = await agent.activate('elg_…', { reason: 'release 4', seconds: 600 })
+   * const { state } = await asked.decided({ seconds: 300 })
+   * ```
+   *
+   * @throws Fault `invalid_value` for what the eligibility does not have, or where there is none, `conflict` where it
+   *   has ended or too much waits already, `access_denied` where there is no glass to break, `invalid_client` where the
+   *   agent was stopped, `temporarily_unavailable` where the issuer does not answer.
+   */
+  activate(eligibility: string, options: ActivateOptions): Promise<Activation>
+  /**
    * A report that this instance vouches for: a JWS of the type `decision-report+jwt` under the key that signs now. The
    * type is fixed, so that nothing else can be had signed by it.
    */
@@ -205,6 +221,7 @@ interface Parts extends FetchDeps {
   readonly credentials: Credentials
   readonly discovery: Discovery
   readonly secrets: Secrets
+  readonly activations: Activations
   /** Undefined where the key is not ours to rotate. */
   rotation: Rotation | undefined
   asks: AskListener | undefined
@@ -231,6 +248,13 @@ function partsOf(wire: Wire, credentials: Credentials): Parts {
     credentials,
     discovery,
     secrets: createSecrets({ ...fetching, discovery }),
+    activations: createActivations({
+      wire,
+      discovery,
+      credentials,
+      recover,
+      onChanged: resource => fetching.tokens.outdate(resource),
+    }),
     rotation: undefined,
     asks: undefined,
   }
@@ -262,6 +286,7 @@ function agentOf(parts: Parts): Agent {
     token: options => obtain(parts, options),
     secret: name => parts.secrets.get(name),
     lease: (name, { ttlSeconds } = {}) => parts.secrets.lease(name, ttlSeconds),
+    activate: async (eligibility, options) => parts.activations.activate(eligibility, options),
     signReport(claims) {
       const { key, kid } = parts.credentials.current()
       const iat = Math.floor(parts.wire.origins.begin(issuer).nowMs / 1000)

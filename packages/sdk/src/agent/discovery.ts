@@ -10,7 +10,12 @@ export interface Discovery {
   tokenEndpoint(): Promise<string>
   /** A member of `/.well-known/writ-configuration`. Throws `server_error` where the issuer has none. */
   endpoint(
-    member: 'enrollment_endpoint' | 'key_rotation_endpoint' | 'revocation_stream' | 'vault',
+    member:
+      | 'enrollment_endpoint'
+      | 'key_rotation_endpoint'
+      | 'activation_endpoint'
+      | 'revocation_stream'
+      | 'vault',
   ): Promise<string>
 }
 

@@ -11,6 +11,8 @@ export interface TokenCache {
    * in place of any.
    */
   replace(ask: Ask, refused: Token | undefined): Promise<Token | undefined>
+  /** What may be done at this resource has changed: tokens for it that were obtained until now are not used any more. */
+  outdate(resource: string): void
   /** Tokens bound to this key are not used from this instant on (epoch milliseconds). */
   retire(jkt: string, untilMs: number): void
 }
@@ -33,6 +35,7 @@ interface Slot {
 export function createTokenCache(request: (ask: Ask) => Promise<Token>, clock: () => number): TokenCache {
   const slots = boundedCache<Slot>(maxTokens)
   const retired = boundedCache<number>(8)
+  const outdated = boundedCache<number>(maxTokens)
 
   const slotOf = (ask: Ask): Slot => {
     const { resource, scopes, details, bearer = false } = ask
@@ -71,7 +74,8 @@ export function createTokenCache(request: (ask: Ask) => Promise<Token>, clock: (
       const slot = slotOf(ask)
       const { token } = slot
       const nowMs = clock()
-      if (token === undefined || nowMs >= endOf(token)) return renew(slot, ask)
+      const isOutdated = (token?.obtainedAtMs ?? 0) <= (outdated.get(ask.resource) ?? -1)
+      if (token === undefined || isOutdated || nowMs >= endOf(token)) return renew(slot, ask)
       const dueAtMs = token.obtainedAtMs + (endOf(token) - token.obtainedAtMs) * renewalShare
       if (nowMs >= dueAtMs && nowMs >= slot.renewAfterMs && slot.request === undefined)
         renewInBackground(slot, ask)
@@ -87,6 +91,9 @@ export function createTokenCache(request: (ask: Ask) => Promise<Token>, clock: (
         slot.token = undefined
       }
       return renew(slot, ask)
+    },
+    outdate(resource) {
+      outdated.set(resource, clock())
     },
     retire(jkt, untilMs) {
       retired.set(jkt, untilMs)

@@ -29,6 +29,7 @@ export interface ProvenPost {
   /** The key whose possession the proof shows (RFC 9449 §4.2); absent where a bearer token is wanted. */
   readonly proofKey: SignKey | undefined
   readonly mediaType: 'application/json' | 'application/x-www-form-urlencoded'
+  readonly headers?: Readonly<Record<string, string>>
   /** Made afresh for each attempt, because assertions are used once; `now` is the issuer's epoch second. */
   readonly body: (now: number) => string
 }
@@ -44,6 +45,7 @@ export async function postProven(wire: Wire, post: ProvenPost): Promise<Readonly
     const answer = await send(wire, post.url, {
       method: 'POST',
       headers: {
+        ...post.headers,
         'content-type': post.mediaType,
         ...(post.proofKey === undefined ? {} : { dpop: proofFor(post.proofKey, sending) }),
       },

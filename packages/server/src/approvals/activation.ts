@@ -1,5 +1,6 @@
 // Activating what somebody is eligible for: opened at once where nobody has to approve or the glass is broken, else asked for.
 import type { AuthorizationDetail } from '@writ/sdk/protocol/details/detail'
+import { detailElsewhere } from '@writ/sdk/protocol/details/index'
 import { Fault } from '@writ/sdk/protocol/fault'
 import { type AgentId, type EligibilityId, type InstanceId, newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
@@ -154,8 +155,13 @@ function askedOf(
     scopes: wish.scopes ?? eligibility.scopes,
     authorizationDetails: wish.authorizationDetails ?? eligibility.authorizationDetails,
   }
+  mustBeAbout(resource, reach)
   if (!isWithin(resource, eligibility, reach))
-    throw new Fault('invalid_value', 'This is more than the eligibility has.', { kind: 'beyond_eligibility' })
+    throw new Fault(
+      'invalid_value',
+      'This is more than the eligibility has: ask for its scopes and details, or for fewer.',
+      { kind: 'beyond_eligibility' },
+    )
   return {
     agent: eligibility.agent,
     instance,
@@ -166,6 +172,18 @@ function askedOf(
     operation: null,
     seconds: wish.seconds,
   }
+}
+
+/** Throws `invalid_value` for a detail of another resource: it would permit nothing here, and look as if it did. */
+export function mustBeAbout(
+  { identifier }: Pick<Resource, 'identifier'>,
+  { authorizationDetails }: Pick<Reach, 'authorizationDetails'>,
+): void {
+  const elsewhere = detailElsewhere(authorizationDetails, identifier)
+  if (elsewhere !== undefined)
+    throw new Fault('invalid_value', `A detail of type ${elsewhere.type} is for another resource.`, {
+      kind: 'detail_elsewhere',
+    })
 }
 
 export interface Opened {

@@ -14,7 +14,7 @@ import {
 import type { Eligibility } from '../domain/authorization/eligibility.ts'
 import type { Change, Versioned } from '../domain/change.ts'
 import { type Grant, isGrantLive } from '../domain/grant.ts'
-import { type ApprovalDeps, type Move, mustHaveRoom, opening, standing } from './activation.ts'
+import { type ApprovalDeps, type Move, mustBeAbout, mustHaveRoom, opening, standing } from './activation.ts'
 
 /** Somebody who decides, by its id. */
 export type Judge = Grant['createdBy']
@@ -42,11 +42,17 @@ export async function planApprove(
   const eligibility = await judgedBy(ctx, deps, judge, approval)
   mustBePending(approval, ctx.now)
   const { agent, resource } = await standing(ctx, deps, { ...eligibility, ...whose(approval) })
+  // Another one of that name is not what was asked for, and was judged by nobody.
+  if (resource.createdAt > approval.createdAt)
+    throw new Fault('conflict', 'The resource was registered anew since this was asked.', {
+      kind: 'other_resource',
+    })
   const approved = {
     scopes: narrower.scopes ?? asked.scopes,
     authorizationDetails: narrower.authorizationDetails ?? asked.authorizationDetails,
     seconds: narrower.seconds ?? asked.seconds,
   }
+  mustBeAbout(resource, approved)
   const opensNothing = asked.scopes.length + asked.authorizationDetails.length === 0
   const isNarrower = opensNothing
     ? approved.scopes.length + approved.authorizationDetails.length === 0
@@ -149,9 +155,16 @@ async function judgedBy(
   const eligibility = id === null ? null : ((await store.eligibilities.get(ctx, id)) ?? null)
   // INVARIANT: whoever asked for it, or gains by it, never decides it.
   if (!mayJudge(approval, judge, eligibility?.approvers ?? []))
-    throw new Fault('access_denied', 'This is for somebody else to decide.', { kind: 'not_an_approver' })
+    throw new Fault('access_denied', `This is for somebody else to decide: ${whyNotFor(approval, judge)}.`, {
+      kind: 'not_an_approver',
+    })
   return eligibility
 }
+
+const whyNotFor = (approval: Approval, judge: Judge): string =>
+  mayJudge(approval, judge, [])
+    ? 'its eligibility names who may'
+    : 'whoever asked for it, or has the rights of it, does not'
 
 function mustBePending(approval: Approval, now: number): void {
   if (stateOf(approval, now) !== 'pending') throw decided(approval, now)

@@ -1,8 +1,9 @@
 // writ grant: the rights of agents, each with a reason. An agent with no grant can do nothing.
 import type { Answer } from '@writ/sdk/admin'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
-import { type Command, InvalidArgumentError } from 'commander'
-import { type Detail, detailsIn, shownDetails } from './activation/details.ts'
+import type { Command } from 'commander'
+import { type Detail, detailsIn, scopesIn, shownDetails } from './activation/details.ts'
+import { type BudgetGiven, budgetLines, budgetsIn } from './activation/limits.ts'
 import { CommandFailure, command, exitCodes, family, type Terminal, wholeNumber } from './command.ts'
 import { agentId } from './names.ts'
 import { acting, given, type Paging, paged, printPages } from './session.ts'
@@ -22,16 +23,11 @@ export function grantCommand(terminal: Terminal): Command {
     .addCommand(usageCommand(terminal))
 }
 
-const scopesIn = (text: string, before: readonly string[] = []): readonly string[] => [
-  ...before,
-  ...text.split(/\s+/).filter(Boolean),
-]
-
 function createCommand(terminal: Terminal): Command {
   interface Options {
     readonly agent: string
     readonly resource: string
-    readonly scope?: readonly string[]
+    readonly scope?: string[]
     readonly authorizationDetails?: Detail[]
     readonly reason: string
     readonly expiresAt?: string
@@ -74,32 +70,6 @@ function createCommand(terminal: Terminal): Command {
     )
 }
 
-interface BudgetGiven {
-  readonly unit: 'calls' | 'money' | 'rows' | 'bytes'
-  readonly currency?: string
-  readonly limit: number
-  readonly window_seconds: number
-}
-
-function budgetsIn(text: string, before: readonly BudgetGiven[] = []): readonly BudgetGiven[] {
-  const [, name = '', limit = '', window = ''] =
-    /^(calls|rows|bytes|[A-Z]{3})=(\d+)\/(\d+[smhd])$/.exec(text) ?? []
-  if (name === '') throw new InvalidArgumentError('it reads calls=3/10s, rows=1000/1d or EUR=5000/30d.')
-  const isMoney = /^[A-Z]/.test(name)
-  const unit = isMoney ? 'money' : (name as BudgetGiven['unit'])
-  const budget = { unit, limit: Number(limit), window_seconds: lengthIn(window) }
-  return [...before, isMoney ? { ...budget, currency: name } : budget]
-}
-
-const secondsOf: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
-const lengthIn = (text: string): number =>
-  Number(text.slice(0, -1)) * (secondsOf[text.slice(-1)] ?? Number.NaN)
-
-function budgetShown({ limit, window_seconds, left }: Grant['budgets'][number]): string {
-  const rest = left === undefined ? '' : `, ${left} left`
-  return `${limit} in ${window_seconds} s${rest}`
-}
-
 function show(print: Printer, grant: Grant): void {
   print.object(grant, {
     id: grant.id,
@@ -109,9 +79,7 @@ function show(print: Printer, grant: Grant): void {
     scopes: grant.scopes.join(' '),
     ...given({ details: shownDetails(grant.authorization_details) }),
     ...(grant.condition === null ? {} : { condition: grant.condition }),
-    ...Object.fromEntries(
-      grant.budgets.map(budget => [`${budget.currency ?? budget.unit}`, budgetShown(budget)]),
-    ),
+    ...budgetLines(grant.budgets),
     reason: grant.reason,
     created: instant(grant.created_at),
     by: grant.created_by,
@@ -191,7 +159,8 @@ function unusedCommand(terminal: Terminal): Command {
         const filter = days === undefined ? {} : { days: String(days) }
         const ask = (query: object) =>
           session.admin.call('grants.unused', { query: { ...filter, ...query } as never })
-        await printPages(session, ask, unusedColumns, 'every grant was used')
+        const none = `no grant that is older than ${days ?? 30} days has been unused for so long`
+        await printPages(session, ask, unusedColumns, none)
       }),
     )
 }

@@ -66,6 +66,17 @@ function only<T extends Bearer>(what: string, named: string, bearers: readonly T
   )
 }
 
+/** Who may approve: an agent by its id or its name, a person by their id. */
+export async function approverId(admin: AdminClient, named: string): Promise<string> {
+  return isId('usr', named) ? named : agentId(admin, named)
+}
+
+/** Whose risk is told: an agent by its id or its name, an instance, a session or a person by the id. */
+export async function riskyId(admin: AdminClient, named: string): Promise<string> {
+  const isNamed = !(['ins', 'ses', 'usr'] as const).some(prefix => isId(prefix, named))
+  return isNamed ? agentId(admin, named) : named
+}
+
 /** A resource's id, from its id or its identifier. */
 export async function resourceId(admin: AdminClient, named: string): Promise<string> {
   if (isId('res', named)) return named

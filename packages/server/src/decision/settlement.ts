@@ -1,7 +1,8 @@
 // Settling: the true amounts in place of what was reserved, once and in time.
 import { Fault } from '@writ/sdk/protocol/fault'
 import type { Ctx } from '../context.ts'
-import type { Budget, BudgetUnit, Settlement } from '../domain/authorization/budget.ts'
+import type { Budget, Settlement } from '../domain/authorization/budget.ts'
+import type { Amounts } from '../domain/authorization/spending.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import { hashParts } from '../domain/hash.ts'
 import type { Store } from '../store/store.ts'
@@ -14,7 +15,7 @@ export type SettleDeps = CommitDeps & { readonly store: Pick<Store, 'oneTimes'> 
 /** What was asked: the reservation by its id, and what each reserved unit really cost. */
 export interface Settled {
   readonly reservation: string
-  readonly amounts: Readonly<Partial<Record<BudgetUnit, number>>>
+  readonly amounts: Amounts
 }
 
 interface Reserved {
@@ -25,7 +26,8 @@ interface Reserved {
 
 /**
  * Settles what the caller reserved. Throws what `answerAs` throws, `conflict` where nothing waits under that id (it was
- * settled, its time has passed, or it never was), `invalid_request` where a reserved unit has no amount.
+ * settled, its time has passed, or it never was), `invalid_request` where a reserved unit has no amount, or money of
+ * another currency.
  */
 export function settle(
   ctx: Ctx,
@@ -45,6 +47,15 @@ export function settle(
     const reserved = JSON.parse(found.value) as readonly Reserved[]
     const settlements = reserved.map(({ grant, budget }): Settlement => {
       const amount = amounts[budget.unit]
+      // Left out it is what was reserved; said, it has to be: cents of one are not those of another.
+      if (budget.unit === 'money' && ![undefined, budget.currency].includes(amounts.currency))
+        throw new Fault(
+          'invalid_request',
+          `amounts.currency is not ${budget.currency}, which was reserved.`,
+          {
+            kind: 'other_currency',
+          },
+        )
       if (amount === undefined)
         throw new Fault('invalid_request', `amounts.${budget.unit} was reserved and is missing.`, {
           kind: 'unsettled_unit',
@@ -66,7 +77,7 @@ export function settle(
         ...askedBy(ctx, caller),
         facts: {
           reserved: reserved.map(({ budget: { unit }, amount }) => `${unit} ${amount}`),
-          settled: Object.entries(amounts).map(([unit, amount]) => `${unit} ${amount}`),
+          settled: reserved.map(({ budget: { unit } }) => `${unit} ${amounts[unit]}`),
         },
       },
       answer: () => ({ settled: true }),

@@ -15,6 +15,7 @@ import { admit, standingOf } from './client-auth/admit.ts'
 import { known, type Proven, useOf } from './client-auth/method.ts'
 import { proveAssertion } from './client-auth/private-key-jwt.ts'
 import type { Deps } from './deps.ts'
+import { mustNotBeHalted } from './halted.ts'
 import { recordRefusal } from './refusal.ts'
 
 /** What proves the instance: an assertion of its key, and a proof of the same key made for this very endpoint. */
@@ -37,10 +38,12 @@ const rememberedSeconds = 86_400
 
 /**
  * Opens or asks for what the agent of the instance is eligible for. Throws what authentication and `planActivation`
- * throw; the refusals of a known instance are entries.
+ * throw, `access_denied` while something of the instance is halted; the refusals of a known instance are entries.
  */
 export function activate(ctx: Ctx, deps: Deps, showing: Showing, request: Activation): Promise<Approval> {
   return asInstance(ctx, deps, { showing, type: 'activation.requested' }, async caller => {
+    // Whoever was stopped opens nothing for the time after, nor buries those who approve.
+    const unhalted = await mustNotBeHalted(ctx, deps, caller.proven)
     const key = memoKey(caller, request)
     const repeated = await recalled(ctx, deps, key, request)
     if (repeated !== undefined) return repeated
@@ -58,7 +61,7 @@ export function activate(ctx: Ctx, deps: Deps, showing: Showing, request: Activa
               until: ctx.now + rememberedSeconds,
             },
           ]
-    return { ...move, remembers }
+    return { ...move, remembers, bases: [unhalted] }
   })
 }
 
@@ -83,11 +86,12 @@ export function cancelActivation(
 }
 
 interface Instance {
+  readonly proven: Proven
   readonly agent: Agent
   readonly instance: NonNullable<Approval['asked']['instance']>
 }
 
-type Plan = Move & Pick<Change, 'remembers'>
+type Plan = Move & Pick<Change, 'remembers' | 'bases'>
 
 async function asInstance(
   ctx: Ctx,
@@ -110,7 +114,7 @@ async function asInstance(
         kind: 'not_an_instance',
       })
     return await decidedAndCommitted(ctx, deps, { proven, claims }, () =>
-      decide({ agent, instance: by.key.instance as Instance['instance'] }),
+      decide({ proven, agent, instance: by.key.instance as Instance['instance'] }),
     )
   } catch (error) {
     if (isFault(error)) await recordRefusal(ctx, deps, { type, fault: error, proven, claims })
@@ -147,12 +151,13 @@ async function decidedAndCommitted(
 }
 
 function changeOf(ctx: Ctx, { proven, claims }: Shown, plan: Plan, epoch: number): Change {
-  const { approval, change, event, restsOn, remembers } = plan
+  const { approval, change, event, restsOn, remembers, bases = [] } = plan
   return {
     ...change,
     bases: [
       { epoch: proven.facts.epoch, subjects: standingOf(proven) },
       ...(restsOn.length === 0 ? [] : [{ epoch, subjects: restsOn }]),
+      ...bases,
     ],
     claims,
     ...(remembers === undefined ? {} : { remembers }),

@@ -13,6 +13,7 @@ import { type Proven, useOf } from './client-auth/method.ts'
 import { authenticateClient } from './client-auth/methods.ts'
 import type { Deps } from './deps.ts'
 import { type Evidence, one } from './evidence.ts'
+import { mustNotBeHalted } from './halted.ts'
 import { recordRefusal } from './refusal.ts'
 
 /** OIDC-A §2.3: an `agent_context_id` is opaque text of at most so many characters. */
@@ -22,10 +23,11 @@ const sessionSeconds = 24 * 3600
 
 /**
  * Begins a session of the instance whose key proved the request, by client assertion and DPoP proof alike. Throws what
- * authentication throws, `access_denied` for who is no instance, `invalid_request` for a task that is none.
+ * authentication throws, `access_denied` for who is no instance or is halted, `invalid_request` for a task that is none.
  */
 export function beginSession(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<Session> {
   return asInstance(ctx, deps, { evidence, type: 'session.begun' }, async ({ proven, instance, key }) => {
+    const unhalted = await mustNotBeHalted(ctx, deps, proven)
     const task = one(evidence.form, 'task') ?? null
     if (task !== null && (task.length > longestTask || checkProse(task, longestTask) !== undefined))
       throw new Fault('invalid_request', `task must be a line of at most ${longestTask} characters.`, {
@@ -45,6 +47,7 @@ export function beginSession(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<
     }
     return {
       puts: [{ put: 'session', value: session, ifVersion: 0 }],
+      bases: [unhalted],
       session,
       decision: { rule: 'own_instance', epoch: proven.facts.epoch },
     }
@@ -78,7 +81,7 @@ interface Showing {
   readonly key: string
 }
 
-interface Move extends Pick<Change, 'puts' | 'signals'> {
+interface Move extends Pick<Change, 'puts' | 'signals' | 'bases'> {
   readonly session: Session
   readonly decision: EntryDraft['decision'] & object
 }
@@ -132,7 +135,7 @@ async function commit(ctx: Ctx, deps: Deps, { type, proven, claims, move }: Comm
   const { session, decision, ...effect } = move
   const committed = await deps.store.commit(ctx, {
     ...effect,
-    bases: [{ epoch: proven.facts.epoch, subjects: standingOf(proven) }],
+    bases: [{ epoch: proven.facts.epoch, subjects: standingOf(proven) }, ...(effect.bases ?? [])],
     claims,
     ...useOf(ctx, proven),
     entries: [

@@ -38,7 +38,7 @@ interface EligibilityCreate {
   /** RFC 9396 authorization details */
   readonly authorization_details?: readonly Readonly<Record<string, unknown>>[]
   readonly condition?: string | null
-  /** What each activation may spend; the next one begins anew */
+  /** What may be spent: by each activation that somebody approved, and by all others together */
   readonly budgets?: readonly Budget[]
   /** The longest activation */
   readonly max_seconds: number

@@ -179,6 +179,8 @@ const review = operation({
     const found = await findApproval(ctx, deps, input.params.id)
     mustHaveVersion(found, input.ifVersion)
     const move = await planReview(ctx, deps, caller.id, { found, review: input.body })
+    // Under the rules of approving: who could not have given it judges nothing of it, and ends nothing of it.
+    await mustStandAbove(ctx, deps, caller, found.asked)
     return planOf(ctx, move, `${input.body.verdict}: ${input.body.note}`)
   },
 })

@@ -1,14 +1,14 @@
 // Eligibilities: what an agent may have opened for a while, by whose approval. By itself an eligibility is no right.
-import { detailElsewhere } from '@writ/sdk/protocol/details/index'
 import { Fault } from '@writ/sdk/protocol/fault'
 import { newId, prefixOf } from '@writ/sdk/protocol/identifier'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
+import { mustBeAbout } from '../../approvals/activation.ts'
 import { takenBack } from '../../approvals/judging.ts'
 import type { Ctx } from '../../context.ts'
 import { type Eligibility, isEligibilityLive } from '../../domain/authorization/eligibility.ts'
 import type { Change, Versioned } from '../../domain/change.ts'
-import { isGrantLive, mostGrants } from '../../domain/grant.ts'
+import { type Grant, isGrantLive, mostGrants } from '../../domain/grant.ts'
 import { mustBeFuture, mustHaveVersion } from '../agents/agents.ts'
 import { findResource, mustKnow } from '../grants/grants.ts'
 import { budgetsGiven, budgetsOf, conditionGiven, limitsShown, showLimits } from '../grants/limits.ts'
@@ -77,9 +77,10 @@ const create = operation({
       scopes: z.array(scopeToken).max(100).optional(),
       authorization_details: detailsGiven.optional(),
       condition: conditionGiven.nullable().optional(),
-      budgets: budgetsGiven
-        .optional()
-        .meta({ description: 'What each activation may spend; the next one begins anew' }),
+      budgets: budgetsGiven.optional().meta({
+        description:
+          'What may be spent: by each activation that somebody approved, and by all others together',
+      }),
       max_seconds: z.int().min(1).max(longestSeconds).meta({ description: 'The longest activation' }),
       approval: z
         .enum(['none', 'required'])
@@ -109,11 +110,7 @@ const create = operation({
     const scopes = [...new Set(body.scopes ?? [])]
     const authorizationDetails = detailsOf(body.authorization_details) ?? []
     mustKnow(resource, scopes)
-    const elsewhere = detailElsewhere(authorizationDetails, resource.identifier)
-    if (elsewhere !== undefined)
-      throw new Fault('invalid_value', `A detail of type ${elsewhere.type} is for another resource.`, {
-        kind: 'detail_elsewhere',
-      })
+    mustBeAbout(resource, { authorizationDetails })
     if (scopes.length + authorizationDetails.length === 0)
       throw new Fault(
         'invalid_value',
@@ -284,14 +281,20 @@ const revoke = operation({
   },
 })
 
-/** The live grants that were opened from it: at most as many as an agent has for one resource. */
+/** The live grants that were opened from it, each of them: those that raced to be opened are more than one may have. */
 async function endOpened(
   ctx: Ctx,
   { store }: Reads,
   { id, agent, resource }: Eligibility,
 ): Promise<Required<Pick<Change, 'puts' | 'signals'>> & { readonly ended: readonly string[] }> {
-  const page = await store.grants.list(ctx, { limit: mostGrants }, { agent, resource, liveAt: ctx.now })
-  const opened = page.items.filter(grant => grant.activation != null && isGrantLive(grant, ctx.now))
+  const opened: Versioned<Grant>[] = []
+  for (let after: string | undefined, isLast = false; !isLast; ) {
+    const asked = { limit: mostGrants, ...(after === undefined ? {} : { after }) }
+    const page = await store.grants.list(ctx, asked, { agent, resource, liveAt: ctx.now })
+    opened.push(...page.items.filter(grant => grant.activation != null && isGrantLive(grant, ctx.now)))
+    isLast = page.next === null
+    after = page.next ?? undefined
+  }
   const approvals = await Promise.all(opened.map(grant => store.approvals.get(ctx, grant.activation ?? '')))
   const ended = opened.filter((_grant, at) => approvals[at]?.asked.eligibility === id)
   const parts = ended.map(grant => takenBack(grant, ctx.now))

@@ -297,6 +297,7 @@ const update = operation({
           scopes: next.scopes.map(scope => scope.name),
           ...(isRemapped ? { actions_version: next.actions?.version ?? null } : {}),
           narrowed_grants: former.ids,
+          ...(former.eligibilities.length === 0 ? {} : { narrowed_eligibilities: former.eligibilities }),
         },
       },
       answer: showResource(next),
@@ -327,7 +328,13 @@ const remove = operation({
         removals: [{ remove: 'resource', id: resource.id, ifVersion: resource.version }],
         signals: [{ subject: resource.identifier, kind: 'narrowed' }, ...ended.signals],
       },
-      about: { resource: resource.identifier, facts: { ended_grants: ended.ids } },
+      about: {
+        resource: resource.identifier,
+        facts: {
+          ended_grants: ended.ids,
+          ...(ended.eligibilities.length === 0 ? {} : { ended_eligibilities: ended.eligibilities }),
+        },
+      },
       answer: undefined,
     }
   },

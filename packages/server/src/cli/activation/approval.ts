@@ -1,12 +1,12 @@
 // writ approval: what waits for a decision, and the decisions. Nobody decides what it asked for itself.
 import type { Answer } from '@writ/sdk/admin'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { CommandFailure, command, exitCodes, family, type Terminal } from '../command.ts'
 import { agentId } from '../names.ts'
 import { acting, given, type Paging, paged, printPages } from '../session.ts'
-import { lasting } from '../terminal/instants.ts'
 import { type Column, instant, type Printer, state } from '../terminal/print.ts'
 import { type Detail, detailsIn, scopesIn, shownDetails } from './details.ts'
+import { openFor } from './limits.ts'
 
 type Approval = Answer<'approvals.get'>
 
@@ -63,6 +63,14 @@ const columns: readonly Column<Approval>[] = [
   { head: 'reason', of: ({ reason }) => reason, most: 40 },
 ]
 
+const states = ['pending', 'approved', 'denied', 'expired', 'cancelled', 'failed', 'partial'] as const
+
+function stateIn(text: string): Approval['state'] {
+  const known = states.find(one => one === text)
+  if (known === undefined) throw new InvalidArgumentError(`must be one of ${states.join(', ')}.`)
+  return known
+}
+
 function listCommand(terminal: Terminal): Command {
   type Options = Paging & {
     readonly agent?: string
@@ -72,12 +80,14 @@ function listCommand(terminal: Terminal): Command {
   }
   return paged(command('list', 'list requests for approval in the order in which they came'))
     .option('--agent <agent>', 'only those for this agent (id or name)')
-    .option('--state <state>', 'only those in this state')
+    .option('--state <state>', `only those in this state: ${states.join(', ')}`, stateIn)
     .option('--pending', 'only those that wait for a decision')
     .option('--unreviewed', 'only broken glass that nobody has reviewed yet')
     .action(
       acting<Options>(terminal, async session => {
         const { agent: named, pending, unreviewed } = session.options
+        if (pending && session.options.state !== undefined)
+          throw new CommandFailure('say --pending or --state, not both', exitCodes.usage)
         const agent = named === undefined ? undefined : await agentId(session.admin, named)
         const filter = given({
           agent,
@@ -112,7 +122,7 @@ function approveCommand(terminal: Terminal): Command {
     .argument('<approval>', 'its id')
     .option('--scope <scopes>', 'only these scopes of it; may be repeated', scopesIn)
     .option('--authorization-details <json>', 'only this of it: RFC 9396 details, as a JSON array', detailsIn)
-    .option('--for <time>', 'for less time, such as 5m', lasting)
+    .option('--for <time>', 'for less time, such as 5m', openFor)
     .option('--reason <why>', 'why; kept in the audit log')
     .action(
       acting<Options>(terminal, async ({ admin, args: [id = ''], options, print }) => {

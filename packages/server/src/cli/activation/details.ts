@@ -18,10 +18,11 @@ export function detailsIn(text: string): Detail[] {
 }
 
 /** Several lists of scopes, separated by spaces. */
-export const scopesIn = (text: string, before: readonly string[] = []): string[] => [
-  ...before,
-  ...text.split(/\s+/).filter(Boolean),
-]
+export function scopesIn(text: string, before: readonly string[] = []): string[] {
+  const scopes = text.split(/\s+/).filter(Boolean)
+  if (scopes.length === 0) throw new InvalidArgumentError('must name a scope.')
+  return [...before, ...scopes]
+}
 
 export const shownDetails = (details: readonly object[]): string | undefined =>
   details.length === 0 ? undefined : details.map(detail => JSON.stringify(detail)).join(' ')

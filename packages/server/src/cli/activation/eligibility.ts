@@ -2,13 +2,14 @@
 import type { Answer } from '@writ/sdk/admin'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import type { Command } from 'commander'
-import { command, family, several, type Terminal } from '../command.ts'
-import { agentId } from '../names.ts'
+import { CommandFailure, command, exitCodes, family, several, type Terminal } from '../command.ts'
+import { agentId, approverId } from '../names.ts'
 import { acting, given, type Paging, paged, printPages } from '../session.ts'
 import { confirm, destructive, type Sure } from '../terminal/confirm.ts'
-import { ahead, lasting, never } from '../terminal/instants.ts'
+import { ahead, never } from '../terminal/instants.ts'
 import { type Column, instant, type Printer, state } from '../terminal/print.ts'
 import { type Detail, detailsIn, scopesIn, shownDetails } from './details.ts'
+import { type BudgetGiven, budgetLines, budgetsIn, openFor } from './limits.ts'
 
 type Eligibility = Answer<'eligibilities.get'>
 
@@ -27,6 +28,7 @@ function createCommand(terminal: Terminal): Command {
     readonly scope?: string[]
     readonly authorizationDetails?: Detail[]
     readonly condition?: string
+    readonly budget?: readonly BudgetGiven[]
     readonly upTo: number
     readonly approval: boolean
     readonly approver?: readonly string[]
@@ -40,11 +42,16 @@ function createCommand(terminal: Terminal): Command {
     .option('--scope <scopes>', 'scopes, separated by spaces; may be repeated', scopesIn)
     .option('--authorization-details <json>', 'RFC 9396 details, as a JSON array', detailsIn)
     .option('--condition <cedar>', 'a Cedar condition that must hold at each call')
-    .requiredOption('--up-to <time>', 'the longest activation, such as 30m', lasting)
+    .option(
+      '--budget <budget>',
+      'what may be spent while it is open: calls=3/10s, rows=1000/1d, EUR=5000/30d; may be repeated',
+      budgetsIn,
+    )
+    .requiredOption('--up-to <time>', 'the longest activation, such as 30m; a week at most', openFor)
     .option('--no-approval', 'opens at once: nobody has to approve')
     .option(
-      '--approver <id>',
-      'an agent or person who may approve; may be repeated (default: whoever may)',
+      '--approver <agent>',
+      'who may approve: an agent (id or name) or the id of a person; may be repeated (default: whoever may)',
       several,
     )
     .option('--break-glass', 'may be opened unapproved in an emergency, to be reviewed afterwards')
@@ -62,8 +69,13 @@ function createCommand(terminal: Terminal): Command {
           authorizationDetails,
           approver: approvers,
           condition,
+          budget: budgets,
           reason,
         } = options
+        if (scopes === undefined && authorizationDetails === undefined)
+          throw new CommandFailure('--scope is missing, or --authorization-details', exitCodes.usage)
+        if (!options.approval && approvers !== undefined)
+          throw new CommandFailure('say --approver or --no-approval, not both', exitCodes.usage)
         const body = {
           agent: await agentId(admin, options.agent),
           resource,
@@ -74,7 +86,8 @@ function createCommand(terminal: Terminal): Command {
             scopes,
             authorization_details: authorizationDetails,
             condition,
-            approvers: approvers && [...approvers],
+            budgets: budgets && [...budgets],
+            approvers: approvers && (await Promise.all(approvers.map(one => approverId(admin, one)))),
             break_glass: options.breakGlass,
             expires_at: options.expiresAt === never ? null : options.expiresAt,
           }),
@@ -100,6 +113,7 @@ function show(print: Printer, eligibility: Eligibility): void {
     scopes: eligibility.scopes.join(' '),
     ...given({ details: shownDetails(eligibility.authorization_details) }),
     ...(eligibility.condition === null ? {} : { condition: eligibility.condition }),
+    ...budgetLines(eligibility.budgets),
     'up to': `${eligibility.max_seconds} s`,
     'approved by': approvalOf(eligibility),
     'break glass': eligibility.break_glass ? 'yes' : 'no',

@@ -1,27 +1,27 @@
 // writ drill: halts a canary again and again, and says how long it took until everybody who enforces had it.
 import { generateKeyPair } from '@writ/sdk/protocol/jwk'
 import type { Command } from 'commander'
-import { CommandFailure, command, type Terminal } from '../command.ts'
+import { CommandFailure, command, type Terminal, wholeNumber } from '../command.ts'
 import { acting } from '../session.ts'
 import { confirmed } from './confirmation.ts'
 
 const reason = 'drill'
-
-const roundsIn = (text: string): number => {
-  const rounds = Number(text)
-  if (!/^\d{1,3}$/.test(text) || rounds < 1) throw new CommandFailure('rounds are from 1 to 999', 2)
-  return rounds
-}
 
 export function drillCommand(terminal: Terminal): Command {
   interface Options {
     readonly rounds: number
   }
   return command('drill', 'halt a canary and measure until every connected enforcement point enforces it')
-    .option('--rounds <number>', 'how often', roundsIn, 20)
+    .option('--rounds <number>', 'how often', wholeNumber(1, 999), 20)
     .action(
       acting<Options>(terminal, async ({ admin, clientId, issuer, openFetch, options, print }) => {
         const limits = await limitsAt(issuer, openFetch)
+        const { items } = await admin.call('enforcement-points.list', {})
+        if (items.length === 0)
+          throw new CommandFailure(
+            'no enforcement point is connected: there is nothing to measure before a resource listens to the stream',
+          )
+        print.hint(`halting a canary ${options.rounds} times; a round takes two seconds at most`)
         const canary = await admin.call('agents.create', {
           body: {
             name: `drill-${Date.now().toString(36)}`,
@@ -45,8 +45,7 @@ export function drillCommand(terminal: Terminal): Command {
         } finally {
           await admin.call('agents.retire', { params: { id: canary.id }, body: { reason } })
         }
-        if (points === 0)
-          throw new CommandFailure('no enforcement point is connected: there is nothing to measure')
+        if (points === 0) throw new CommandFailure('every enforcement point went away: nothing was measured')
         delays.sort((a, b) => a - b)
         const [p50, p99, worst] = [at(delays, 0.5), at(delays, 0.99), delays.at(-1) ?? 0]
         // Who did not confirm denies everything once it has heard nothing for that long.

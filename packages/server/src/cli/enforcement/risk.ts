@@ -2,6 +2,7 @@
 import type { Answer } from '@writ/sdk/admin'
 import type { Command } from 'commander'
 import { command, family, type Terminal, wholeNumber } from '../command.ts'
+import { riskyId } from '../names.ts'
 import { acting, given, type Paging, paged, printPages } from '../session.ts'
 import { ahead, never } from '../terminal/instants.ts'
 import { type Column, instant } from '../terminal/print.ts'
@@ -27,12 +28,13 @@ function reportCommand(terminal: Terminal): Command {
     readonly expiresAt?: string
   }
   return command('report', 'set the score of a subject; policies see it from the next call on')
-    .argument('<subject>', 'the id of an agent, an instance, a session or a person')
+    .argument('<subject>', 'an agent (id or name), or the id of an instance, a session or a person')
     .argument('<score>', 'from 0 (none) to 100', wholeNumber(0, 100))
     .requiredOption('--reason <why>', 'why; kept in the audit log')
     .option('--expires-at <instant>', 'when it is 0 again: an instant, or a time such as 8h', ahead)
     .action(
-      acting<Options>(terminal, async ({ admin, args: [subject = '', score = ''], options, print }) => {
+      acting<Options>(terminal, async ({ admin, args: [named = '', score = ''], options, print }) => {
+        const subject = await riskyId(admin, named)
         const { reason, expiresAt } = options
         const expires_at = expiresAt === never ? null : expiresAt
         const body = { subject, score: Number(score), reason, ...given({ expires_at }) }

@@ -5,6 +5,7 @@ import type { GrantId } from '@writ/sdk/protocol/identifier'
 import type { Grant } from '../grant.ts'
 import { leavesOf, type Resource } from '../resource.ts'
 import type { Approval } from './approval.ts'
+import type { Budget } from './budget.ts'
 import type { Eligibility } from './eligibility.ts'
 
 /** Scopes, where there are any, and details, where there are any, must both cover an operation. */
@@ -51,7 +52,10 @@ export function endOf(
   return Math.min(now + seconds, eligibility?.expiresAt ?? Number.POSITIVE_INFINITY)
 }
 
-/** The grant of an approval that was approved, or needs nobody: what was approved, until then, and nothing beside it. */
+/**
+ * The grant of an approval that was approved, or needs nobody: what was approved, until then, and nothing beside it.
+ * Whoever approves gives its budgets once more; what opens by itself spends what everything opened so has left.
+ */
 export function grantOpenedBy(
   approval: Approval & { readonly approved: Reach; readonly approvedUntil: number },
   eligibility: Eligibility | null,
@@ -65,7 +69,7 @@ export function grantOpenedBy(
     scopes,
     authorizationDetails,
     condition: eligibility?.condition ?? null,
-    budgets: eligibility?.budgets ?? [],
+    budgets: approval.decidedBy === null ? sharedBudgets(eligibility) : (eligibility?.budgets ?? []),
     activation: approval.id,
     reason: approval.reason,
     expiresAt: approval.approvedUntil,
@@ -73,4 +77,9 @@ export function grantOpenedBy(
     createdBy: opening.by,
     revokedAt: null,
   }
+}
+
+function sharedBudgets(eligibility: Eligibility | null): readonly Budget[] {
+  if (eligibility === null) return []
+  return eligibility.budgets.map(budget => ({ ...budget, sharedBy: eligibility.id }))
 }

@@ -122,3 +122,14 @@ test('reservations that nobody settles are bounded', () => {
     'and one is reserved again when they have ended',
   )
 })
+
+test('what is given back after a clock that is ahead has swept it leaves no window with more than the limit', () => {
+  const budget = budgetOf({ windowSeconds: 10 })
+  const reserved =
+    take(unspent, budget, { amount: 10, now: 100, reserved: 'rsv_1' }) ?? assert.fail('it fits')
+  // Half a minute ahead, another node spends nothing and forgets what it takes for long gone.
+  const swept = take(reserved, budget, { amount: 0, now: 130 }) ?? assert.fail('it fits')
+  const settled = settle(swept, { grant, budget, reservation: id('rsv_1'), amount: 0 }, 101)
+  assert.ok(settled !== undefined)
+  assert.ok(leftOf(settled, budget, 101).left <= 10)
+})

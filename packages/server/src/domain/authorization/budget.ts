@@ -1,5 +1,5 @@
 // Budgets of grants: so many calls, so much money, so many rows or bytes in any window of time, and what was spent.
-import type { GrantId, ReservationId } from '@writ/sdk/protocol/identifier'
+import type { EligibilityId, GrantId, ReservationId } from '@writ/sdk/protocol/identifier'
 
 export type BudgetUnit = 'calls' | 'money' | 'rows' | 'bytes'
 
@@ -12,6 +12,11 @@ export interface Budget {
   readonly windowSeconds: number
   /** How much more may be spent in one window than the limit; 0 unless it was stated. */
   readonly burst: number
+  /**
+   * Of a grant that was opened without anybody's approval: the eligibility whose activations spend it together, for else
+   * an agent would begin anew with each. Absent where the grant spends it alone.
+   */
+  readonly sharedBy?: EligibilityId
 }
 
 /**
@@ -41,6 +46,11 @@ export interface Settlement {
 /** Names a budget within its grant: a grant has one per unit, currency and window. */
 export function budgetName({ unit, currency, windowSeconds }: Budget): string {
   return `${unit}:${currency ?? ''}:${windowSeconds}`
+}
+
+/** By what one finds, with the name, what was spent of a budget of the grant. */
+export function spenderOf(grant: string, { sharedBy }: Budget): string {
+  return sharedBy ?? grant
 }
 
 /** What was spent, as it is stored: slots of time with their sums, and what still may be settled. */
@@ -110,7 +120,8 @@ function added(state: BudgetState, budget: Budget, at: number, amount: number): 
   const start = Math.floor(at / width) * width
   const slots = state.slots.filter(([slot]) => slot !== start)
   const before = state.slots.find(([slot]) => slot === start)?.[1] ?? 0
-  slots.push([start, before + amount])
+  // What is given back may have been swept by a clock that is ahead: nothing is never less than nothing.
+  slots.push([start, Math.max(0, before + amount)])
   return { ...state, slots: slots.sort(([a], [b]) => a - b) }
 }
 

@@ -48,6 +48,8 @@ const grantOf = (given: Partial<Grant>): Grant => ({
   ...given,
 })
 
+const budget = { unit: 'calls', currency: null, limit: 1, windowSeconds: 60, burst: 0 } as const
+
 const detail = fc
   .tuple(fc.constantFrom('pay', 'list'), fc.constantFrom(undefined, 10, 100))
   .map(([name, max]) => tool(name, max))
@@ -218,5 +220,21 @@ describe('what is asked for', () => {
     const result = granted(narrow(resource, [narrower, bare, other], {}, now))
     assert.deepEqual(result.details, [tool('list'), tool('pay', 10)])
     assert.equal(result.expiresAt, null)
+  })
+
+  it('comes from all the grants that have further limits, where none does without', () => {
+    const limited = { condition: 'context.risk < 50' }
+    for (const reach of [{ scopes: ['write'] }, { authorizationDetails: [tool('pay')] }]) {
+      const spent = grantOf({ ...reach, budgets: [budget], expiresAt: now + 9 })
+      const second = grantOf({ ...reach, budgets: [budget], expiresAt: now + 5 })
+      const other = grantOf({ ...reach, ...limited })
+      const wanted = 'scopes' in reach ? { scopes: ['write'] } : { details: [tool('pay', 10)] }
+      const result = granted(narrow(resource, [second, spent, other], wanted, now))
+      assert.deepEqual(result.grants, [other, spent, second])
+      assert.deepEqual([result.expiresAt, result.needsDecision], [now + 5, true])
+      const free = grantOf({ ...reach, expiresAt: now + 7 })
+      const rid = granted(narrow(resource, [second, free, spent], wanted, now))
+      assert.deepEqual(rid.grants, [free])
+    }
   })
 })

@@ -1,7 +1,7 @@
 // What budgets are known to have left while one request is decided: a commit said so, and the next attempt goes by it.
 
 import type { Committed } from '../change.ts'
-import { budgetName, type Spend } from './budget.ts'
+import { budgetName, type Spend, spenderOf } from './budget.ts'
 
 interface Purse {
   readonly left: number
@@ -20,8 +20,9 @@ const mostTimes = 3
 /** How often one request is decided again because a budget had not enough: each time another grant may cover. */
 export const mostShort = 32
 
+/** One for all grants that spend the budget together: what one of them has found short is short for the others. */
 export function purseOf({ grant, budget }: Spend): string {
-  return `${grant} ${budgetName(budget)}`
+  return `${spenderOf(grant, budget)} ${budgetName(budget)}`
 }
 
 /**

@@ -86,8 +86,7 @@ function settledOf(body: Members): Settled {
   const { reservation, amounts, ...others } = body
   const wrong = Object.keys(others).length > 0 || typeof reservation !== 'string' || reservation.length > 64
   if (wrong) throw new Fault('invalid_request', 'Send reservation and amounts.', { kind: 'members' })
-  const { currency: _, ...units } = amountsOf(amounts)
-  return { reservation: reservation as string, amounts: units }
+  return { reservation: reservation as string, amounts: amountsOf(amounts) }
 }
 
 function once<T>(read: () => Promise<T>): () => Promise<T> {

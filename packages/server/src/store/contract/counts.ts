@@ -90,6 +90,36 @@ export function countsContract(given: () => Given): void {
     )
   })
 
+  test('the sweep forgets the use of grants that ended more than 400 days ago, however many, and no other', async () => {
+    const scene = await sceneIn(given().store)
+    const day = 86_400
+    const end = start + 500 * day
+    const kept = {
+      standing: grantOf({ createdAt: start }),
+      later: grantOf({ createdAt: start, expiresAt: end + 1 }),
+      revokedLater: grantOf({ createdAt: start, expiresAt: start + day, revokedAt: end + 1 }),
+    }
+    const ended = Array.from({ length: 230 }, (_, at) =>
+      grantOf({ createdAt: start, ...(at % 2 === 0 ? { expiresAt: end } : { revokedAt: end }) }),
+    )
+    const all = [...Object.values(kept), ...ended]
+    await scene.done({ puts: all.map(value => ({ put: 'grant', value, ifVersion: 0 })) })
+    const rows = (grants: typeof all) =>
+      grants.flatMap(({ id }) => [usageOf(id), usageOf(id, { tool: 'search' })])
+    await scene.store.usage.add(scene, rows(all))
+    const left = async (grants: typeof all): Promise<number> => {
+      const found = await Promise.all(grants.map(({ id }) => scene.store.usage.of(scene, id, 10)))
+      return found.flat().length
+    }
+    const sweepAt = (now: number) => scene.store.sweeping.sweep(now, { signalsBeforeMs: 0 })
+    // Each sweep looks at some grants of the whole store: others may have left theirs before these.
+    for (let turn = 0; turn < 20; turn++) await sweepAt(end + 400 * day - 1)
+    assert.equal(await left(ended), 460)
+    for (let turn = 0; turn < 20 && (await left(ended)) > 0; turn++) await sweepAt(end + 400 * day)
+    assert.equal(await left(ended), 0)
+    assert.equal(await left(Object.values(kept)), 6)
+  })
+
   pointTests(given)
 }
 

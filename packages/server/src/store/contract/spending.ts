@@ -61,6 +61,17 @@ export function spendingContract(given: () => Given): void {
       }
     }))
 
+  test('what is spent in turns is spent of what the others left, whoever was there before', () =>
+    throughNodes(given(), async scenes => {
+      const wish = spendOf({ budget: budgetOf({ limit: 7 }) })
+      let done = 0
+      for (let turn = 0; turn < 12; turn++) {
+        const { kind } = await (scenes[turn % scenes.length] as Scene).commit({ spends: [wish] })
+        if (kind === 'done') done++
+      }
+      assert.equal(done, 7)
+    }))
+
   test('amounts of many sizes never exceed the budget, whatever order they arrive in', () =>
     throughNodes(given(), async scenes => {
       const [scene] = scenes as [Scene]
@@ -107,6 +118,33 @@ export function spendingContract(given: () => Given): void {
     for (const other of others) await scene.done({ spends: [other] })
     assert.equal((await scene.commit({ spends: [wish] })).kind, 'exhausted')
   })
+
+  test('grants that share the budget of an eligibility spend it together, and settle it together, and it alone', () =>
+    throughNodes(given(), async scenes => {
+      const [scene] = scenes as [Scene]
+      const budget = { ...budgetOf({ limit: 7 }), sharedBy: fresh('elg') }
+      const grants = Array.from({ length: 5 }, () => fresh('grt'))
+      const wishes = grants.map(grant => spendOf({ grant, budget }))
+      const all = await Promise.all(
+        Array.from({ length: 20 }, (_, caller) =>
+          (scenes[caller % scenes.length] as Scene).commit({
+            spends: [wishes[caller % wishes.length] as Spend],
+          }),
+        ),
+      )
+      assert.equal(all.filter(({ kind }) => kind === 'done').length, 7)
+      for (const wish of wishes) assert.equal(await leftOf(scene, wish), 0)
+      const [one] = wishes as [Spend]
+      const own = { ...one, budget: budgetOf({ limit: 7 }) }
+      await scene.done({ spends: [own] })
+      assert.equal(await leftOf(scene, own), 6, 'what it spends alone is counted alone')
+      const other = { ...one, budget: { ...budget, sharedBy: fresh('elg') } }
+      const bound = reserved({ ...other, amount: 7 })
+      await scene.done({ spends: [bound] })
+      await scene.done({ settlements: [settled(bound, 2)] })
+      assert.equal(await leftOf(scene, other), 5)
+      assert.equal(await leftOf(scene, one), 0)
+    }))
 
   test('of several budgets that a change takes from either all are taken from or none', async () => {
     const scene = await sceneIn(given().store)

@@ -54,6 +54,11 @@ export const sweepWriterOf = ({ batch, forUpdate }: Batches): SweepWriter => ({
 const silentSeconds = 3600
 const goneMs = (now: number): number => (now - silentSeconds) * 1000
 
+/** Counts of use are kept for so long after the end of their grant: who looks back a year finds them. */
+const usageKeptSeconds = 400 * 86_400
+/** Grants with counts that one sweep looks at; the next goes on behind them. */
+const ownersAtOnce = 200
+
 /** What is swept, and the memory of replay marks where there is one. */
 export interface SweepTools {
   readonly db: Db
@@ -84,36 +89,80 @@ async function inSlices(slice: () => Promise<number>): Promise<{ rows: number; i
   }
 }
 
+const sweepAll = (db: Db, build: () => RawBuilder<unknown>) =>
+  inSlices(async () => Number((await build().execute(db)).numAffectedRows ?? 0))
+
+/**
+ * Deletes the counts of grants that have long ended. Nothing tells which those are but the grants themselves, so each
+ * sweep looks at some of them and remembers how far it came: none waits for a look at all of them.
+ */
+function usageSweeper(db: Db): (now: number) => Promise<number> {
+  const start = { tenant: '', owner: '' }
+  let after = start
+  return async now => {
+    const owners = await db
+      .selectFrom('usage')
+      .select(['tenant', 'owner'])
+      .distinct()
+      .where(sql<boolean>`(tenant, owner) > (${after.tenant}, ${after.owner})`)
+      .orderBy('tenant')
+      .orderBy('owner')
+      .limit(ownersAtOnce)
+      .execute()
+    const [last, from] = [owners.at(-1), after]
+    after = start
+    if (last === undefined) return 0
+    const { rows, isDone } = await sweepAll(
+      db,
+      () => sql`delete from usage where (tenant, owner, scope, tool, caller) in
+          (select usage.tenant, usage.owner, usage.scope, usage.tool, usage.caller from usage
+            join grants on grants.tenant = usage.tenant and grants.id = usage.owner
+            where (usage.tenant, usage.owner) > (${from.tenant}, ${from.owner})
+              and (usage.tenant, usage.owner) <= (${last.tenant}, ${last.owner})
+              and coalesce(grants.revoked_at, grants.expires_at) <= ${now - usageKeptSeconds}
+            limit ${rowsAtOnce})`,
+    )
+    if (!isDone) after = from
+    else if (owners.length === ownersAtOnce) after = last
+    return rows
+  }
+}
+
 export function sweepingOver({ db, engine, write, replays }: SweepTools): Sweeping {
-  const sweepAll = (build: () => RawBuilder<unknown>) =>
-    inSlices(async () => Number((await build().execute(db)).numAffectedRows ?? 0))
+  const sweepUsage = usageSweeper(db)
   return {
     async sweep(now, { signalsBeforeMs }) {
       const marks = await sweepAll(
+        db,
         () => sql`delete from replay_marks where (until, tenant, key) in
           (select until, tenant, key from replay_marks where until < ${now} limit ${rowsAtOnce})`,
       )
       // After the file, so that no mark is gone from memory while the file still has it.
       if (marks.isDone) replays?.sweep(now)
       const answers = await sweepAll(
+        db,
         () => sql`delete from answers where (tenant, key) in
           (select tenant, key from answers where until < ${now} limit ${rowsAtOnce})`,
       )
       const artefacts = await sweepAll(
+        db,
         () => sql`delete from one_times where (tenant, kind, key) in
           (select tenant, kind, key from one_times where expires_at <= ${now} limit ${rowsAtOnce})`,
       )
       // The end is looked at once more on the row itself: who spends meanwhile prolongs it.
       const budgets = await sweepAll(
+        db,
         () => sql`delete from budgets where (tenant, owner, name) in
           (select tenant, owner, name from budgets where until < ${now} limit ${rowsAtOnce}) and until < ${now}`,
       )
       const points = await sweepAll(
+        db,
         () => sql`delete from enforcement_points where (tenant, id) in
           (select tenant, id from enforcement_points where seen_ms < ${goneMs(now)} limit ${rowsAtOnce})
           and seen_ms < ${goneMs(now)}`,
       )
       let rows = marks.rows + answers.rows + artefacts.rows + budgets.rows + points.rows
+      rows += await sweepUsage(now)
       for (const { tenant } of await db.selectFrom('heads').select('tenant').execute()) {
         const slice = () => engine.transact(() => sweepSignals(write, tenant, signalsBeforeMs))
         rows += (await inSlices(slice)).rows

@@ -1,6 +1,12 @@
 // What was spent of the budgets of grants: read and written by the group that commits the spending, one row a budget.
 import { sql } from 'kysely'
-import { type BudgetState, budgetName, leftOf, unspent } from '../../../domain/authorization/budget.ts'
+import {
+  type BudgetState,
+  budgetName,
+  leftOf,
+  spenderOf,
+  unspent,
+} from '../../../domain/authorization/budget.ts'
 import type { Budgets } from '../../authorization.ts'
 import type { Db } from '../dialect.ts'
 import type { Batch, Batches } from '../engine/engine.ts'
@@ -41,7 +47,7 @@ export const budgetsOver = (db: Db): Budgets => ({
       .selectFrom('budgets')
       .select('body')
       .where('tenant', '=', tenant)
-      .where('owner', '=', grant)
+      .where('owner', '=', spenderOf(grant, budget))
       .where('name', '=', budgetName(budget))
       .executeTakeFirst()
     return leftOf(parseBudget(row?.body), budget, now)

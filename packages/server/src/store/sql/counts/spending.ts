@@ -4,8 +4,10 @@ import {
   type BudgetState,
   budgetName,
   keptUntil,
+  type Spend,
   settle,
   spend,
+  spenderOf,
   unspent,
 } from '../../../domain/authorization/budget.ts'
 import type { Committed } from '../../../domain/change.ts'
@@ -23,6 +25,9 @@ export interface Left {
 
 const named = (tenant: string, owner: string, name: string): string => `${tenant}\0${owner}\0${name}`
 
+const nameOf = (tenant: string, { grant, budget }: Pick<Spend, 'grant' | 'budget'>): string =>
+  named(tenant, spenderOf(grant, budget), budgetName(budget))
+
 /** Reads the budgets that any member takes from, once for the group; the lock on the head keeps other nodes away. */
 export function* readBudgets(
   run: { readonly budgets: Map<string, BudgetState> },
@@ -32,8 +37,8 @@ export function* readBudgets(
   const wanted = new Map<string, readonly [string, string, string]>()
   for (const { tenant, change } of members) {
     for (const { grant, budget } of [...(change.spends ?? []), ...(change.settlements ?? [])]) {
-      const name = budgetName(budget)
-      wanted.set(named(tenant, grant, name), [tenant, grant, name])
+      const [owner, name] = [spenderOf(grant, budget), budgetName(budget)]
+      wanted.set(named(tenant, owner, name), [tenant, owner, name])
     }
   }
   if (wanted.size === 0) return
@@ -48,13 +53,13 @@ export function* readBudgets(
 export function takeFrom(known: Known, { tenant, now, change }: Member): Map<string, Left> | Committed {
   const next = new Map<string, Left>()
   for (const wish of change.spends ?? []) {
-    const name = named(tenant, wish.grant, budgetName(wish.budget))
+    const name = nameOf(tenant, wish)
     const spent = spend(next.get(name)?.state ?? known.get(name) ?? unspent, wish, now)
     if ('exhausted' in spent) return { kind: 'exhausted', spend: wish, ...spent.exhausted }
     next.set(name, { state: spent.state, budget: wish.budget })
   }
   for (const settlement of change.settlements ?? []) {
-    const name = named(tenant, settlement.grant, budgetName(settlement.budget))
+    const name = nameOf(tenant, settlement)
     const state = settle(next.get(name)?.state ?? known.get(name) ?? unspent, settlement, now)
     if (state === undefined) return { kind: 'unsettled', settlement }
     next.set(name, { state, budget: settlement.budget })
