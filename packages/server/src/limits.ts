@@ -17,6 +17,8 @@ export interface Limits {
   readonly delegationDepth: number
   /** Evaluations of one AuthZEN request. */
   readonly maxEvaluations: number
+  /** Tools that are halted at once: whoever enforces is told all of them. */
+  readonly maxHaltedTools: number
 }
 
 export const fixedLimits: Omit<Limits, 'maxBodyBytes'> = {
@@ -28,6 +30,7 @@ export const fixedLimits: Omit<Limits, 'maxBodyBytes'> = {
   // Tokens are obtained by agents for themselves; chains come with token exchange.
   delegationDepth: 0,
   maxEvaluations: 100,
+  maxHaltedTools: 1000,
 }
 
 /** The `limits` document. */
@@ -41,6 +44,7 @@ export function limitsDocument(config: Config): Readonly<Record<string, number>>
     max_page: fixedLimits.maxPage,
     delegation_depth: fixedLimits.delegationDepth,
     max_evaluations: fixedLimits.maxEvaluations,
+    max_halted_tools: fixedLimits.maxHaltedTools,
     access_token_seconds: config.accessTokenSeconds,
     max_access_token_seconds: maxTokenSeconds,
     client_assertion_seconds: config.assertionSeconds,

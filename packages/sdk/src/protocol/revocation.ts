@@ -13,6 +13,24 @@ export function subjectDigest(subject: string): string {
 export type Narrowing = readonly [epoch: number, digest: string]
 
 /**
+ * Everything that is halted and that no token names: all of it, exactly as it stood at an epoch of its own, which is the
+ * one of the message or later. Whoever hears of two believes the one of the later epoch.
+ */
+export interface Halted {
+  readonly epoch: number
+  /** Digests of `toolSubject`. */
+  readonly subjects: readonly string[]
+}
+
+/** What a halted tool is called, its resource by its canonical identifier. */
+export function toolSubject(resource: string, tool: string): string {
+  return `tool:${resource}#${tool}`
+}
+
+/** More are not believed: whoever sent them would have a listener remember without end. */
+const mostHalted = 10_000
+
+/**
  * A message of the stream: the data of a server-sent event, and the JSON answer to a poll.
  * `snapshot`: forget what you knew; these are all narrowings that can still matter. `narrowed`: these were added.
  * `heartbeat`: nothing new; sent at least each `heartbeatSeconds`, and only while the node follows its store.
@@ -28,6 +46,8 @@ export interface StreamMessage {
   readonly asked?: readonly Narrowing[]
   /** Over how many seconds those that are asked spread their answers. */
   readonly within?: number
+  /** In whatever completes a listener, and whenever halts changed; left out, what was told before stands. */
+  readonly halted?: Halted
   /** In the first message of a stream: by which name this connection confirms what it enforces. A secret of the two. */
   readonly point?: string
 }
@@ -58,11 +78,19 @@ export function parseMessage(value: unknown): StreamMessage | undefined {
   if (type !== 'snapshot' && type !== 'narrowed' && type !== 'heartbeat') return undefined
   if (!Number.isSafeInteger(epoch) || typeof at !== 'number' || !Array.isArray(narrowed)) return undefined
   if (!narrowed.every(isNarrowing)) return undefined
-  const { asked = [], within = 0, point = '' } = value as Record<string, unknown>
+  const { asked = [], within = 0, point = '', halted } = value as Record<string, unknown>
+  if (halted !== undefined && !isHalted(halted)) return undefined
   if (typeof point !== 'string' || point.length > 256) return undefined
   if (!Array.isArray(asked) || !asked.every(isNarrowing)) return undefined
   if (typeof within !== 'number' || !(within >= 0)) return undefined
   return value as StreamMessage
+}
+
+function isHalted(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { epoch, subjects } = value as Record<string, unknown>
+  if (!Number.isSafeInteger(epoch) || !Array.isArray(subjects) || subjects.length > mostHalted) return false
+  return subjects.every(subject => typeof subject === 'string')
 }
 
 function isNarrowing(item: unknown): boolean {

@@ -26,7 +26,10 @@ export interface Guard {
   readonly verifier: Verifier
   /** Answers requests for the metadata, admits callers, refuses everybody else. `scopes` are known to be needed. */
   admit(evidence: Evidence, scopes?: readonly string[]): Promise<Admission>
-  /** The answer that refuses a caller who lacks one of the scopes; undefined when all are there. */
+  /**
+   * The answer that refuses a caller who lacks one of the scopes, or whose token has ended since it was admitted;
+   * undefined when all are there.
+   */
   demand(caller: Caller, scopes: readonly string[]): Answer | undefined
   /**
    * Puts the operation to the decision point. The answer to send where it refuses; a permission otherwise. Needs the
@@ -81,10 +84,14 @@ export function createGuard(options: ProtectOptions): Guard {
       }
     },
     demand(caller, scopes) {
+      const scheme = caller.key === null ? 'bearer' : 'dpop'
+      // A body may have been waited for, for as long as its sender liked.
+      const ended = verifier.endOf(caller)
+      if (ended !== undefined) return refuseWith(ended, { scopes, scheme })
       if (scopes.every(scope => caller.may(scope))) return undefined
       const say = 'The access token lacks a scope that this needs.'
       const fault = new Fault('insufficient_scope', say, { kind: 'scope', agent: caller.agent, scopes })
-      return refuseWith(fault, { scopes, scheme: caller.key === null ? 'bearer' : 'dpop' })
+      return refuseWith(fault, { scopes, scheme })
     },
   }
 }

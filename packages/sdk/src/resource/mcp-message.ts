@@ -46,6 +46,10 @@ function readCall(value: JsonObject): McpMessage | McpProblem {
     return problem(-32600, 'The message is neither a request nor a notification nor a response.')
   }
   if (params !== undefined && !isObject(params)) return problem(-32602, 'params must be an object.')
+  // Arguments that are no object would be decided on as none, and used as what they are.
+  const given = params?.['arguments']
+  if (method === 'tools/call' && given !== undefined && !isObject(given))
+    return problem(-32602, 'arguments must be an object.')
   if (!('id' in value)) return { kind: 'notification', method, params }
   if (!isId(id)) return problem(-32600, 'id must be a string or a whole number.')
   return { kind: 'request', id, method, params }

@@ -1,18 +1,22 @@
 // Protects an MCP server over streamable HTTP, message by message, on the parsed body: MCP 2026-07-28, authorization.
 import { type Code, codes, Fault } from '../protocol/fault.ts'
+import type { JsonObject } from '../protocol/json.ts'
 import { isScopeToken } from '../protocol/scope.ts'
 import type { Caller } from './caller.ts'
 import type { Answer } from './challenge.ts'
-import type { Act } from './decision/question.ts'
 import { type HeaderSource, headerLines, pathOf } from './evidence.ts'
 import { createGuard, type Guard, type ProtectOptions } from './guard.ts'
+import { haltedTool } from './issuer/ends.ts'
 import { contradiction, type McpMessage, type McpProblem, readMcpMessage } from './mcp-message.ts'
 import { type Answered, createSessions, type McpSessions } from './mcp-sessions.ts'
 import type { Verifier } from './verifier.ts'
 
 export interface McpOptions extends ProtectOptions {
-  /** The scope that a call of each tool needs. A tool that is not listed cannot be called. */
-  readonly tools: Readonly<Record<string, string>>
+  /**
+   * The scope that a call of each tool needs, or null where the decision point alone says who may call it with which
+   * arguments; that needs the option `decisions`. A tool that is not listed cannot be called.
+   */
+  readonly tools: Readonly<Record<string, string | null>>
   /** Further methods and the scope that each needs, or null where any valid token will do. */
   readonly other?: Readonly<Record<string, string | null>>
   /**
@@ -34,7 +38,7 @@ export interface McpRequest {
   readonly headers: HeaderSource
   /** Read only after the caller has been admitted, and only as far as it may reach. */
   readonly body: AsyncIterable<Uint8Array> | null
-  /** The address of the caller as this process's own socket saw it, for the decision point; never one from a header. */
+  /** The address of the client as this process's own socket saw it, for policies; never one from a header. */
   readonly peer?: string | undefined
 }
 
@@ -103,28 +107,36 @@ export function mcpGuard(options: McpOptions): McpGuard {
   // A method in `other` would decide on calls of tools without looking at which tool.
   if (Object.hasOwn(other, 'tools/call')) throw new RangeError('tools/call is decided by tools, not by other')
   const toolScopes = new Map(Object.entries(tools))
+  // Nobody would hold anybody to anything.
+  const isDecided = [...toolScopes.values()].includes(null)
+  if (isDecided && rest.decisions === undefined)
+    throw new RangeError('a tool without a scope needs the option decisions')
   const methods = new Map<string, string | null>(Object.entries({ ...plainMethods, ...other }))
   for (const scope of [...toolScopes.values(), ...methods.values()]) {
     if (scope !== null && !isScopeToken(scope)) throw new RangeError(`${JSON.stringify(scope)} is no scope`)
   }
-  const guard = createGuard(rest)
+  // RFC 9728 §2, RFC 9396 §10: there is no scope to ask for, so that clients are told what else they can ask with.
+  const guard = createGuard({ ...(isDecided ? { authorizationDetailsTypes: ['mcp_tool'] } : {}), ...rest })
   const sessions = createSessions(maxSessions)
   const path = pathOf(guard.verifier.resource.replace(/^(https?:\/\/[^/]*)$/, '$1/'))
 
   const needOf = (message: McpMessage): Need => {
     if (message.kind === 'response') return { scope: null }
-    const isCall = message.method === 'tools/call'
-    const name = message.params?.['name']
-    const scope = isCall ? toolScopes.get(typeof name === 'string' ? name : '') : methods.get(message.method)
+    const call = callIn(message)
+    const scope = call === undefined ? methods.get(message.method) : toolScopes.get(call.tool)
     return scope === undefined ? 'unlisted' : { scope }
   }
 
   const decideMessage = async (
+    { peer }: McpRequest,
     caller: Caller,
     message: McpMessage,
-    peer: string | undefined,
   ): Promise<Answer | undefined> => {
     const id = idOf(message)
+    const call = callIn(message)
+    // Before anything else: whatever the caller has or asks, nobody calls it now.
+    if (call !== undefined && guard.verifier.isHalted(call.tool))
+      return inJsonRpc(guard.refuse(haltedTool(caller, call.tool)), id)
     const need = needOf(message)
     if (need === 'unlisted') {
       const name = message.kind === 'response' ? undefined : message.method
@@ -133,11 +145,11 @@ export function mcpGuard(options: McpOptions): McpGuard {
       const fault = new Fault('access_denied', what, { kind: 'unlisted', agent: caller.agent, method: name })
       return inJsonRpc(guard.refuse(fault), id)
     }
-    const refusal = need.scope === null ? undefined : guard.demand(caller, [need.scope])
+    const refusal = guard.demand(caller, need.scope === null ? [] : [need.scope])
     if (refusal !== undefined) return inJsonRpc(refusal, id)
-    const act = guard.verifier.decider === undefined ? undefined : actOf(message, peer)
-    if (act === undefined) return undefined
-    const decided = await guard.decide(caller, act)
+    if (guard.verifier.decider === undefined || call === undefined) return undefined
+    const act = { action: 'call', object: { type: 'tool', id: call.tool }, arguments: call.given }
+    const decided = await guard.decide(caller, peer === undefined ? act : { ...act, peer })
     return 'refusal' in decided ? inJsonRpc(decided.refusal, id) : undefined
   }
 
@@ -154,7 +166,7 @@ export function mcpGuard(options: McpOptions): McpGuard {
     const id = idOf(message)
     const twoFaces = contradiction(message, name => headerLines(request.headers, name))
     if (twoFaces !== undefined) return problemAnswer(twoFaces, id)
-    return (await decideMessage(caller, message, request.peer)) ?? { message, body }
+    return (await decideMessage(request, caller, message)) ?? { message, body }
   }
 
   const decide = async (request: McpRequest): Promise<McpDecision> => {
@@ -188,16 +200,12 @@ export function mcpGuard(options: McpOptions): McpGuard {
   return { verifier: guard.verifier, decide }
 }
 
-/** A call of a tool with its arguments, as they are in the very bytes that go on; undefined for every other message. */
-function actOf(message: McpMessage, peer: string | undefined): Act | undefined {
+/** The tool that is called, and its arguments as they are in the very bytes that go on; undefined for everything else. */
+function callIn(message: McpMessage): { readonly tool: string; readonly given: JsonObject } | undefined {
   if (message.kind === 'response' || message.method !== 'tools/call') return undefined
-  const { name, arguments: given } = message.params ?? {}
-  return {
-    action: 'call',
-    object: { type: 'tool', id: String(name) },
-    peer,
-    arguments: typeof given === 'object' && given !== null && !Array.isArray(given) ? { ...given } : {},
-  }
+  const { name, arguments: given = {} } = message.params ?? {}
+  // `readMcpMessage` has let nothing else through.
+  return typeof name === 'string' ? { tool: name, given: given as JsonObject } : undefined
 }
 
 interface Following {
@@ -214,12 +222,14 @@ type Follow = Pick<Extract<McpDecision, { kind: 'forward' }>, 'answered' | 'onEn
 function followerOf({ guard, sessions, method, session }: Following) {
   return ({ caller, headers }: Admitted, message: McpMessage | undefined): Follow => ({
     answered: answer => sessions.learn(caller, session, method, answer),
-    onEnd: callback =>
-      guard.verifier.onEnd(caller, fault => {
+    onEnd(callback) {
+      const ended = (fault: Fault): void => {
         const refusal = guard.refuse(fault, { scheme: caller.key === null ? 'bearer' : 'dpop' })
         const said = message === undefined ? refusal : inJsonRpc(refusal, idOf(message))
         callback({ ...said, headers: { ...said.headers, ...headers } })
-      }),
+      }
+      return guard.verifier.onEnd(caller, ended, message && callIn(message)?.tool)
+    },
   })
 }
 

@@ -74,7 +74,7 @@ export function createTokens(options: TokensOptions): Tokens {
     if (payload === undefined) throw invalid('payload')
     const claims = check(payload)
     const entry: Verified = {
-      caller: callerOf(claims, () => isAlive(entry)),
+      caller: callerOf(claims, () => keys.isCurrent() && revocations.isCurrent() && isAlive(entry)),
       ath: accessTokenHash(text),
       kid,
       signer: key.jkt,

@@ -9,6 +9,7 @@ import { anonymous } from './challenge.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { createDecider, type Decider, type DecisionOptions } from './decision/decider.ts'
 import { type Credentials, type Evidence, readCredentials, readProof } from './evidence.ts'
+import { type Ends, endedToken, endsOver } from './issuer/ends.ts'
 import { type IssuerLink, linkToIssuer } from './issuer/link.ts'
 import { createNonces, type Nonces } from './nonce.ts'
 import { type Place, placeOf } from './place.ts'
@@ -60,13 +61,20 @@ export interface Verifier {
   readonly resource: string
   /** Who makes this request. Throws a Fault; `challenge.ts` turns it into an answer. */
   verify(evidence: Evidence): Promise<Caller>
+  /**
+   * Whether the issuer has halted this tool of the resource. `mcpGuard` and the decision point ask for themselves; a
+   * resource that calls something else a tool has to ask before each use.
+   */
+  isHalted(tool: string): boolean
   /** A nonce for the next proof, where nonces are required. */
   nonce(): string | undefined
   /**
-   * Calls back once when the caller's token ends or contact is lost, with the Fault of a request that came now; for
-   * streams that outlive their request.
+   * Calls back once when the caller's token ends, contact is lost or the tool that is called is halted, with the Fault of
+   * a request that came now; for streams that outlive their request.
    */
-  onEnd(caller: Caller, callback: (fault: Fault) => void): () => void
+  onEnd(caller: Caller, callback: (fault: Fault) => void, tool?: string): () => void
+  /** That Fault, where it is so already: for what was let in, and waited for something since. */
+  endOf(caller: Caller): Fault | undefined
   /** Resolves on the first complete contact; rejects after `withinSeconds` (default 10) with what went wrong last. */
   ready(withinSeconds?: number): Promise<void>
   /** Puts operations to the decision point; undefined without the option `decisions`. */
@@ -97,14 +105,16 @@ interface Parts {
 export function createVerifier(options: VerifierOptions): Verifier {
   const parts = assemble(options)
   const { place, link, replay, nonces, now } = parts
-  const ends = watchEnds(link)
-  const decider = deciderOf(options, parts)
+  const ends = endsOver(link, place.resource)
+  const decider = deciderOf(options, parts, ends)
   return {
     resource: place.resource,
     decider,
     verify: evidence => verify(parts, evidence),
+    isHalted: ends.isHalted,
     nonce: () => nonces?.current(now()),
-    onEnd: ends.add,
+    onEnd: (caller, callback, tool) => ends.watch({ caller, callback, tool }),
+    endOf: ends.of,
     ready: (withinSeconds = 10) => link.ready(withinSeconds),
     guarantees: () => ({
       replay: replay.guarantee,
@@ -161,14 +171,15 @@ function assemble(options: VerifierOptions): Parts {
   }
 }
 
-function deciderOf(options: VerifierOptions, { place, link }: Parts): Decider | undefined {
+function deciderOf(options: VerifierOptions, { place, link }: Parts, ends: Ends): Decider | undefined {
   if (options.decisions === undefined) return undefined
   const site = {
     issuer: options.issuer,
     resource: place.resource,
     clock: options.clock ?? systemClock,
     revocations: link.revocations,
-    isCurrent: link.isCurrent,
+    endOf: ends.of,
+    isHalted: ends.isHalted,
     onTrouble: options.onTrouble ?? (() => undefined),
   }
   return createDecider(site, options.decisions)
@@ -195,9 +206,6 @@ async function verify(parts: Parts, evidence: Evidence): Promise<Caller> {
   if (tokens.isAlive(verified)) return verified.caller
   throw endedToken()
 }
-
-const endedToken = (): Fault =>
-  new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended' })
 
 /** RFC 9449 §7.1 and §7.2: a bound token is never taken as bearer, nor a bearer token as bound (no downgrade). */
 function checkScheme({ scheme }: Credentials, { key }: Caller, bearerAllowed: boolean): void {
@@ -242,30 +250,4 @@ function judgeNonce(
   if (nonces === undefined) return 'ok'
   if (given === undefined) return 'missing'
   return nonces.accepts(given, now) ? 'ok' : 'stale'
-}
-
-/** Who waits for the end of a token: told within 250 ms, at once where the issuer says so. */
-function watchEnds(link: IssuerLink) {
-  const watched = new Set<() => void>()
-  const sweep = (): void => {
-    for (const check of watched) check()
-  }
-  link.revocations.onMove(sweep)
-  const sweeping = setInterval(sweep, 250).unref()
-  return {
-    add(caller: Caller, callback: (fault: Fault) => void): () => void {
-      const check = (): void => {
-        const isCurrent = link.isCurrent()
-        if (isCurrent && caller.holds()) return
-        watched.delete(check)
-        callback(isCurrent ? endedToken() : unavailable('no_contact'))
-      }
-      watched.add(check)
-      return () => void watched.delete(check)
-    },
-    close(): void {
-      clearInterval(sweeping)
-      sweep()
-    },
-  }
 }

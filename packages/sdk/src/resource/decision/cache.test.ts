@@ -20,7 +20,8 @@ function feed() {
 
 test('a permission is over at its very end, and one without an end at the longest life', () => {
   let now = 100
-  const cache = answerCache<string>({ limit: 10, ends: feed(), now: () => now, longestSeconds: 60 })
+  const clock = { now: () => now, steadyNow: () => now }
+  const cache = answerCache<string>({ limit: 10, ends: feed(), ...clock, longestSeconds: 60 })
   cache.keep('ends', { until: 105, epoch: 1, subjects: [] }, 'yes')
   cache.keep('lasts', { until: null, epoch: 1, subjects: [] }, 'yes')
   cache.keep('over', { until: 100, epoch: 1, subjects: [] }, 'yes')
@@ -35,9 +36,28 @@ test('a permission is over at its very end, and one without an end at the longes
   assert.equal(cache.get('lasts'), undefined)
 })
 
+test('a wall clock that is set back prolongs no permission, and one that is set ahead ends those that are over', () => {
+  let [now, steadyNow] = [1000, 50]
+  const clock = { now: () => now, steadyNow: () => steadyNow }
+  const cache = answerCache<string>({ limit: 10, ends: feed(), ...clock, longestSeconds: 60 })
+  cache.keep('ends', { until: 1010, epoch: 1, subjects: [] }, 'yes')
+  cache.keep('lasts', { until: null, epoch: 1, subjects: [] }, 'yes')
+  now -= 100_000
+  steadyNow += 9.9
+  assert.deepEqual([cache.get('ends'), cache.get('lasts')], ['yes', 'yes'])
+  steadyNow += 0.1
+  assert.deepEqual([cache.get('ends'), cache.get('lasts')], [undefined, 'yes'])
+  steadyNow += 50
+  assert.equal(cache.get('lasts'), undefined)
+  cache.keep('ahead', { until: null, epoch: 1, subjects: [] }, 'yes')
+  now += 61
+  assert.equal(cache.get('ahead'), undefined)
+})
+
 test('what ended while the answer was on its way ends the answer too, and an older end does not', () => {
   const ends = feed()
-  const cache = answerCache<string>({ limit: 10, ends, now: () => 0, longestSeconds: 60 })
+  const clock = { now: () => 0, steadyNow: () => 0 }
+  const cache = answerCache<string>({ limit: 10, ends, ...clock, longestSeconds: 60 })
   ends.end('agent', 5)
   cache.keep('late', { until: null, epoch: 4, subjects: ['agent'] }, 'yes')
   assert.equal(cache.get('late'), undefined)
@@ -68,7 +88,8 @@ test('for any order of ends, times and questions, memory answers only what the s
       const endedAt = new Map<string, number>()
       // What the source granted under each key, with what it rests on.
       const granted = new Map<string, { rests: readonly string[]; epoch: number; until: number | null }>()
-      const cache = answerCache<string>({ limit: 8, ends, now: () => now, longestSeconds: 60 })
+      const clock = { now: () => now, steadyNow: () => now }
+      const cache = answerCache<string>({ limit: 8, ends, ...clock, longestSeconds: 60 })
       for (const each of steps) {
         if (each.do === 'wait') now += each.seconds
         else if (each.do === 'end') {

@@ -12,6 +12,8 @@ export interface Keepable {
 }
 
 interface Kept<V> extends Keepable {
+  /** The same end on the clock that nobody sets. */
+  readonly steadyUntil: number
   readonly value: V
   /** The generation of ends at which it was last found good. */
   cleanAt: number
@@ -21,6 +23,8 @@ export interface AnswerCache<V> {
   /** The value, if nothing it rests on has ended; costs one comparison where nothing ended at all. */
   get(key: string): V | undefined
   keep(key: string, keepable: Keepable, value: V): void
+  /** Whether something that it rests on has ended since. */
+  isEnded(keepable: Keepable): boolean
 }
 
 export interface AnswerCacheOptions {
@@ -28,26 +32,33 @@ export interface AnswerCacheOptions {
   readonly ends: Pick<Revocations, 'generation' | 'endedAt'>
   /** Epoch seconds, fractions included: an answer is over at its very end. */
   now(): number
+  /** Seconds that only ever grow: a wall clock that is set back prolongs no permission. */
+  steadyNow(): number
   /** Longest life of an answer that has no end of its own. */
   readonly longestSeconds: number
 }
 
-export function answerCache<V>({ limit, ends, now, longestSeconds }: AnswerCacheOptions): AnswerCache<V> {
+export function answerCache<V>(options: AnswerCacheOptions): AnswerCache<V> {
+  const { limit, ends, now, steadyNow, longestSeconds } = options
   const kept: BoundedCache<Kept<V>> = boundedCache(limit)
 
+  const isEnded = ({ subjects, epoch }: Keepable): boolean =>
+    subjects.some(digest => {
+      const endedAt = ends.endedAt(digest)
+      return endedAt !== undefined && epoch < endedAt
+    })
+
   const isGood = (entry: Kept<V>): boolean => {
-    if (entry.until !== null && now() >= entry.until) return false
+    if ((entry.until !== null && now() >= entry.until) || steadyNow() >= entry.steadyUntil) return false
     const generation = ends.generation()
     if (entry.cleanAt === generation) return true
-    for (const digest of entry.subjects) {
-      const endedAt = ends.endedAt(digest)
-      if (endedAt !== undefined && entry.epoch < endedAt) return false
-    }
+    if (isEnded(entry)) return false
     entry.cleanAt = generation
     return true
   }
 
   return {
+    isEnded,
     get(key) {
       const entry = kept.get(key)
       if (entry === undefined) return undefined
@@ -56,9 +67,11 @@ export function answerCache<V>({ limit, ends, now, longestSeconds }: AnswerCache
       return undefined
     },
     keep(key, { until, epoch, subjects }, value) {
-      const latest = now() + longestSeconds
+      const keptAt = now()
+      const end = Math.min(until ?? Number.POSITIVE_INFINITY, keptAt + longestSeconds)
       const entry = {
-        until: until === null ? latest : Math.min(until, latest),
+        until: end,
+        steadyUntil: steadyNow() + (end - keptAt),
         epoch,
         subjects,
         value,

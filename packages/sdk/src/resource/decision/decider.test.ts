@@ -43,6 +43,7 @@ function site(answering: Answering, options: Partial<DecisionOptions> = {}) {
     reports: [] as unknown[],
     current: true,
     generation: 0,
+    halted: new Set<string>(),
   }
   const ends = new Map<string, number>()
   // The port that an agent is: what it sends is kept, what it gets is made up.
@@ -65,7 +66,11 @@ function site(answering: Answering, options: Partial<DecisionOptions> = {}) {
       resource: 'https://api.example',
       clock: { wallMs: () => 1_000_000, steadyMs: () => performance.now() },
       revocations: { generation: () => state.generation, endedAt: digest => ends.get(digest) },
-      isCurrent: () => state.current,
+      isHalted: tool => state.halted.has(tool),
+      endOf: ({ holds }) => {
+        if (!state.current) return new Fault('temporarily_unavailable', 'away')
+        return holds() ? undefined : new Fault('invalid_token', 'ended')
+      },
       onTrouble: () => undefined,
     },
     { agent, ...options },
@@ -130,7 +135,10 @@ test('only a plain yes is a yes: everything else refuses', async () => {
 })
 
 test('a permission is given again from memory until something it rests on ends, and each time is counted', async () => {
-  const { decider, state, end } = site(() => decision(kept))
+  let epoch = 3
+  const { decider, state, end } = site(() =>
+    decision({ decision: true, context: { cache: { until: null, epoch, subjects: ['s'] } } }),
+  )
   const ask = () => decider.decide(caller, { action: 'read' })
   assert.equal((await ask()).fromMemory, false)
   assert.equal((await ask()).fromMemory, true)
@@ -139,6 +147,7 @@ test('a permission is given again from memory until something it rests on ends, 
   end('other', 9)
   assert.equal((await ask()).fromMemory, true)
   end('s', 9)
+  epoch = 9
   assert.equal((await ask()).fromMemory, false)
   await decider.close()
   const [report] = state.reports as { items: Record<string, unknown>[] }[]
@@ -190,6 +199,113 @@ test('what ends while it is asked about is refused, whatever the answer', async 
   })
   const holder = { ...caller, holds: () => isHeld }
   assert.equal(await outcome(decider.decide(holder, { action: 'read' })), 'invalid_token')
+})
+
+test('a yes that was overtaken by an end of what it rests on is asked for again, and believed only where it stands', async () => {
+  let epoch = 3
+  const { decider, state, end } = site(() => {
+    end('s', epoch + 1)
+    const cache = { until: null, epoch, subjects: ['s'] }
+    epoch += 1
+    return state.asked.length < 3 ? decision({ decision: true, context: { cache } }) : decision(kept)
+  })
+  state.generation += 1
+  assert.equal(await outcome(decider.decide(caller, { action: 'read' })), 'temporarily_unavailable')
+  assert.equal(state.asked.length, 3, 'not for ever')
+  const other = site(() => {
+    if (other.state.asked.length > 1) return decision({ decision: false })
+    other.end('s', 4)
+    return decision(kept)
+  })
+  assert.equal(await outcome(other.decider.decide(caller, { action: 'read' })), 'access_denied')
+})
+
+test('the halt of a tool holds whatever the decision point says, and only for the tool', async () => {
+  const { decider, state } = site(() => {
+    state.halted.add('burn')
+    return decision(kept)
+  })
+  const call = (type: string, id: string) =>
+    outcome(decider.decide(caller, { action: 'call', object: { type, id } }))
+  assert.equal(await call('tool', 'burn'), 'access_denied', 'halted while it was asked about')
+  assert.equal(await call('tool', 'echo'), 'allowed')
+  assert.equal(await call('account', 'burn'), 'allowed')
+  state.halted.clear()
+  state.asked.length = 0
+  assert.equal(await call('tool', 'echo'), 'allowed')
+  assert.equal(state.asked.length, 0)
+  state.halted.add('echo')
+  assert.equal(await call('tool', 'echo'), 'access_denied', 'not even from memory')
+})
+
+test('what is asked is what stands in memory: later changes of the arguments and members that hide change nothing', async () => {
+  const { decider, state } = site(() => decision(kept))
+  const amounts = [5, 50]
+  const shifting = {
+    get amount() {
+      return amounts.shift() ?? 500
+    },
+  }
+  await decider.decide(caller, { action: 'pay', arguments: shifting })
+  const sent = () => state.asked.map(({ context }) => (context as { arguments: unknown }).arguments)
+  assert.deepEqual(sent(), [{ amount: 5 }])
+  const again = await decider.decide(caller, { action: 'pay', arguments: { amount: 5 } })
+  assert.equal(again.fromMemory, true)
+  const other = await decider.decide(caller, { action: 'pay', arguments: { amount: 50 } })
+  assert.equal(other.fromMemory, false)
+  const given = { amount: 7, lines: [1] }
+  const pending = decider.decide(caller, { action: 'pay', arguments: given })
+  given.amount = 700
+  given.lines.push(2)
+  await pending
+  assert.deepEqual(sent().at(-1), { amount: 7, lines: [1] })
+  assert.equal((await decider.decide(caller, { action: 'pay', arguments: given })).fromMemory, false)
+  const masked = { amount: 900, toJSON: () => ({ amount: 5 }) }
+  await assert.rejects(decider.decide(caller, { action: 'pay', arguments: masked }), TypeError)
+  assert.ok(Object.isFrozen(await decider.decide(caller, { action: 'see' })))
+})
+
+test('what JSON does not carry exactly is neither asked nor answered', async () => {
+  const { decider, state } = site(() => decision(kept))
+  const hidden = [
+    Number.NaN,
+    Number.NEGATIVE_INFINITY,
+    1n,
+    new Date(0),
+    new Map(),
+    () => 1,
+    Symbol('x'),
+    new Array(1),
+  ]
+  for (const value of hidden)
+    await assert.rejects(decider.decide(caller, { action: 'pay', arguments: { value } }), TypeError)
+  assert.equal(state.asked.length, 0)
+})
+
+test('names that mean something to a language are names: __proto__ and its like are asked about as they are', async () => {
+  const { decider, state } = site(() => decision(kept))
+  const texts = ['{"__proto__":{"amount":1}}', '{"constructor":1}', '{"toJSON":1}', '{"amount":1}', '{}']
+  for (const text of texts) {
+    const { fromMemory } = await decider.decide(caller, { action: 'pay', arguments: JSON.parse(text) })
+    assert.equal(fromMemory, false, text)
+  }
+  assert.deepEqual(
+    state.asked.map(({ context }) => JSON.stringify((context as { arguments: unknown }).arguments)),
+    texts,
+  )
+})
+
+test('options that would let memory answer for ever, or nobody ever answer, are refused', () => {
+  for (const options of [
+    { longestSeconds: Number.NaN },
+    { longestSeconds: -1 },
+    { cached: Number.NaN },
+    { cached: -1 },
+    { cached: 1.5 },
+    { withinSeconds: Number.NaN },
+    { withinSeconds: 0 },
+  ])
+    assert.throws(() => site(() => decision(kept), options), RangeError, JSON.stringify(options))
 })
 
 test('an agent of another issuer cannot ask here', () => {

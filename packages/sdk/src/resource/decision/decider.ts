@@ -4,10 +4,11 @@ import { Fault, isFault } from '../../protocol/fault.ts'
 import { parseJsonObject } from '../../protocol/json.ts'
 import type { Caller } from '../caller.ts'
 import type { Clock } from '../clock.ts'
+import { haltedTool } from '../issuer/ends.ts'
 import type { Revocations } from '../issuer/revocations.ts'
 import { unavailable } from '../tokens.ts'
 import { type AnswerCache, answerCache, type Keepable } from './cache.ts'
-import { type Act, type Amounts, type Properties, questionOf, textOf } from './question.ts'
+import { type Act, type Amounts, questionOf, textOf } from './question.ts'
 import { type Reports, reportsTo } from './reports.ts'
 
 export interface DecisionOptions {
@@ -48,8 +49,10 @@ export interface DeciderSite {
   readonly resource: string
   readonly clock: Clock
   readonly revocations: Pick<Revocations, 'generation' | 'endedAt'>
-  /** Whether the issuer's word is recent enough; false: nothing from memory. */
-  isCurrent(): boolean
+  /** Why nothing is decided for this caller any more, not even from memory: its token ended, or contact to the issuer. */
+  endOf(caller: Caller): Fault | undefined
+  /** Whether the issuer has halted this tool of the resource. */
+  isHalted(tool: string): boolean
   onTrouble(problem: unknown): void
 }
 
@@ -59,12 +62,16 @@ interface Answered {
 }
 
 const largestAnswer = 65_536
+/** How often it is asked about an operation of which something ended while the answer was on its way. */
+const mostAsked = 3
 
 const denied = (caller: Caller, decision: string): Fault =>
   new Fault('access_denied', 'This is not allowed.', { kind: 'decided', agent: caller.agent, decision })
 
 export function createDecider(site: DeciderSite, options: DecisionOptions): Decider {
   const { agent, cached = 10_000, longestSeconds = 60, withinSeconds = 2 } = options
+  if (!(Number.isSafeInteger(cached) && cached >= 0 && longestSeconds >= 0 && withinSeconds > 0))
+    throw new RangeError('cached, longestSeconds and withinSeconds must be numbers from 0 on')
   if (agent.issuer !== site.issuer) throw new RangeError('the agent that asks must be one of the same issuer')
   const audience = `${site.issuer.replace(/\/$/, '')}/api/v1`
   const base = `${site.issuer.replace(/\/$/, '')}/access/v1`
@@ -75,6 +82,7 @@ export function createDecider(site: DeciderSite, options: DecisionOptions): Deci
           limit: Math.max(2, cached),
           ends: site.revocations,
           now: () => site.clock.wallMs() / 1000,
+          steadyNow: () => site.clock.steadyMs() / 1000,
           longestSeconds,
         })
   const reports: Reports = reportsTo({
@@ -85,14 +93,14 @@ export function createDecider(site: DeciderSite, options: DecisionOptions): Deci
     onTrouble: site.onTrouble,
   })
 
-  const post = async (path: string, body: Properties): Promise<Response> => {
+  const post = async (path: string, body: string): Promise<Response> => {
     try {
       return await agent.fetch(`${base}/${path}`, {
         method: 'POST',
         resource: audience,
         scope: 'writ:decisions:evaluate',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify(body),
+        body,
         signal: AbortSignal.timeout(withinSeconds * 1000),
       })
     } catch (problem) {
@@ -101,11 +109,12 @@ export function createDecider(site: DeciderSite, options: DecisionOptions): Deci
     }
   }
 
-  const ask = async (caller: Caller, question: Properties): Promise<Answered> => {
-    const answer = await post('evaluation', {
-      ...question,
-      ...(cache === undefined ? {} : { options: { cache: true } }),
-    })
+  // What is sent is the key itself: nothing can be one thing in the question and another in memory.
+  const ask = async (caller: Caller, key: string): Promise<Answered> => {
+    const answer = await post(
+      'evaluation',
+      cache === undefined ? key : `${key.slice(0, -1)},"options":{"cache":true}}`,
+    )
     const decision = answer.headers.get('x-request-id') ?? ''
     const text = await boundedText(answer)
     const body = answer.status === 200 ? parseJsonObject(text, { maxBytes: largestAnswer }) : undefined
@@ -116,35 +125,45 @@ export function createDecider(site: DeciderSite, options: DecisionOptions): Deci
     if (body['decision'] !== true) throw denied(caller, decision)
     const context = isObject(body['context']) ? body['context'] : {}
     return {
-      permission: { decision, reservation: reservationIn(context), fromMemory: false },
+      permission: Object.freeze({ decision, reservation: reservationIn(context), fromMemory: false }),
       keepable: keepableIn(context),
     }
   }
 
+  const mustStand = (caller: Caller, tool: string | undefined): void => {
+    const ended = site.endOf(caller)
+    if (ended !== undefined) throw ended
+    if (tool !== undefined && site.isHalted(tool)) throw haltedTool(caller, tool)
+  }
+
   return {
     async decide(caller, act) {
-      // A token that ended since the request came in decides nothing any more.
-      if (!site.isCurrent()) throw unavailable('no_contact')
-      if (!caller.holds())
-        throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended' })
+      const tool = act.object?.type === 'tool' ? act.object.id : undefined
+      mustStand(caller, tool)
       const question = questionOf(site.resource, caller, act)
-      const key = cache === undefined ? undefined : textOf(question)
-      const known = key === undefined ? undefined : cache?.get(key)
-      if (key !== undefined && known !== undefined) {
+      const key = textOf(question)
+      // It would be decided on something else than what is done.
+      if (key === undefined) throw new TypeError('an act is made of what JSON carries exactly')
+      const known = cache?.get(key)
+      if (known !== undefined) {
         reports.add(key, question, known.decision)
         return { ...known, fromMemory: true }
       }
-      const { permission, keepable } = await ask(caller, question)
-      if (key !== undefined && keepable !== undefined && permission.reservation === null)
-        cache?.keep(key, keepable, permission)
-      // Whatever ended while it was asked about, ends it.
-      if (!site.isCurrent()) throw unavailable('no_contact')
-      if (!caller.holds())
-        throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended' })
-      return permission
+      for (let count = 0; count < mostAsked; count += 1) {
+        const { permission, keepable } = await ask(caller, key)
+        // Whatever ended while it was asked about, ends it.
+        mustStand(caller, tool)
+        if (cache === undefined || keepable === undefined || permission.reservation !== null)
+          return permission
+        if (!cache.isEnded(keepable)) {
+          cache.keep(key, keepable, permission)
+          return permission
+        }
+      }
+      throw unavailable('no_decision')
     },
     async settle(reservation, amounts) {
-      const answer = await post('settlements', { reservation, amounts })
+      const answer = await post('settlements', JSON.stringify({ reservation, amounts }))
       await answer.body?.cancel()
       if (answer.status === 200 || answer.status === 204) return
       if (answer.status === 409)

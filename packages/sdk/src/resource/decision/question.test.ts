@@ -41,7 +41,7 @@ test('the members of an object may come in any order, its values may not', () =>
   assert.notEqual(textOf({ 'a":1,"b': 2 }), textOf({ a: 1, b: 2 }))
 })
 
-test('what JSON cannot carry exactly has no text, so it is asked about each time', () => {
+test('what JSON cannot carry exactly has no text, so nothing is decided on it', () => {
   for (const value of [
     Number.NaN,
     Number.POSITIVE_INFINITY,

@@ -81,8 +81,8 @@ const claimed = (context: Properties): Properties =>
   Object.fromEntries(Object.entries(context).filter(([name]) => !believed.has(name)))
 
 /**
- * One text for equal values, whatever the order of their members; undefined for what JSON cannot carry exactly, which
- * is then asked about anew each time.
+ * One text for equal values, whatever the order of their members; undefined for what JSON cannot carry exactly: nothing
+ * can be decided on it, since something else would be sent.
  */
 export function textOf(value: unknown): string | undefined {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return JSON.stringify(value)

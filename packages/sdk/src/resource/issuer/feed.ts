@@ -1,5 +1,6 @@
 // What a verifier knows of its issuer's feed of ends, and until when it knew everything. Pure: no clock, no network.
 import type { StreamMessage } from '../../protocol/revocation.ts'
+import { createHalts } from './halts.ts'
 import { createNarrowings } from './narrowings.ts'
 
 /**
@@ -17,6 +18,8 @@ export interface Source {
 export interface Feed {
   generation(): number
   endedAt(digest: string): number | undefined
+  /** Whether the subject of this digest is halted. */
+  isHalted(digest: string): boolean
   /** The epoch up to which everything is known; undefined before the first complete contact. */
   epoch(): number | undefined
   /** The latest instant (steady milliseconds) at which knowledge is proven to have been complete. */
@@ -31,6 +34,7 @@ const capacity = 1_000_000
 /** `rememberMs`: longer than any accepted token lives. */
 export function createFeed(rememberMs: number): Feed {
   const narrowings = createNarrowings(rememberMs, capacity)
+  const halts = createHalts()
   let known: number | undefined
   let contactAt = Number.NEGATIVE_INFINITY
   /** Local minus server milliseconds, at most the true offset: whoever answered did so after we had asked. */
@@ -39,6 +43,7 @@ export function createFeed(rememberMs: number): Feed {
   const learn = (message: StreamMessage, steadyMs: number): boolean => {
     if (!message.narrowed.every(([epoch]) => epoch <= message.epoch)) return false
     if (!narrowings.add(message.narrowed, steadyMs)) return false
+    halts.learn(message.halted)
     known = Math.max(known ?? message.epoch, message.epoch)
     return true
   }
@@ -88,6 +93,7 @@ export function createFeed(rememberMs: number): Feed {
   return {
     generation: narrowings.generation,
     endedAt: narrowings.endedAt,
+    isHalted: halts.has,
     epoch: () => known,
     contactAt: () => contactAt,
     openStream,

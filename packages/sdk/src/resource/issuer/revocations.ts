@@ -34,6 +34,8 @@ export interface Revocations {
   generation(): number
   /** The epoch from which the subject of this digest has ended, or undefined. */
   endedAt(digest: string): number | undefined
+  /** Whether the subject of this digest is halted, until it is lifted. */
+  isHalted(digest: string): boolean
   /** Whether everything that ended up to the staleness bound ago is known. False: deny. */
   isCurrent(): boolean
   /** Calls back after something ended. Returns how to stop that. */
@@ -171,6 +173,7 @@ export function followRevocations(options: RevocationsOptions): Revocations {
   return {
     generation: feed.generation,
     endedAt: feed.endedAt,
+    isHalted: feed.isHalted,
     isCurrent: () =>
       place !== undefined &&
       !closing.signal.aborted &&

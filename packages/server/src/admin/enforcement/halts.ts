@@ -8,6 +8,7 @@ import { type Halt, type HaltKind, haltedSubject, haltSubject } from '../../doma
 import type { Caller } from '../../domain/caller.ts'
 import type { Signal, Versioned } from '../../domain/change.ts'
 import { isOperator } from '../../domain/operator.ts'
+import { fixedLimits } from '../../limits.ts'
 import { mustReach } from '../ceiling.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
 import * as wire from '../wire.ts'
@@ -123,6 +124,15 @@ async function mustStandAside(ctx: Ctx, deps: Reads, caller: Caller, found: Foun
     })
 }
 
+/** Every enforcement point keeps all tools that are halted, and is told all of them with each change. */
+async function mustFit(ctx: Ctx, deps: Reads): Promise<void> {
+  const { halts } = await deps.store.facts.governing(ctx)
+  if (halts.filter(({ kind }) => kind === 'tool').length < fixedLimits.maxHaltedTools) return
+  throw new Fault('conflict', 'Too many tools are halted; lift some, or halt the resource.', {
+    kind: 'halted_tools',
+  })
+}
+
 const create = operation({
   id: 'halts.create',
   event: 'halt.created',
@@ -160,6 +170,7 @@ const create = operation({
     )
     if (standing.items.length > 0)
       throw new Fault('conflict', 'This is halted already.', { kind: 'halted', halt: standing.items[0]?.id })
+    if (body.kind === 'tool') await mustFit(ctx, deps)
     const halt: Halt = {
       id: newId('hlt', deps.randomBytes),
       ...wish,

@@ -1,5 +1,6 @@
 // Halts: kill switches that say "nothing of this, until it is lifted", for whatever a decision can name.
 import type { HaltId } from '@writ/sdk/protocol/identifier'
+import { toolSubject } from '@writ/sdk/protocol/revocation'
 
 export type HaltKind = 'agent' | 'instance' | 'key' | 'grant' | 'tool' | 'resource' | 'person' | 'tenant'
 
@@ -46,8 +47,19 @@ export function haltOn(halts: readonly Halt[], on: Haltable): Halt | undefined {
   return halts.find(({ kind, target, liftedAt }) => liftedAt === null && named[kind].includes(target))
 }
 
-/** The subject whose tokens and cached decisions a halt ends; a tool has none of its own, for tokens do not name tools. */
+/**
+ * The subject whose tokens and cached decisions a halt ends; a tool has none of its own, for tokens do not name tools, and
+ * one that is issued later would call it as well: while it is halted, everybody is told so (`haltedTool`).
+ */
 export function haltedSubject({ kind, target }: Pick<Halt, 'kind' | 'target'>): string | undefined {
   if (kind === 'tool') return undefined
   return kind === 'key' ? `key:${target}` : target
+}
+
+/** What a halted tool is called on the way to those that enforce it; undefined for a halt of anything else. */
+export function haltedTool({ kind, target }: Pick<Halt, 'kind' | 'target'>): string | undefined {
+  if (kind !== 'tool') return undefined
+  // An identifier has no fragment: what follows the first of them is the name, whatever stands in it.
+  const at = target.indexOf('#')
+  return toolSubject(target.slice(0, at), target.slice(at + 1))
 }

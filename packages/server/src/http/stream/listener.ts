@@ -1,6 +1,7 @@
 // One listener of the revocation stream: caught up first, then fed as commits happen, cut off when it does not read.
 import {
   formatEvent,
+  type Halted,
   type Narrowing,
   type StreamMessage,
   subjectDigest,
@@ -8,6 +9,7 @@ import {
   withPoint,
   writeMessage,
 } from '@writ/sdk/protocol/revocation'
+import { isAboutHalts } from '../../admin/enforcement/halted-tools.ts'
 import { networkOf } from '../../audit/network.ts'
 import type { Ctx } from '../../context.ts'
 import type { SignalAt } from '../../store/store.ts'
@@ -49,6 +51,8 @@ export interface Listening {
   readonly after: number | undefined
   readonly points: Points
   catchUp(after: number | undefined): Promise<WrittenMessage>
+  /** The tools that are halted at this epoch or a later one. */
+  halted(epoch: number): Promise<Halted>
 }
 
 const headers = {
@@ -72,8 +76,9 @@ export function openStream(ctx: Ctx, deps: FaceDeps, audience: Audience, listeni
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       endings.push(() => closeQuietly(controller))
-      const within = deps.config.rotationSpreadSeconds
-      const feed = feedOf(controller, end, { contactMs: deps.store.signals.contactMs, within })
+      const { contactMs } = deps.store.signals
+      const { rotationSpreadSeconds: within } = deps.config
+      const feed = feedOf(controller, end, { contactMs, within, halted: listening.halted })
       endings.push(
         deps.store.signals.subscribe((tenant, signals) => {
           if (tenant === ctx.tenant) feed.offer(signals)
@@ -116,12 +121,22 @@ const encoder = new TextEncoder()
 
 const encoded = (message: WrittenMessage): Uint8Array => encoder.encode(formatEvent(message))
 
-function prepared(signals: readonly SignalAt[], at: number, within: number): typeof newest {
+function prepared(
+  signals: readonly SignalAt[],
+  at: number,
+  { within, halted }: { readonly within: number; readonly halted: Halted | undefined },
+): typeof newest {
   if (newest?.signals === signals) return newest
   const epoch = signals.at(-1)?.epoch ?? -1
-  const message = { type: 'narrowed', epoch, at, ...newsOf(signals, within) } as const
+  const told = halted === undefined ? {} : { halted }
+  const message = { type: 'narrowed', epoch, at, ...newsOf(signals, within), ...told } as const
   newest = { signals, message, bytes: encoded(writeMessage(message)) }
   return newest
+}
+
+interface Sources extends Pick<Listening, 'halted'> {
+  readonly contactMs: () => number
+  readonly within: number
 }
 
 /**
@@ -131,7 +146,7 @@ function prepared(signals: readonly SignalAt[], at: number, within: number): typ
 function feedOf(
   controller: ReadableStreamDefaultController<Uint8Array>,
   end: () => void,
-  { contactMs, within }: { readonly contactMs: () => number; readonly within: number },
+  { contactMs, within, halted }: Sources,
 ): Feed {
   let epoch = -1
   // Whether the listener has yet to hear that it is complete up to `epoch`.
@@ -147,20 +162,35 @@ function feedOf(
     const isAllNew = (signals[0]?.epoch ?? epoch) > epoch
     const news = isAllNew ? signals : signals.filter(signal => signal.epoch > epoch)
     if (news.length === 0) return
-    const { message, bytes } = prepared(news, contactMs(), within)
+    if (isAboutHalts(news)) readFirst(news)
+    else tell(news, undefined)
+  }
+  // Everything after it waits meanwhile: a listener that hears of an epoch confirms that it enforces what was halted.
+  const readFirst = (news: readonly SignalAt[]): void => {
+    waiting = []
+    halted(news.at(-1)?.epoch ?? epoch)
+      .then(standing => {
+        tell(news, standing)
+        goLive()
+      })
+      .catch(end)
+  }
+  const tell = (news: readonly SignalAt[], standing: Halted | undefined): void => {
+    const { message, bytes } = prepared(news, contactMs(), { within, halted: standing })
     // Most commits are no news here. One message for all since the last beat: else each of them would cost a write to
     // each listener, and ten thousand instances that rotate would be heard of by everybody.
-    isOwed = message.narrowed.length === 0 && message.asked === undefined
+    isOwed = message.narrowed.length === 0 && message.asked === undefined && standing === undefined
     if (isOwed) epoch = message.epoch
     else write(message.epoch, bytes)
   }
+  const goLive = (): void => {
+    const held = waiting ?? []
+    waiting = undefined
+    forward(held)
+  }
   return {
     send,
-    goLive() {
-      const held = waiting ?? []
-      waiting = undefined
-      forward(held)
-    },
+    goLive,
     offer(signals) {
       if (waiting === undefined) forward(signals)
       else waiting.push(...signals)

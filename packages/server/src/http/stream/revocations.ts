@@ -7,11 +7,12 @@ import { maxTokenSeconds } from '../../limits.ts'
 import type { FaceDeps, Route } from '../route.ts'
 import type { Audience } from './audience.ts'
 import type { Points } from './enforcement-points.ts'
+import { createHaltedTools, type HaltedTools } from './halted-tools.ts'
 import { isInContact, newsOf, openStream } from './listener.ts'
 import { createSnapshots, type Snapshots } from './snapshot.ts'
 
 export function revocationsRoute(audience: Audience, points: Points): Route {
-  const snapshots = createSnapshots()
+  const shared: Shared = { snapshots: createSnapshots(), tools: createHaltedTools() }
   return {
     name: 'revocations',
     method: 'GET',
@@ -22,11 +23,12 @@ export function revocationsRoute(audience: Audience, points: Points): Route {
     async handle(ctx, deps, request) {
       const after = afterOf(request)
       if (request.headers.get('accept')?.includes('text/event-stream')) {
-        const catchUp = (from: number | undefined) => messageAfter(ctx, deps, snapshots, from)
-        return openStream(ctx, deps, audience, { request, after, points, catchUp })
+        const catchUp = (from: number | undefined) => messageAfter(ctx, deps, shared, from)
+        const halted = (epoch: number) => shared.tools.upTo(ctx, deps.store.facts, epoch)
+        return openStream(ctx, deps, audience, { request, after, points, catchUp, halted })
       }
       requireContact(deps)
-      const { text } = await messageAfter(ctx, deps, snapshots, after)
+      const { text } = await messageAfter(ctx, deps, shared, after)
       return new Response(text, {
         headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
       })
@@ -52,11 +54,17 @@ function requireContact(deps: FaceDeps): void {
 
 const pageOfSignals = 1000
 
+/** What is read once for all who listen to this node. */
+interface Shared {
+  readonly snapshots: Snapshots
+  readonly tools: HaltedTools
+}
+
 /** What a listener that is complete up to `after` needs; a snapshot where the feed no longer reaches back that far. */
 async function messageAfter(
   ctx: Ctx,
   deps: FaceDeps,
-  snapshots: Snapshots,
+  { snapshots, tools }: Shared,
   after: number | undefined,
 ): Promise<WrittenMessage> {
   const head = await deps.store.signals.head(ctx)
@@ -73,11 +81,15 @@ async function messageAfter(
         epoch,
         at: Date.now(),
         ...newsOf(signals, deps.config.rotationSpreadSeconds),
+        // Each time, also where nothing is new: whoever asks may come from a node that does not tell it.
+        halted: await tools.upTo(ctx, deps.store.facts, epoch),
       })
     }
   }
   const sinceMs = ctx.nowMs - (maxTokenSeconds + 60) * 1000
   const { epoch, narrowed } = await snapshots.upTo(ctx, deps.store.signals, { head, sinceMs })
-  const text = `{"type":"snapshot","epoch":${epoch},"at":${Date.now()},"narrowed":${narrowed}}`
+  const halted = await tools.upTo(ctx, deps.store.facts, epoch)
+  const told = `"narrowed":${narrowed},"halted":${JSON.stringify(halted)}`
+  const text = `{"type":"snapshot","epoch":${epoch},"at":${Date.now()},${told}}`
   return { type: 'snapshot', epoch, text }
 }
