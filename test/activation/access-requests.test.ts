@@ -5,6 +5,7 @@ import { enforcementPoint } from '../decision/point.ts'
 import { api, expect, grant } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import type { Party } from '../harness/party.ts'
+import { verifies } from '../rfc/verifies.ts'
 import { as, entries, scene } from './scene.ts'
 
 const asking = ['writ:decisions:evaluate', 'writ:decisions:request']
@@ -22,12 +23,14 @@ async function denied(writ: Authority) {
   const asked = question(agent)
   const { decision, context } = expect(await pep.ask('evaluation', asked), 200)
   assert.equal(decision, false)
-  const { access_request: request } = context
-  const denial = { binding_token: request.binding_token, expires_at: request.expires_at }
+  const { access_request: request, evaluation_id, evaluated_at, reason } = context
+  const { binding_token, expires_at, template } = request
+  const denial = { binding_token, expires_at, template, evaluation_id, evaluated_at, reason }
   return { agent, approver, pep, asked, request, filed: { ...asked, denial } }
 }
 
 test('a denial is filed, approved narrower in time, and evaluated again: only that decides', async t => {
+  verifies('ARAP-7.1-1', 'ARAP-11.3-1', 'ARAP-12-3')
   const writ = await authority(t)
   const { agent, approver, pep, asked, request, filed } = await denied(writ)
   assert.equal(request.endpoint, `${writ.issuer}/access/v1/access-requests`)
@@ -57,6 +60,55 @@ test('a denial is filed, approved narrower in time, and evaluated again: only th
   assert.deepEqual([late.decision, late.context.reason], [false, 'approval_expired'])
   const [entry] = await entries(writ, 'access-request.filed')
   assert.equal(entry?.agent, agent.clientId)
+  const { evaluation_id, reason, evaluated_at } = filed.denial
+  assert.equal(entry?.decision['evaluation'], evaluation_id, 'the denial is found from the request')
+  const found = await writ.operator.manage('GET', `/events?request_id=${evaluation_id}`)
+  assert.deepEqual(
+    expect(found, 200).items.map(({ type }: { type: string }) => type),
+    ['decision.evaluated'],
+  )
+  assert.equal(reason, 'approval_required')
+  assert.ok(Date.parse(evaluated_at) <= Date.parse(request.expires_at) - 600_000)
+})
+
+test('a submission without what binds it, with another end or another evaluation, or for an actor nobody named is refused', async t => {
+  verifies('ARAP-10.1-2', 'ARAP-19.1-1')
+  const writ = await authority(t)
+  const { agent, pep, asked, filed } = await denied(writ)
+  const later = new Date(Date.parse(filed.denial.expires_at) + 1000).toISOString()
+  const sooner = new Date(Date.parse(filed.denial.expires_at) - 1000).toISOString()
+  const { binding_token, evaluation_id, ...unbound } = filed.denial
+  const stranger = { id: 'agt_00000000000000000000000000' }
+  const wrong: readonly [string, object][] = [
+    ['no denial', { denial: undefined }],
+    ['a name alone', { denial: { ...unbound, evaluation_id } }],
+    ['a longer end', { denial: { ...filed.denial, expires_at: later } }],
+    ['a shorter end', { denial: { ...filed.denial, expires_at: sooner } }],
+    ['no end', { denial: { binding_token, evaluation_id } }],
+    ['another evaluation', { denial: { ...filed.denial, evaluation_id: `${evaluation_id}.1` } }],
+    ['an actor', { client: { actor: stranger } }],
+    ['an actor without a name', { client: { actor: {} } }],
+    ['an actor of elsewhere', { client: { actor: { id: agent.clientId, issuer: 'https://other.example' } } }],
+    ['an actor for another', { client: { actor: { id: agent.clientId, act: { sub: stranger.id } } } }],
+  ]
+  for (const [what, members] of wrong) {
+    const { status, body } = await pep.ask('access-requests', { ...filed, ...members })
+    assert.deepEqual([status, body.code], [400, 'invalid_denial_binding'], what)
+  }
+  const actor = { id: pep.party.clientId, issuer: writ.issuer, type: 'service', act: { sub: agent.clientId } }
+  const client = { id: 'gateway', name: 'Gateway', actor, source: { session_id: 's' } }
+  expect(await pep.ask('access-requests', { ...asked, denial: filed.denial, client }), 201)
+})
+
+test('an approval with a state that is not ours is one that cannot be verified', async t => {
+  const writ = await authority(t)
+  const { approver, pep, asked, filed } = await denied(writ)
+  const { task } = expect(await pep.ask('access-requests', filed), 201)
+  expect(await as(approver, 'writ:approvals:write', ['POST', `/approvals/${task.id}/approve`, {}]), 200)
+  const approval = { id: task.id, state: 'eyJhbGciOiJub25lIn0.e30.' }
+  const shown = { ...asked, context: { ...asked.context, approval } }
+  const answer = expect(await pep.ask('evaluation', shown), 200)
+  assert.deepEqual([answer.decision, answer.context.reason], [false, 'approval_unverifiable'])
 })
 
 test('neither the enforcement point nor the agent approves what it filed', async t => {
@@ -81,6 +133,7 @@ test('neither the enforcement point nor the agent approves what it filed', async
 })
 
 test('another enforcement point files nothing with a borrowed denial, and sees no task', async t => {
+  verifies('ARAP-11-1', 'ARAP-14-1')
   const writ = await authority(t)
   const { pep, filed } = await denied(writ)
   const thief = await enforcementPoint(writ, asking)
@@ -99,6 +152,7 @@ test('another enforcement point files nothing with a borrowed denial, and sees n
 })
 
 test('cancelled by its enforcement point a task is over; the Idempotency-Key of one request serves no other', async t => {
+  verifies('ARAP-10.1-3', 'ARAP-11.4-1')
   const writ = await authority(t)
   const { pep, filed } = await denied(writ)
   const key = { 'idempotency-key': 'one' }
@@ -126,6 +180,7 @@ test('an approval that is ended early counts no longer, though its time is not o
 })
 
 test('who may not file hears nothing of filing, and what no approval helps is not requestable', async t => {
+  verifies('ARAP-7-1')
   const writ = await authority(t)
   const { agent } = await scene(writ)
   const plain = await enforcementPoint(writ, ['writ:decisions:evaluate'])
@@ -139,9 +194,11 @@ test('who may not file hears nothing of filing, and what no approval helps is no
 })
 
 test('the metadata of the decision point name where to file', async t => {
+  verifies('ARAP-6-1')
   const writ = await authority(t)
   const metadata = await (await writ.fetch('/.well-known/authzen-configuration')).json()
-  const { access_request_endpoint, capabilities } = metadata as Record<string, unknown>
+  const { access_request_endpoint, capabilities, jwks_uri } = metadata as Record<string, unknown>
+  assert.equal(jwks_uri, `${writ.issuer}/jwks`, 'by which callbacks are verified')
   assert.equal(access_request_endpoint, `${writ.issuer}/access/v1/access-requests`)
   assert.deepEqual(capabilities, ['urn:openid:authzen:capability:access-request'])
 })

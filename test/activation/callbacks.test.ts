@@ -10,6 +10,7 @@ import { enforcementPoint } from '../decision/point.ts'
 import { api, expect } from '../harness/agent.ts'
 import { authority } from '../harness/authority.ts'
 import { until } from '../harness/deadline.ts'
+import { verifies } from '../rfc/verifies.ts'
 import { as, entries, scene } from './scene.ts'
 
 interface Heard {
@@ -36,6 +37,7 @@ async function listener(t: TestContext, answers: readonly number[]) {
 const asking = ['writ:decisions:evaluate', 'writ:decisions:request']
 
 test('an authority on this machine tells a program on this machine, again where it was not taken, and signed', async t => {
+  verifies('ARAP-13-2')
   const writ = await authority(t, { issuer: 'http://127.0.0.1:8455' })
   const { agent, approver } = await scene(writ)
   const pep = await enforcementPoint(writ, asking)
@@ -78,6 +80,7 @@ test('an authority on this machine tells a program on this machine, again where 
 })
 
 test('an authority elsewhere calls no address of this machine and no private one', async t => {
+  verifies('ARAP-13-1')
   const writ = await authority(t)
   const { agent } = await scene(writ)
   const pep = await enforcementPoint(writ, asking)

@@ -40,7 +40,9 @@ test('a refusal tells the caller nothing, and an operator which party, which rul
   const { writ, point, agent } = await scene(t)
   const plain = expect(await point.ask('evaluation', question(agent, 'write')), 200)
   assert.equal(plain.decision, false)
-  assert.doesNotMatch(JSON.stringify(plain), /reason|refused_by|no_grant/)
+  // To whoever may file it, that it can be filed: which rule of whose is nowhere in it.
+  assert.equal(plain.context.reason, 'approval_required')
+  assert.doesNotMatch(JSON.stringify(plain), /reason_|refused_by|no_grant/)
   const { context } = expect(
     await point.ask('evaluation', question(agent, 'write', { options: { explain: true } })),
     200,

@@ -71,6 +71,17 @@ test('a report leaves an entry for each decision, found with everything else of 
   assert.deepEqual([decision.count, decision.reported_by], [3, gate.clientId])
 })
 
+test('whatever can be decided can be reported: the longest names are, shortened in the log', async t => {
+  const { writ, gate, subject, token } = await scene(t)
+  const path = `https://api.example#${'/a.b'.repeat(500)}`
+  const long = { resource: { type: 'http', id: path }, session: 's '.repeat(1000), task: 't '.repeat(1000) }
+  const report = sign(writ, gate, { items: [itemOf(writ, subject, long)] })
+  const answer = await gate.call('POST', reportsOf(writ), { token, body: { report } })
+  assert.deepEqual(expect(answer, 200), { taken: 1, repeated: false })
+  const [entry] = await entriesAbout(writ, subject.clientId)
+  assert.equal(entry.resource, path.slice(0, 512))
+})
+
 test('the same batch is taken once, whatever it says the second time', async t => {
   const { writ, gate, subject, token } = await scene(t)
   const batch = randomUUID()
@@ -85,6 +96,7 @@ test('the same batch is taken once, whatever it says the second time', async t =
 test('nobody reports in the name of another, with another kind of token, or beyond the bounds', async t => {
   const { writ, gate, subject, token } = await scene(t)
   const items = [itemOf(writ, subject)]
+  const one = 'grt_00000000000000000000000001'
   const stranger = writ.party(gate.clientId, generateKeyPair('ES256').secret.reveal() as never)
   const wrong: readonly [string, unknown][] = [
     ['a key that is not its own', sign(writ, stranger, { items })],
@@ -98,10 +110,17 @@ test('nobody reports in the name of another, with another kind of token, or beyo
     ['no items', sign(writ, gate, { items: [] })],
     ['too many items', sign(writ, gate, { items: Array.from({ length: 101 }, () => items[0]) })],
     ['a count that is none', sign(writ, gate, { items: [itemOf(writ, subject, { count: -1 })] })],
+    ['a count of nothing', sign(writ, gate, { items: [itemOf(writ, subject, { count: 0 })] })],
+    ['a count beyond all', sign(writ, gate, { items: [itemOf(writ, subject, { count: 2 ** 53 - 1 })] })],
+    [
+      'a grant that is none',
+      sign(writ, gate, { items: [itemOf(writ, subject, { grants: ['everything'] })] }),
+    ],
+    ['a grant twice', sign(writ, gate, { items: [itemOf(writ, subject, { grants: [one, one] })] })],
     ['a future', sign(writ, gate, { items: [itemOf(writ, subject, { last_at: 9e9 })] })],
     [
       'an endless name',
-      sign(writ, gate, { items: [itemOf(writ, subject, { action: { name: 'x'.repeat(600) } })] }),
+      sign(writ, gate, { items: [itemOf(writ, subject, { action: { name: 'x'.repeat(3000) } })] }),
     ],
     ['no text', { report: 'x' }],
     ['nothing', undefined],

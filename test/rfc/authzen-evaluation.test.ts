@@ -24,7 +24,7 @@ const archived = record('record-2', { status: 'archived' })
 const alicesRead = { subject: user('alice'), action: { name: 'read' }, resource: record('record-1') }
 
 test('the eight decisions of the fixture are as its certification has them, however often they are asked', async t => {
-  verifies('AuthZEN-6-1', 'AuthZEN-6-2')
+  verifies('AuthZEN-6.1-1', 'AuthZEN-6.1-2', 'AuthZEN-10.1-1')
   const { point } = await scene(t)
   const soft = (is: boolean) => ({ name: 'delete', properties: { soft: is } })
   const cases: readonly [object, object, object, boolean][] = [
@@ -48,7 +48,7 @@ test('the eight decisions of the fixture are as its certification has them, howe
 })
 
 test('what is missing or of another type is a 400, and what is not known is ignored', async t => {
-  verifies('AuthZEN-10-1', 'AuthZEN-10-2')
+  verifies('AuthZEN-10.1.1-1', 'AuthZEN-10.1.1-2', 'AuthZEN-10.1.2-1', 'AuthZEN-11.5-1')
   const { writ, point } = await scene(t)
   const { subject, action, resource } = alicesRead
   const wrong: readonly object[] = [
@@ -70,6 +70,12 @@ test('what is missing or of another type is a 400, and what is not known is igno
     assert.equal(answer.status, 400, JSON.stringify(body))
     assert.equal(answer.body.code, 'invalid_request')
   }
+  const described = {
+    subject: user('alice', { department: 'Sales', role: 'manager' }),
+    action: { name: 'read', properties: { method: 'GET' } },
+    resource: record('record-1', { status: 'active', owner: 'bob', unknown: [null, { deep: 1 }] }),
+  }
+  assert.deepEqual(expect(await point.ask('evaluation', described), 200), { decision: true })
   const extra = { ...alicesRead, foo: 'bar', futureField: { nested: true } }
   assert.deepEqual(expect(await point.ask('evaluation', extra), 200), { decision: true })
   const path = '/access/v1/evaluation'
@@ -85,6 +91,7 @@ test('what is missing or of another type is a 400, and what is not known is igno
     })
     return answer.status
   }
+  assert.equal(await raw(JSON.stringify(alicesRead), 'application/json; charset=utf-8'), 200)
   assert.equal(await raw(JSON.stringify(alicesRead), 'text/plain'), 400)
   assert.equal(await raw('{"subject":'), 400)
   assert.equal(await raw(''), 400)
@@ -95,12 +102,16 @@ test('what is missing or of another type is a 400, and what is not known is igno
 })
 
 test('the id of a request comes back, and a request without one or without credentials is answered', async t => {
-  verifies('AuthZEN-10-3', 'AuthZEN-10-4')
+  verifies('AuthZEN-10.1.3-1', 'AuthZEN-11.3-1')
   const { writ, point } = await scene(t)
   const named = await point.ask('evaluation', alicesRead, { 'x-request-id': 'bfe9eb29-ab87' })
   assert.equal(named.headers.get('x-request-id'), 'bfe9eb29-ab87')
   const failed = await point.ask('evaluation', {}, { 'x-request-id': 'bfe9eb29-ab88' })
   assert.deepEqual([failed.status, failed.headers.get('x-request-id')], [400, 'bfe9eb29-ab88'])
+  for (const id of ['the 7th, "again"', `urn:${'x'.repeat(1000)}`, 'caf\u00e9']) {
+    const answer = await point.ask('evaluation', alicesRead, { 'x-request-id': id })
+    assert.equal(answer.headers.get('x-request-id'), id, 'any text is an id')
+  }
   assert.ok((await point.ask('evaluation', alicesRead)).headers.get('x-request-id'))
   const nobody = await writ.fetch('/access/v1/evaluation', {
     method: 'POST',
@@ -115,7 +126,7 @@ const decisions = (body: { evaluations: { decision: boolean }[] }): boolean[] =>
   body.evaluations.map(({ decision }) => decision)
 
 test('a batch answers one for one, in order, and what an item does not say the request says', async t => {
-  verifies('AuthZEN-7-1', 'AuthZEN-7-2', 'AuthZEN-7-3')
+  verifies('AuthZEN-7.1-1', 'AuthZEN-7.1.1-1', 'AuthZEN-7.2-1', 'AuthZEN-7.2.1-1')
   const { point } = await scene(t)
   const ask = async (body: object) => expect(await point.ask('evaluations', body), 200)
   const bob = user('bob')
@@ -151,13 +162,17 @@ test('a batch answers one for one, in order, and what an item does not say the r
     ),
     [false, true],
   )
-  const merged = await ask({
-    ...write,
-    subject: user('alice'),
-    resource: { type: 'record', properties: { status: 'archived' } },
-    evaluations: [{ resource: { id: 'record-1' } }, { resource: archived }],
-  })
-  assert.deepEqual(decisions(merged), [true, false], 'an entity replaces the common one, properties and all')
+  const common = { subject: user('alice'), ...write, resource: active }
+  const inherited = await ask({ ...common, evaluations: [{}, { resource: archived }] })
+  assert.deepEqual(decisions(inherited), [true, false], 'an entity replaces the common one as a whole')
+  const halves = [
+    { resource: { id: 'record-1' } },
+    { subject: { id: 'alice' } },
+    { action: null },
+    { subject: null },
+  ]
+  const halved = await ask({ ...common, evaluations: [...halves, { action: {} }] })
+  assert.deepEqual(decisions(halved), [false, false, false, false, false], 'and no half of one is completed')
   const broken = await ask({
     subject: user('alice'),
     action: { name: 'read' },
@@ -165,12 +180,21 @@ test('a batch answers one for one, in order, and what an item does not say the r
   })
   assert.deepEqual(decisions(broken), [true, false, false])
   assert.equal(broken.evaluations[1].context.error.status, 400)
+  const bobsWrite = { subject: bob, ...write, resource: record('record-1') }
+  assert.deepEqual(decisions(await ask({ evaluations: [alicesRead, bobsWrite] })), [true, false])
+  const moments = [{}, { context: { time: '2025-06-27T19:00-07:00', source: 'batch-override' } }]
+  const timed = await ask({
+    ...alicesRead,
+    context: { time: '2025-06-27T18:03-07:00' },
+    evaluations: moments,
+  })
+  assert.deepEqual(decisions(timed), [true, true])
   assert.deepEqual(await ask(alicesRead), { decision: true })
   assert.deepEqual(await ask({ ...alicesRead, evaluations: [] }), { decision: true })
 })
 
 test('a batch ends where its semantic ends it, and never has more than the published number of items', async t => {
-  verifies('AuthZEN-7-4')
+  verifies('AuthZEN-7.1.2.1-1')
   const { writ, point } = await scene(t)
   const [yes, no] = [{ action: { name: 'read' } }, { action: { name: 'write' } }]
   const ask = async (semantic: string | undefined, evaluations: readonly object[]) =>

@@ -21,7 +21,7 @@ const archived = { type: 'record', id: 'record-2', properties: { status: 'archiv
 const admin = { type: 'user', id: 'bob', properties: { role: 'admin' } }
 
 test('who may, on what and what is found by leaving it out, and nobody is an empty list', async t => {
-  verifies('AuthZEN-8-1')
+  verifies('AuthZEN-8.3-1', 'AuthZEN-8.4.1-1', 'AuthZEN-8.5.1-1', 'AuthZEN-8.6.1-1')
   const { point } = await scene(t)
   const search = async (what: string, body: object) =>
     expect(await point.ask(`search/${what}`, body), 200).results
@@ -47,8 +47,25 @@ test('who may, on what and what is found by leaving it out, and nobody is an emp
   assert.deepEqual(await names({ subject: alice, resource: record1 }), ['read', 'write'])
   assert.deepEqual(await names({ subject: admin, resource: archived }), ['read', 'write'])
   assert.deepEqual(await names({ subject: { type: 'user', id: 'nobody' }, resource: record1 }), [])
-  const ships = { subject: { type: 'spaceship' }, action: read, resource: record1 }
-  assert.deepEqual(await search('subject', ships), [])
+  const [ships, ship] = [{ type: 'spaceship' }, { type: 'spaceship', id: 'one' }]
+  const nobodys: readonly [string, object][] = [
+    ['subject', { subject: ships, action: read, resource: record1 }],
+    ['subject', { subject: users, action: read, resource: ship }],
+    ['subject', { subject: users, action: { name: 'board' }, resource: record1 }],
+    ['resource', { subject: alice, action: read, resource: ships }],
+    ['resource', { subject: ship, action: read, resource: records }],
+    ['action', { subject: ship, resource: record1 }],
+    ['action', { subject: alice, resource: ship }],
+  ]
+  for (const [what, question] of nobodys) assert.deepEqual(await search(what, question), [], what)
+  // An id of what is searched for, or an action where actions are, changes nothing; nor does a context.
+  const context = { time: '2025-06-27T18:03-07:00', ip: '192.168.1.1' }
+  for (const [what, question, more] of [
+    ['subject', { subject: users, action: read, resource: record1 }, { subject: alice }],
+    ['resource', { subject: alice, action: read, resource: records }, { resource: record1 }],
+    ['action', { subject: alice, resource: record1 }, { action: write }],
+  ] as const)
+    assert.deepEqual(await search(what, { ...question, ...more, context }), await search(what, question))
 })
 
 test('agents, resources and actions of ours are found by what is granted', async t => {
@@ -76,7 +93,7 @@ test('agents, resources and actions of ours are found by what is granted', async
 })
 
 test('pages lead to their end, and a token is good for its own search alone', async t => {
-  verifies('AuthZEN-8-2', 'AuthZEN-8-3')
+  verifies('AuthZEN-8.2-1', 'AuthZEN-8.2-2', 'AuthZEN-8.2.1-1', 'AuthZEN-8.2.2-1')
   const { writ, point } = await scene(t)
   const body = { subject: { type: 'user' }, action: { name: 'read' }, resource: record1 }
   const seen: string[] = []
@@ -93,7 +110,21 @@ test('pages lead to their end, and a token is good for its own search alone', as
     }
   }
   assert.deepEqual([seen.sort(), token], [['alice', 'bob'], ''])
-  assert.equal((await point.ask('search/subject', { ...body, page: { limit: 0 } })).status, 400)
+  const [first, none] = [{ limit: 1 }, { limit: 0 }]
+  const begun = expect(await point.ask('search/subject', { ...body, page: first }), 200)
+  const token1 = begun.page.next_token
+  // As the examples of §8.2.3 go on: the token alone, and so many as were asked for at first.
+  const rest = expect(await point.ask('search/subject', { ...body, page: { token: token1 } }), 200)
+  assert.deepEqual(rest.page, { next_token: '', count: 1 })
+  const changed = { ...body, page: { token: token1, limit: 2 } }
+  assert.equal((await point.ask('search/subject', changed)).status, 400, 'another limit')
+  const nothing = expect(await point.ask('search/subject', { ...body, page: none }), 200)
+  assert.deepEqual([nothing.results, nothing.page.next_token === ''], [[], false])
+  for (const limit of [-1, 0.5, '1', null, 2 ** 31])
+    assert.equal(
+      (await point.ask('search/subject', { ...body, page: { limit } })).status,
+      limit === 2 ** 31 ? 200 : 400,
+    )
   const lacking: readonly [string, object][] = [
     ['subject', { subject: body.subject, resource: record1 }],
     ['resource', { action: body.action, resource: { type: 'record' } }],
@@ -111,14 +142,38 @@ test('pages lead to their end, and a token is good for its own search alone', as
   assert.equal((await evaluating.ask('search/subject', body)).status, 403)
 })
 
+test('a token says nothing of whom the search passed over, and is good for its caller, as it was, alone', async t => {
+  const { writ, point } = await scene(t)
+  await registerApi(writ)
+  const read = { action: { name: 'read' }, resource: { type: 'resource', id: api } }
+  const hidden = [await newAgent(writ), await newAgent(writ)]
+  const [one, two] = [await newAgent(writ, { scopes: ['read'] }), await newAgent(writ, { scopes: ['read'] })]
+  const ask = (page: object, by = point) =>
+    by.ask('search/subject', { subject: { type: 'agent' }, ...read, page })
+  const begun = expect(await ask({ limit: 1 }), 200)
+  assert.deepEqual(begun.results, [{ type: 'agent', id: one.clientId }], 'whoever may not fills no page')
+  const token: string = begun.page.next_token
+  const bytes = token.split('.').map(part => Buffer.from(part, 'base64url').toString('latin1'))
+  for (const { clientId } of [...hidden, one, two])
+    assert.ok(![token, ...bytes].some(text => text.includes(clientId)), 'no name is in it')
+  const rest = expect(await ask({ token }), 200)
+  assert.deepEqual(rest.results, [{ type: 'agent', id: two.clientId }])
+  const other = await enforcementPoint(writ)
+  assert.equal((await ask({ token }, other)).status, 400, 'that of another enforcement point')
+  const swapped = `${token.slice(0, -2)}${token.endsWith('AA') ? 'BB' : 'AA'}`
+  const forged = [token.slice(1), `${token}A`, swapped, 'MA', `${token}.${token}`, 'x'.repeat(257), 7]
+  for (const made of forged) assert.equal((await ask({ token: made })).status, 400, String(made))
+})
+
 test('the metadata name the decision point as it is called, below the well-known name', async t => {
-  verifies('AuthZEN-9-1')
+  verifies('AuthZEN-9.1.1-1', 'AuthZEN-9.2-1', 'AuthZEN-9.2.2-1')
   for (const issuer of ['https://writ.example', 'https://host.example/tenant1']) {
     const writ = await authority(t, { issuer })
     const { origin, pathname } = new URL(issuer)
     const place = `${origin}/.well-known/authzen-configuration${pathname === '/' ? '' : pathname}`
     const answer = await writ.fetch(place)
     assert.equal(answer.status, 200)
+    assert.match(answer.headers.get('content-type') ?? '', /^application\/json/)
     const document = (await answer.json()) as Record<string, string>
     assert.equal(document['policy_decision_point'], issuer)
     const endpoints = {

@@ -14,7 +14,7 @@ export interface Ctx {
   readonly nowMs: number
   /** Also the `x-request-id` of the answer and the `request_id` of the audit entry. */
   readonly requestId: string
-  /** As the caller names its request (`X-Request-ID`), where it does so in visible ASCII. */
+  /** As the caller names its request (`X-Request-ID`): any text of one line, of any length. */
   readonly callerRequestId?: string | undefined
   /** W3C trace id where the caller sent a valid one. */
   readonly traceId: string | undefined

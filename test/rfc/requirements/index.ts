@@ -1,4 +1,5 @@
 // Every specification whose requirements are written down: one import and one entry each.
+import { arap } from './arap.ts'
 import { authzen } from './authzen.ts'
 import { rfc6749 } from './rfc6749.ts'
 import { rfc6750 } from './rfc6750.ts'
@@ -27,6 +28,7 @@ export const specifications = [
   rfc9396,
   rfc9449,
   authzen,
+  arap,
 ] as const
 
 /** The id of a requirement that exists; a misspelt one does not compile. */

@@ -57,6 +57,7 @@ export interface Reads extends Omit<AdminDeps, 'store'> {
     | 'signals'
     | 'eligibilities'
     | 'approvals'
+    | 'oneTimes'
     | 'facts'
     | 'policySets'
     | 'groups'

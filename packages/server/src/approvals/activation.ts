@@ -246,9 +246,10 @@ export async function mustNotFlood(
   ctx: Ctx,
   { store }: Pick<ApprovalDeps, 'store'>,
   { id: agent }: Pick<Agent, 'id'>,
+  more = 1,
 ): Promise<void> {
   const page = await store.approvals.list(ctx, { limit: mostPending }, { agent, state: 'pending' })
-  if (page.items.length >= mostPending)
+  if (page.items.length + more > mostPending)
     throw new Fault('conflict', `At most ${mostPending} requests of an agent wait at once.`, {
       kind: 'too_many_pending',
     })

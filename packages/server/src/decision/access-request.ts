@@ -1,5 +1,5 @@
 // A denial that may be asked for (AuthZEN access request profile, "Requestable Denial Context"): what the answer says, and the token that binds it.
-import { timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { isFault } from '@writ/sdk/protocol/fault'
 import { type ApprovalId, newId, parseId } from '@writ/sdk/protocol/identifier'
 import { parseJsonObject } from '@writ/sdk/protocol/json'
@@ -7,7 +7,6 @@ import type { Ctx } from '../context.ts'
 import type { Asked } from '../domain/authorization/approval.ts'
 import { bindingMembers, canonicalText, operationDigest } from '../domain/authorization/operation-digest.ts'
 import type { Party, Question } from '../domain/authorization/question.ts'
-import { hashParts } from '../domain/hash.ts'
 import type { Decided } from './decided.ts'
 
 /** Below the issuer. */
@@ -33,6 +32,8 @@ export interface Denial {
   readonly decided: Decided
   /** The caller that was answered: nobody else may file it. */
   readonly askedBy: string
+  /** Names this evaluation, and its request in the log ("Evaluation Identifier"). */
+  readonly evaluation: string
 }
 
 /** As it stands in `context.access_request`. */
@@ -58,12 +59,13 @@ export function accessRequestOf(ctx: Ctx, deps: BindingDeps, denial: Denial): Ac
   if (reach === undefined) return undefined
   const expiresAt = ctx.now + freshSeconds
   const payload: Binding = {
-    id: newId('apr', deps.randomBytes),
+    jti: newId('apr', deps.randomBytes),
     iss: ctx.issuer,
     aud: ctx.issuer + accessRequestPath,
     pep: denial.askedBy,
     iat: ctx.now,
     exp: expiresAt,
+    evaluation_id: denial.evaluation,
     ...bound(denial.wire),
     asked: {
       ...reach,
@@ -72,6 +74,7 @@ export function accessRequestOf(ctx: Ctx, deps: BindingDeps, denial: Denial): Ac
         action: question.operation.action,
         object: question.operation.object,
         digest: operationDigest(question),
+        parties: [question.subject, ...question.chain].flatMap(idsOf),
       },
     },
   }
@@ -115,33 +118,47 @@ function agentOf({ subject, chain }: Question, id: string): Pick<Asked, 'agent' 
   return party?.kind === 'agent' ? { agent: party.id, instance: party.instance } : undefined
 }
 
+function idsOf(party: Party): readonly string[] {
+  return party.kind === 'agent' && party.instance !== null ? [party.id, party.instance] : [party.id]
+}
+
 function personOf({ subject, chain }: Question): Asked['person'] {
   const isPerson = (party: Party) => party.kind === 'person'
   const party = [...chain, subject].find(isPerson)
   return party?.kind === 'person' ? party.id : null
 }
 
-/** What a binding token says. The enforcement point may read it; it cannot make one. */
+/** What a binding token says ("Binding Token Integrity"). The enforcement point may read it; it cannot make one. */
 export interface Binding {
   /** The task that filing it makes: filed twice, it is the same task. */
-  readonly id: ApprovalId
+  readonly jti: ApprovalId
   readonly iss: string
   readonly aud: string
   readonly pep: string
   readonly iat: number
+  /** The end of the denial as well: `denial.expires_at` is no other. */
   readonly exp: number
-  /** The members of the context that are bound, and the hash of everything that is. */
-  readonly members: readonly string[]
-  readonly wire: string
+  readonly evaluation_id: string
+  /** The members of the context that are bound ("Authorization-Relevant Context"). */
+  readonly binding_context_members: readonly string[]
+  /** Over everything that is bound. */
+  readonly binding_hash: string
   readonly asked: Omit<Asked, 'seconds' | 'eligibility'> & { readonly operation: Asked['operation'] & object }
 }
 
-function bound(wire: Wire, members = bindingMembers(wire.context)): Pick<Binding, 'members' | 'wire'> {
+function bound(
+  wire: Wire,
+  members = bindingMembers(wire.context),
+): Pick<Binding, 'binding_context_members' | 'binding_hash'> {
   const context = Object.fromEntries(
     members.filter(name => Object.hasOwn(wire.context, name)).map(name => [name, wire.context[name]]),
   )
-  const objects = [withoutActor(wire.subject), wire.action, wire.resource, context]
-  return { members, wire: hashParts('denial', ...objects.map(canonicalText)).toString('base64url') }
+  const { action, resource } = wire
+  const text = canonicalText({ subject: withoutActor(wire.subject), resource, action, context })
+  return {
+    binding_context_members: members,
+    binding_hash: createHash('sha256').update(text).digest('base64url'),
+  }
 }
 
 /** "Binding Token Integrity": an enforcement point may move the actor to `client.actor`. */
@@ -154,7 +171,7 @@ function withoutActor(subject: Wire['subject']): unknown {
 
 /** Whether a submission is about the denied evaluation; members that were added to its context later do not matter. */
 export function isAbout(binding: Binding, wire: Wire): boolean {
-  return bound(wire, binding.members).wire === binding.wire
+  return bound(wire, binding.binding_context_members).binding_hash === binding.binding_hash
 }
 
 /** What the token binds, or why it binds nothing here. Throws nothing: whatever is no token of ours is `invalid`. */
@@ -179,7 +196,7 @@ export function readBinding(
 function parsed(payload: string): Binding | undefined {
   try {
     const value = parseJsonObject(Buffer.from(payload, 'base64url').toString(), { maxBytes: longestToken })
-    return value !== undefined && parseId('apr', value['id']) !== undefined
+    return value !== undefined && parseId('apr', value['jti']) !== undefined
       ? (value as unknown as Binding)
       : undefined
   } catch (error) {
@@ -194,21 +211,33 @@ function sealed(ctx: Ctx, { keys }: Pick<BindingDeps, 'keys'>, binding: Binding)
 }
 
 function macOf(ctx: Ctx, keys: BindingDeps['keys'], payload: string): string {
-  return Buffer.from(keys.nonceMac(ctx, `denial-binding:${payload}`)).toString('base64url')
+  // A key of its own: what is asked of the shared one is remembered there, and every payload is another.
+  return createHmac('sha256', keys.nonceMac(ctx, 'denial-binding')).update(payload).digest('base64url')
 }
 
+/** Why a denial that may be filed is one ("PDP Processing Rules"). */
+const requestable = 'approval_required'
+
 /**
- * What the enforcement point is to do after a denial of an evaluation that showed an approval ("Completion Semantics");
- * undefined where it showed none. `isRequestable` says whether the answer carries an access request.
+ * What a denial says beside the decision: which evaluation it was and why, where it may be filed; and of an evaluation
+ * that showed an approval what the enforcement point is to do next ("Completion Semantics"). Undefined for neither.
  */
-export function reevaluationOf(
-  { question, decided }: Pick<Denial, 'question' | 'decided'>,
-  isRequestable: boolean,
-): { readonly reason: string; readonly next_action: 'request' | 'none' } | undefined {
-  if (decided.allowed || decided.refusal === null || question.context.approval === null) return undefined
+export function denialContext(
+  ctx: Ctx,
+  { question, decided, evaluation }: Pick<Denial, 'question' | 'decided' | 'evaluation'>,
+  request: AccessRequest | undefined,
+): object | undefined {
+  if (decided.allowed || decided.refusal === null) return undefined
+  const isRequestable = request !== undefined
+  const isAgain = question.context.approval !== null
+  if (!isRequestable && !isAgain) return undefined
   const { by, rule } = decided.refusal
+  const reasonAgain = by === 'approval' ? rule : isRequestable ? 'out_of_scope' : 'policy_denied'
   return {
-    reason: by === 'approval' ? rule : isRequestable ? 'out_of_scope' : 'policy_denied',
-    next_action: isRequestable ? 'request' : 'none',
+    evaluation_id: evaluation,
+    evaluated_at: new Date(ctx.now * 1000).toISOString(),
+    reason: isAgain ? reasonAgain : requestable,
+    ...(isAgain ? { next_action: isRequestable ? 'request' : 'none' } : {}),
+    ...(isRequestable ? { access_request: request } : {}),
   }
 }

@@ -1,5 +1,5 @@
 // AuthZEN §7: many questions of one request, decided like single ones, committed as one, up to where the semantic stops.
-
+import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import { canonicalText } from '../domain/authorization/operation-digest.ts'
 import { takeFrom } from '../domain/authorization/purses.ts'
@@ -72,7 +72,7 @@ async function outcomesOf(
       return { question, decided: await decideAffordably(ctx, once, question, anything), asked }
     }),
   )
-  const names = batch.items.map(item => canonicalText(item))
+  const names = batch.items.slice(0, reachOf(batch.semantic, answers)).map(item => canonicalText(item))
   const judged = new Map<string, Decided>()
   const outcomes: Outcome[] = []
   for (const [at, answer] of answers.entries()) {
@@ -89,7 +89,7 @@ async function outcomesOf(
   ): Promise<Decided> {
     const name = names[at] as string
     const known = judged.get(name)
-    if (known !== undefined) return known
+    if (known !== undefined) return again(known, deps)
     // After the first permission nothing more is come to.
     const times =
       batch.semantic === 'permit_on_first_permit' ? 1 : names.filter(other => other === name).length
@@ -100,6 +100,22 @@ async function outcomesOf(
     judged.set(name, answer)
     return answer
   }
+}
+
+/** How many items are come to at most: whatever the budgets have, a batch that ends at a refusal ends at this one. */
+function reachOf(semantic: Semantic, answers: readonly Outcome[]): number {
+  const refused = answers.findIndex(answer => 'problem' in answer || !answer.decided.allowed)
+  return semantic === 'deny_on_first_deny' && refused !== -1 ? refused + 1 : answers.length
+}
+
+/** The same answer once more. What it reserves is reserved for itself: each operation is settled by what it cost. */
+function again(decided: Decided, { randomBytes }: Pick<EvaluateDeps, 'randomBytes'>): Decided {
+  if (decided.spends.every(({ reservation }) => reservation === null)) return decided
+  const id = newId('rsv', randomBytes)
+  const spends = decided.spends.map(spend =>
+    spend.reservation === null ? spend : { ...spend, reservation: { ...spend.reservation, id } },
+  )
+  return { ...decided, spends }
 }
 
 function endsAt(semantic: Semantic, allowed: boolean): boolean {

@@ -20,7 +20,11 @@ const mostItems = 100
 const mostBytes = 128 * 1024
 /** How far back a report may reach, and how long a batch is known: a resource that was cut off for longer says so itself. */
 const rememberedSeconds = 24 * 3600
-const mostCharacters = 512
+/** As long as what can be decided: an honest report is never refused for what an agent called. */
+const mostCharacters = 2048
+const keptCharacters = 512
+/** Of one decision in one report; what is counted of them is added up for years, and has to stay a whole number. */
+const mostTimes = 1_000_000_000
 
 const malformed = (kind: string): Fault =>
   new Fault('invalid_request', 'The report is not one of decisions of this authority.', { kind })
@@ -99,7 +103,7 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 function text(value: unknown, kind: string): string {
   if (typeof value !== 'string' || value.length === 0 || value.length > mostCharacters) throw malformed(kind)
-  return excerpt(value, mostCharacters)
+  return excerpt(value, keptCharacters)
 }
 
 const textOrNull = (value: unknown, kind: string): string | null =>
@@ -110,20 +114,33 @@ function whole(value: unknown, kind: string, most = Number.MAX_SAFE_INTEGER): nu
   throw malformed(kind)
 }
 
+function timesOf(value: unknown): number {
+  const times = whole(value, 'count', mostTimes)
+  if (times === 0) throw malformed('count')
+  return times
+}
+
+/** Use is counted under each of them: names of grants alone, and none of them twice. */
+function grantsOf(value: unknown): readonly string[] {
+  if (!Array.isArray(value) || value.length > 64 || new Set(value).size !== value.length)
+    throw malformed('grants')
+  if (value.some(grant => parseId('grt', grant) === undefined)) throw malformed('grants')
+  return value
+}
+
 function itemOf(ctx: Ctx, value: unknown): Item {
   if (!isObject(value)) throw malformed('item')
   const { subject, action, resource } = value
   if (!isObject(subject) || !isObject(action) || !isObject(resource)) throw malformed('item')
   const { grants = [], chain = [] } = value
-  if (!Array.isArray(grants) || grants.length > 64 || !Array.isArray(chain) || chain.length > 16)
-    throw malformed('item')
+  if (!Array.isArray(chain) || chain.length > 16) throw malformed('item')
   const lastAt = whole(value['last_at'], 'last_at', ctx.now + 60)
   return {
     subject: text(subject['id'], 'subject'),
     action: text(action['name'], 'action'),
     object: text(resource['id'], 'resource'),
     decidedBy: text(value['decided_by'], 'decided_by'),
-    count: whole(value['count'], 'count'),
+    count: timesOf(value['count']),
     firstAt: whole(value['first_at'], 'first_at', lastAt),
     lastAt,
     rest: {
@@ -132,7 +149,7 @@ function itemOf(ctx: Ctx, value: unknown): Item {
       task: textOrNull(value['task'], 'task'),
       peer: textOrNull(value['peer'], 'peer'),
       token: textOrNull(value['jti'], 'jti'),
-      granted: grants.map(grant => text(grant, 'grants')),
+      granted: grantsOf(grants),
       on_behalf_of: chain.map(party => text(isObject(party) ? party['id'] : undefined, 'chain')),
     },
   }

@@ -9,12 +9,14 @@ import { builtInActions } from '../domain/authorization/policy/schema.ts'
 import type { Caller } from '../domain/caller.ts'
 import { hashParts } from '../domain/hash.ts'
 import type { Store } from '../store/store.ts'
+import type { BindingDeps } from './access-request.ts'
 import { answerAs } from './commit.ts'
-import { type DecideDeps, decide } from './decide.ts'
+import { decide } from './decide.ts'
 import { askedBy, byOf } from './entry.ts'
 import { decisionScopes, type Requested } from './evaluate.ts'
 import { readOnce } from './facts.ts'
 import { type Asked, questionOf } from './question.ts'
+import { openPlace, type Place, sealPlace } from './search-place.ts'
 
 export type Sought = 'subject' | 'resource' | 'action'
 
@@ -22,7 +24,7 @@ export interface Search {
   readonly sought: Sought
   /** The question, with an empty id or name where it is searched for. */
   readonly asked: Asked
-  readonly page: { readonly limit: number; readonly token: string | undefined }
+  readonly page: { readonly limit: number | undefined; readonly token: string | undefined }
 }
 
 export interface Found {
@@ -30,13 +32,15 @@ export interface Found {
   readonly page: { readonly next_token: string; readonly count: number }
 }
 
-export interface SearchDeps {
+export interface SearchDeps extends BindingDeps {
   readonly store: Pick<
     Store,
     'facts' | 'approvals' | 'signals' | 'commit' | 'agents' | 'people' | 'clients' | 'resources'
   >
-  readonly randomBytes: DecideDeps['randomBytes']
 }
+
+/** Candidates looked at for one page, and so the most that it gives. */
+const mostOfPage = 100
 
 /** Throws what `answerAs` and `read` throw, and `invalid_request` for a token of another search. */
 export function search(ctx: Ctx, deps: SearchDeps, { caller, read }: Requested<Search>): Promise<Found> {
@@ -45,8 +49,11 @@ export function search(ctx: Ctx, deps: SearchDeps, { caller, read }: Requested<S
   return answerAs(ctx, deps, asking, async () => {
     request ??= read()
     const wanted = await request
-    const { found, next } = await pageOf(ctx, deps, wanted, caller)
-    const page = { next_token: next === null ? '' : tokenOf(wanted, next), count: found.length }
+    const name = nameOf(wanted, caller)
+    const place = placeOf(ctx, deps, wanted.page, name)
+    const { found, next } = await pageOf(ctx, deps, { wanted, place, caller })
+    const nextToken = next === null ? '' : sealPlace(ctx, deps, name, { ...place, after: next })
+    const page = { next_token: nextToken, count: found.length }
     return {
       // What was found is told as of its moment: it is no permission, and nobody acts on it.
       bases: [],
@@ -61,32 +68,45 @@ interface Candidate {
   /** As it is told. */
   readonly shown: object
   readonly asked: Asked
+  /** Where a search goes on behind it. */
+  readonly place: string
 }
 
 interface Candidates {
   readonly items: readonly Candidate[]
-  readonly next: string | null
+  readonly hasMore: boolean
+}
+
+interface Wanted {
+  readonly wanted: Search
+  readonly place: Place
+  readonly caller: Caller
 }
 
 async function pageOf(
   ctx: Ctx,
   deps: SearchDeps,
-  wanted: Search,
-  caller: Caller,
+  { wanted, place, caller }: Wanted,
 ): Promise<{ readonly found: readonly object[]; readonly next: string | null }> {
   const once: SearchDeps = { ...deps, store: { ...deps.store, facts: readOnce(deps.store.facts) } }
-  const { items, next } = await candidates[wanted.sought](ctx, once, wanted, afterOf(wanted))
+  const { items, hasMore } = await candidates[wanted.sought](ctx, once, wanted, place.after)
   const judged = await Promise.all(
-    items.map(async ({ shown, asked }) => {
-      const question = await questionOf(ctx, once.store, asked, caller.id)
-      const decided = await decide(ctx, once, question, { fresh: false })
-      return decided.allowed ? [shown] : []
+    items.map(async candidate => {
+      const question = await questionOf(ctx, once.store, candidate.asked, caller.id)
+      return { ...candidate, ...(await decide(ctx, once, question, { fresh: false })) }
     }),
   )
-  return { found: judged.flat(), next }
+  const found: object[] = []
+  let next = place.after
+  for (const { allowed, shown, place: behind } of judged) {
+    if (found.length >= place.limit) return { found, next }
+    if (allowed) found.push(shown)
+    next = behind
+  }
+  return { found, next: hasMore ? next : null }
 }
 
-type Finder = (ctx: Ctx, deps: SearchDeps, search: Search, after: string | undefined) => Promise<Candidates>
+type Finder = (ctx: Ctx, deps: SearchDeps, search: Search, after: string) => Promise<Candidates>
 
 const candidates: Readonly<Record<Sought, Finder>> = {
   subject: subjects,
@@ -97,28 +117,27 @@ const candidates: Readonly<Record<Sought, Finder>> = {
 async function subjects(
   ctx: Ctx,
   { store }: SearchDeps,
-  { asked, page }: Search,
-  after: string | undefined,
+  { asked }: Search,
+  after: string,
 ): Promise<Candidates> {
   const { type } = asked.subject
-  const candidate = (id: string): Candidate => ({
+  const candidate = (id: string) => ({
     shown: { type, id },
     asked: { ...asked, subject: { ...asked.subject, id } },
+    place: id,
   })
-  const wanted = { limit: page.limit, ...(after === undefined ? {} : { after }) }
   const list = {
-    agent: () => store.agents.list(ctx, wanted, {}),
-    person: () => store.people.list(ctx, wanted),
-    client: () => store.clients.list(ctx, wanted),
+    agent: () => store.agents.list(ctx, behind(after), {}),
+    person: () => store.people.list(ctx, behind(after)),
+    client: () => store.clients.list(ctx, behind(after)),
   } as const
   if (Object.hasOwn(list, type)) {
     const { items, next } = await list[type as keyof typeof list]()
-    return { items: items.map(({ id }) => candidate(id)), next }
+    return { items: items.map(({ id }) => candidate(id)), hasMore: next !== null }
   }
   const named = (await mentioned(ctx, store)).subjects.filter(one => one.type === type)
   return paged(
     named.map(({ id }) => candidate(id)),
-    page.limit,
     after,
   )
 }
@@ -126,25 +145,22 @@ async function subjects(
 async function resources(
   ctx: Ctx,
   { store }: SearchDeps,
-  { asked, page }: Search,
-  after: string | undefined,
+  { asked }: Search,
+  after: string,
 ): Promise<Candidates> {
   const { type } = asked.resource
-  const candidate = (id: string): Candidate => ({
+  const candidate = (id: string) => ({
     shown: { type, id },
     asked: { ...asked, resource: { ...asked.resource, id } },
   })
   if (type === 'resource') {
-    const { items, next } = await store.resources.list(ctx, {
-      limit: page.limit,
-      ...(after === undefined ? {} : { after }),
-    })
-    return { items: items.map(({ identifier }) => candidate(identifier)), next }
+    const { items, next } = await store.resources.list(ctx, behind(after))
+    const found = items.map(({ id, identifier }) => ({ ...candidate(identifier), place: id }))
+    return { items: found, hasMore: next !== null }
   }
   const named = (await mentioned(ctx, store)).objects.filter(one => one.type === type)
   return paged(
     named.map(({ id }) => candidate(id)),
-    page.limit,
     after,
   )
 }
@@ -152,8 +168,8 @@ async function resources(
 async function actions(
   ctx: Ctx,
   { store }: SearchDeps,
-  { asked, page }: Search,
-  after: string | undefined,
+  { asked }: Search,
+  after: string,
 ): Promise<Candidates> {
   const { active } = await store.facts.governing(ctx)
   const at = asked.resource.id.indexOf('#')
@@ -166,13 +182,11 @@ async function actions(
     ...mentionedIn(compilePolicies(active)).actions,
     ...builtInActions,
   ])
-  const all = [...names].map(
-    (name): Candidate => ({
-      shown: { name },
-      asked: { ...asked, action: { ...asked.action, name } },
-    }),
-  )
-  return paged(all, page.limit, after)
+  const all = [...names].map(name => ({
+    shown: { name },
+    asked: { ...asked, action: { ...asked.action, name } },
+  }))
+  return paged(all, after)
 }
 
 async function mentioned(ctx: Ctx, store: SearchDeps['store']) {
@@ -180,31 +194,30 @@ async function mentioned(ctx: Ctx, store: SearchDeps['store']) {
   return mentionedIn(compilePolicies(active))
 }
 
-/** Those of a list that is known as a whole; `after` is how many were looked at. */
-function paged(all: readonly Candidate[], limit: number, after: string | undefined): Candidates {
-  const start = after === undefined ? 0 : Number(after)
-  const end = start + limit
-  return { items: all.slice(start, end), next: end < all.length ? String(end) : null }
+const behind = (after: string) => ({ limit: mostOfPage, ...(after === '' ? {} : { after }) })
+
+/** Those of a list that is known as a whole: its places are how many were looked at. */
+function paged(all: readonly Omit<Candidate, 'place'>[], after: string): Candidates {
+  const start = Number(after)
+  const end = start + mostOfPage
+  const items = all.slice(start, end).map((one, at) => ({ ...one, place: String(start + at + 1) }))
+  return { items, hasMore: end < all.length }
 }
 
-/** AuthZEN §8.2: opaque, and good for the same search alone. It names a place, and gives no right to look there. */
-function tokenOf(wanted: Search, after: string): string {
-  return `${digestOf(wanted)}.${Buffer.from(after).toString('base64url')}`
+/** AuthZEN §8.2: what has to stay as it was from page to page, and who asks; the limit is in the token itself. */
+function nameOf({ sought, asked }: Search, { id }: Caller): string {
+  const meant = { ...asked, wire: undefined }
+  return hashParts('search', id, sought, canonicalText(meant)).toString('base64url')
 }
 
-function afterOf(wanted: Search): string | undefined {
-  const { token } = wanted.page
-  if (token === undefined || token === '') return undefined
-  const [digest, after = ''] = token.split('.')
-  const place = Buffer.from(after, 'base64url').toString()
-  if (digest !== digestOf(wanted) || !/^(?:\d{1,9}|[a-z]{3}_[0-9a-z]{26})$/.test(place))
+/** AuthZEN §8.2.1. Throws `invalid_request` for the token of another search, or another limit than it began with. */
+function placeOf(ctx: Ctx, deps: SearchDeps, { limit, token }: Search['page'], name: string): Place {
+  if (token === undefined || token === '')
+    return { limit: Math.min(limit ?? mostOfPage, mostOfPage), after: '' }
+  const place = openPlace(ctx, deps, name, token)
+  if (place === undefined || (limit !== undefined && Math.min(limit, mostOfPage) !== place.limit))
     throw new Fault('invalid_request', 'page.token is of another search.', { kind: 'page_token' })
   return place
-}
-
-function digestOf({ sought, asked }: Search): string {
-  const meant = { ...asked, wire: undefined }
-  return hashParts('search', sought, canonicalText(meant)).toString('base64url').slice(0, 22)
 }
 
 const kept = 256

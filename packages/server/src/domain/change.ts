@@ -37,7 +37,7 @@ export interface Take {
   readonly key: string
 }
 
-export type OneTimeKind = 'enrollment' | 'decision_report' | 'reservation'
+export type OneTimeKind = 'enrollment' | 'decision_report' | 'reservation' | 'access_bundle'
 
 /** A one-time artefact to create. */
 export interface OneTime extends Take {

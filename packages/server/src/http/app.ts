@@ -227,12 +227,17 @@ function contextOf(
     now: Math.floor(nowMs / 1000),
     nowMs,
     requestId: randomUUID(),
-    callerRequestId: /^[\x21-\x7e]{1,128}$/.exec(request.headers.get('x-request-id') ?? '')?.[0],
+    callerRequestId: callerRequestIdOf(request),
     traceId: traceOf(request),
     peer: peerOf(door, request, connection),
     note: (facts: Note) => void Object.assign(notes, facts),
     isKnown: () => notes['caller'] !== undefined,
   }
+}
+
+// AuthZEN §10.1.3: an arbitrary string, which comes back as it was. The bound of all headers is its bound.
+function callerRequestIdOf(request: Request): string | undefined {
+  return /^[\t\x20-\x7e\x80-\xff]+$/.exec(request.headers.get('x-request-id') ?? '')?.[0]
 }
 
 // W3C Trace Context: only a well-formed id is kept, so that nobody writes into the log through it (threat C63).

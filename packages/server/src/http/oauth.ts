@@ -102,7 +102,7 @@ const jwksRoute: Route = {
   path: '/jwks',
   face: 'oauth',
   cors: true,
-  publishedAs: { oauth: 'jwks_uri' },
+  publishedAs: { oauth: 'jwks_uri', authzen: 'jwks_uri' },
   whileSealed: true,
   handle(ctx, deps) {
     return json(deps.keys.published(ctx), deps.config.jwksCacheSeconds)

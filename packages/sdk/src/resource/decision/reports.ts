@@ -37,9 +37,12 @@ const mostOfBatch = 100
 /** Batches that wait while the issuer is away; beyond it the oldest are given up, which is told. */
 const mostWaiting = 100
 
+/** Of the items of one batch as JSON, in bytes: the issuer takes 128 KiB, and signing makes a third more of them. */
+const mostBytesOfBatch = 64 * 1024
+
 interface Batch {
   readonly id: string
-  readonly items: readonly Counted[]
+  readonly items: readonly object[]
 }
 
 /** What the log keeps of a question: who, what, on what, from where. Arguments stay where they are used. */
@@ -51,16 +54,44 @@ function recordedOf(question: Readonly<Record<string, unknown>>): Record<string,
   return { subject, action, resource: object, instance, chain, session, task, peer, grants, jti }
 }
 
+function itemOf({ question, decidedBy, count, firstAt, lastAt }: Counted): object {
+  return {
+    ...recordedOf(question),
+    decided_by: decidedBy,
+    count,
+    first_at: firstAt,
+    last_at: lastAt,
+  }
+}
+
+function batchesOf(items: readonly object[]): readonly (readonly object[])[] {
+  const batches: object[][] = []
+  let bytes = mostBytesOfBatch
+  for (const item of items) {
+    const size = Buffer.byteLength(JSON.stringify(item))
+    const last = batches.at(-1)
+    if (last === undefined || last.length >= mostOfBatch || bytes + size > mostBytesOfBatch) {
+      batches.push([item])
+      bytes = size
+    } else {
+      last.push(item)
+      bytes += size
+    }
+  }
+  return batches
+}
+
+const isFinal = (status: number): boolean => [400, 413, 422].includes(status)
+
 export function reportsTo({ agent, url, audience, clock, onTrouble }: ReportsOptions): Reports {
   let counted = new Map<string, Counted>()
   const waiting: Batch[] = []
   let sending: Promise<void> | undefined
 
   const cut = (): void => {
-    const all = [...counted.values()]
+    const all = [...counted.values()].map(itemOf)
     counted = new Map()
-    for (let at = 0; at < all.length; at += mostOfBatch)
-      waiting.push({ id: randomUUID(), items: all.slice(at, at + mostOfBatch) })
+    for (const items of batchesOf(all)) waiting.push({ id: randomUUID(), items })
     while (waiting.length > mostWaiting) {
       const lost = waiting.shift()
       onTrouble(new Error(`a report of ${lost?.items.length} cached decisions was given up`))
@@ -68,16 +99,7 @@ export function reportsTo({ agent, url, audience, clock, onTrouble }: ReportsOpt
   }
 
   const send = async ({ id, items }: Batch): Promise<void> => {
-    const report = agent.signReport({
-      batch: id,
-      items: items.map(({ question, decidedBy, count, firstAt, lastAt }) => ({
-        ...recordedOf(question),
-        decided_by: decidedBy,
-        count,
-        first_at: firstAt,
-        last_at: lastAt,
-      })),
-    })
+    const report = agent.signReport({ batch: id, items })
     const answer = await agent.fetch(url, {
       method: 'POST',
       resource: audience,
@@ -87,7 +109,10 @@ export function reportsTo({ agent, url, audience, clock, onTrouble }: ReportsOpt
       signal: AbortSignal.timeout(5000),
     })
     await answer.body?.cancel()
-    if (answer.status !== 200) throw new Error(`the issuer answered a report with ${answer.status}`)
+    if (answer.status === 200) return
+    if (!isFinal(answer.status)) throw new Error(`the issuer answered a report with ${answer.status}`)
+    // Sent again it would be refused again, for ever, and everything behind it would wait.
+    onTrouble(new Error(`a report of ${items.length} cached decisions was refused with ${answer.status}`))
   }
 
   // In order, one at a time. A batch keeps its id until it is acknowledged, so that its second arrival counts nothing.

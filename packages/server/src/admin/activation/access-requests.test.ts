@@ -43,6 +43,7 @@ class Desk extends Place {
       wire,
       decided: this.refused(more),
       askedBy: this.pep,
+      evaluation: 'r',
     })
     assert.ok(found !== undefined)
     return found
@@ -202,7 +203,7 @@ test('a token that was changed, made up, borrowed or kept too long binds nothing
   at.pep = newId('agt', randomBytes)
   assert.equal(await at.file(at.denied()), 'invalid_denial_binding', 'that of another caller')
   at.pep = pep
-  assert.equal(await at.file(request, { denial: undefined }), 'not_requestable')
+  assert.equal(await at.file(request, { denial: undefined }), 'invalid_denial_binding')
   const endless = { denial: { binding_token: request.binding_token } }
   assert.equal(await at.file(request, endless), 'invalid_denial_binding')
   at.laterSeconds = 601
@@ -226,7 +227,12 @@ test('what is filed is what was denied: every member counts, and only additions 
   ]
   for (const members of others)
     assert.equal(await at.file(request, members), 'invalid_denial_binding', JSON.stringify(members))
-  const moved = { subject: { type: 'agent', id: 'agt_x', properties: {} }, client: { actor: { id: 'x' } } }
+  const moved = {
+    subject: { type: 'agent', id: 'agt_x', properties: {} },
+    client: { actor: { id: 'agt_x' } },
+  }
+  const unseen = { ...moved, client: { actor: { id: 'x' } } }
+  assert.equal(await at.file(request, unseen), 'invalid_denial_binding', 'nobody vouches for that actor')
   taskIn(await at.file(request, { ...moved, context: { arguments: { amount: 7 }, time: 'one', note: 'x' } }))
 })
 
@@ -309,7 +315,13 @@ test('what nobody could approve is not requestable', async t => {
   const at = await desk(t)
   const request = at.denied()
   const askable = (decided: Decided, question = at.question()) =>
-    accessRequestOf(at.ctx, at.deps, { question, wire: evaluation, decided, askedBy: at.pep }) !== undefined
+    accessRequestOf(at.ctx, at.deps, {
+      question,
+      wire: evaluation,
+      decided,
+      askedBy: at.pep,
+      evaluation: 'r',
+    }) !== undefined
   for (const by of [
     'halt',
     'standing',
@@ -329,5 +341,5 @@ test('what nobody could approve is not requestable', async t => {
   assert.equal(askable(at.refused(), { ...at.question(), foreign: { type: 'record', id: '1' } }), false)
   await at.make('agents.retire', { reason: 'x' }, { id: at.agent })
   assert.equal(await at.file(request), 'not_requestable', 'the agent has ended since')
-  assert.equal(await at.file(at.denied(), { items: [] }), 'invalid_request')
+  assert.equal(await at.file(at.denied(), { items: [] }), 'invalid_value')
 })

@@ -1,60 +1,29 @@
-// AuthZEN access request and approval profile: a denial filed as a task, followed, and taken back. Served below /access/v1.
+// AuthZEN access request and approval profile: denials filed as tasks, followed, and taken back. Served below /access/v1.
 import { Fault } from '@writ/sdk/protocol/fault'
+import { newId } from '@writ/sdk/protocol/identifier'
 import { z } from 'zod'
-import { mustNotFlood, pendingSeconds, untouched } from '../../approvals/activation.ts'
-import { callbackProblem } from '../../approvals/callback-target.ts'
+import { mustNotFlood, pendingSeconds } from '../../approvals/activation.ts'
+import { type Bundle, bundleTake, bundleTaskOf, type Followed, storedBundle } from '../../approvals/bundle.ts'
 import { planCancel } from '../../approvals/judging.ts'
 import { taskOf } from '../../approvals/task.ts'
 import type { Ctx } from '../../context.ts'
-import {
-  accessRequestPath,
-  type Binding,
-  isAbout,
-  readBinding,
-  type Wire,
-} from '../../decision/access-request.ts'
+import { accessRequestPath } from '../../decision/access-request.ts'
 import { isAgentLive } from '../../domain/agent.ts'
-import { type Approval, type Callback, stateOf } from '../../domain/authorization/approval.ts'
+import { type Approval, stateOf } from '../../domain/authorization/approval.ts'
+import type { Caller } from '../../domain/caller.ts'
 import type { Versioned } from '../../domain/change.ts'
-import { checkProse } from '../../domain/name.ts'
-import { operation, type Reads, readEvent } from '../operation.ts'
+import { type About, operation, type Plan, type Reads, readEvent } from '../operation.ts'
 import * as wire from '../wire.ts'
+import { approvalOf, type Bound, boundOf, type Filed, filed, open, proseOf } from './filing.ts'
 import { aboutApproval } from './shown.ts'
 
-const usualSeconds = 900
-const longestSeconds = 8 * 3600
 /** How long a finished task is shown. */
 const shownSeconds = 7 * 86_400
-const longestState = 1024
-
-/** "Forward Compatibility": members that nobody knows are ignored here, unlike in the management API. */
-const open = z.looseObject({})
-const outcomes = ['approved', 'denied', 'expired', 'cancelled', 'failed', 'partial'] as const
-
-const filed = z
-  .looseObject({
-    subject: open,
-    resource: open.optional(),
-    action: open.optional(),
-    items: z.unknown().optional(),
-    context: open.optional(),
-    denial: z
-      .looseObject({ binding_token: z.string().optional(), expires_at: wire.instant.optional() })
-      .optional(),
-    requested_access: z.looseObject({ requested_until: wire.instant.optional() }).optional(),
-    callback: z
-      .looseObject({
-        endpoint: z.string().min(1).max(2048),
-        state: z.json().optional(),
-        events: z.array(z.enum(outcomes)).max(outcomes.length).optional(),
-      })
-      .optional(),
-  })
-  .meta({ id: 'AccessRequest' })
-
-type Filed = z.output<typeof filed>
+/** How long a bundle may be followed: until its last item could have been decided, and while that is shown. */
+const bundleSeconds = pendingSeconds + shownSeconds
 
 const answered = z.looseObject({ task: open, result: open.optional() }).meta({ id: 'AccessRequestTask' })
+type Shown = z.input<typeof answered>
 
 const endpointOf = ({ issuer }: Ctx): string => issuer + accessRequestPath
 
@@ -63,7 +32,7 @@ const create = operation({
   event: 'access-request.filed',
   method: 'POST',
   path: '/access-requests',
-  summary: 'File a denial that may be requested; somebody approves or denies it',
+  summary: 'File denials that may be requested; somebody approves or denies each of them',
   params: wire.noParams,
   query: wire.noQuery,
   body: filed,
@@ -71,121 +40,129 @@ const create = operation({
   answer: answered,
   reusedKey: 'duplicate_request',
   async decide(ctx, deps, { body }, caller) {
-    const binding = bindingOf(ctx, deps, body, caller.id)
-    const location = `${endpointOf(ctx)}/${binding.id}`
-    const before = await deps.store.approvals.get(ctx, binding.id)
-    // Filed twice, it is the same task: nobody approves a copy of what was denied or used up.
-    if (before !== undefined)
-      return {
-        about: aboutApproval({ approval: before, grant: null }, 'filed_before'),
-        answer: shown(ctx, before),
-        location,
-      }
-    await mustBeAskable(ctx, deps, binding)
-    const approval: Approval = {
-      ...untouched,
-      id: binding.id,
-      kind: 'access_request',
-      asked: { ...binding.asked, eligibility: null, seconds: secondsOf(ctx, body) },
-      reason: reasonOf(body),
-      breakGlass: false,
-      requestedBy: caller.id,
-      state: 'pending',
-      callback: callbackOf(ctx, body, binding.asked.resource),
-      expiresAt: ctx.now + pendingSeconds,
-      createdAt: ctx.now,
-      stateAt: ctx.now,
-    }
-    return {
-      change: { puts: [{ put: 'approval', value: approval, ifVersion: 0 }] },
-      restsOn: [binding.asked.agent, binding.asked.resource],
-      about: aboutApproval({ approval, grant: null }, approval.reason),
-      answer: shown(ctx, approval),
-      location,
-    }
+    const bound = boundOf(ctx, deps, body, caller.id)
+    const tasks = await Promise.all(bound.map(one => taskFor(ctx, deps, body, one)))
+    await mustBeAskable(ctx, deps, tasks)
+    return body.items === undefined ? planOne(ctx, tasks) : planBundle(ctx, deps, tasks, caller)
   },
 })
 
-/** "Access Request Service Processing Rules": what was denied, to this very caller, of this very operation. */
-function bindingOf(ctx: Ctx, deps: Reads, body: Filed, caller: string): Binding {
-  if (body.items !== undefined)
-    throw new Fault('invalid_request', 'File one denial at a time.', { kind: 'bundle' })
-  const { denial, resource, action } = body
-  if (denial === undefined)
-    throw new Fault('not_requestable', 'The denied decision carried no access request.', {
-      kind: 'no_denial',
-    })
-  const binding = readBinding(ctx, deps, denial.binding_token)
-  if (binding === 'expired' || (denial.expires_at !== undefined && denial.expires_at <= ctx.now))
-    throw new Fault('expired_denial', 'The denial is too old; evaluate again.', { kind: 'expired' })
-  if (binding === 'invalid') throw unbound('no_token_of_ours')
-  if (denial.expires_at === undefined) throw unbound('no_expiry')
-  if (binding.pep !== caller) throw unbound('of_another_caller')
-  if (resource === undefined || action === undefined) throw unbound('no_operation')
-  const { subject, context = {} } = body
-  const evaluation: Wire = { subject, resource, action, context }
-  if (!isAbout(binding, evaluation)) throw unbound('of_another_operation')
-  return binding
+interface Task extends Bound {
+  readonly approval: Approval
+  /** Filed twice, it is the same task: nobody approves a copy of what was denied or used up. */
+  readonly isNew: boolean
 }
 
-function unbound(kind: string): Fault {
-  return new Fault('invalid_denial_binding', 'This request does not belong to a denial of yours.', { kind })
+async function taskFor(ctx: Ctx, deps: Reads, body: Filed, bound: Bound): Promise<Task> {
+  const before = await deps.store.approvals.get(ctx, bound.binding.jti)
+  return before === undefined
+    ? { ...bound, approval: approvalOf(ctx, body, bound), isNew: true }
+    : { ...bound, approval: before, isNew: false }
 }
 
-async function mustBeAskable(ctx: Ctx, deps: Reads, { asked }: Binding): Promise<void> {
-  const [agent, resource] = await Promise.all([
-    deps.store.agents.get(ctx, asked.agent),
-    deps.store.resources.byIdentifier(ctx, asked.resource),
+function planOne(ctx: Ctx, tasks: readonly Task[]): Plan<Shown> {
+  const [task] = tasks as readonly [Task]
+  return { ...filing(tasks), answer: shown(ctx, task.approval), location: taskUrl(ctx, task.approval.id) }
+}
+
+function planBundle(
+  ctx: Ctx,
+  { randomBytes }: Pick<Reads, 'randomBytes'>,
+  tasks: readonly Task[],
+  caller: Caller,
+): Plan<Shown> {
+  const id = newId('apr', randomBytes)
+  const items = tasks.map(({ approval, one: { resource = {}, action = {} } }) => ({
+    task: approval.id,
+    resource,
+    action,
+    approval,
+  }))
+  const named = items.map(({ task, resource, action }) => ({ task, resource, action }))
+  const { change, about, restsOn } = filing(tasks)
+  const bundle = storedBundle(id, { by: caller.id, items: named }, ctx.now + bundleSeconds)
+  return {
+    change: { ...change, creates: [bundle] },
+    restsOn,
+    about: { ...about, facts: { ...about.facts, bundle: id, tasks: items.map(({ task }) => task) } },
+    answer: bundleTaskOf(id, items, endpointOf(ctx), ctx.now) as Shown,
+    location: taskUrl(ctx, id),
+  }
+}
+
+/** What is written of these tasks; the entry names the evaluations that were denied ("Evaluation Identifier"). */
+function filing(tasks: readonly Task[]): Required<Pick<Plan<Shown>, 'change' | 'restsOn' | 'about'>> {
+  const fresh = tasks.filter(({ isNew }) => isNew)
+  const [first = tasks[0] as Task] = fresh
+  const about: About = aboutApproval(
+    { approval: first.approval, grant: null },
+    fresh.length === 0 ? 'filed_before' : first.approval.reason,
+  )
+  const evaluations = tasks.map(({ binding }) => binding.evaluation_id)
+  return {
+    change: { puts: fresh.map(({ approval }) => ({ put: 'approval', value: approval, ifVersion: 0 })) },
+    restsOn: fresh.flatMap(({ binding: { asked } }) => [asked.agent, asked.resource]),
+    about: { ...about, facts: { ...about.facts, evaluation: evaluations.join(' ') } },
+  }
+}
+
+const taskUrl = (ctx: Ctx, id: string): string => `${endpointOf(ctx)}/${id}`
+
+/** Throws `not_requestable` for what nobody could approve any more, `conflict` for an agent that waits for too much. */
+async function mustBeAskable(ctx: Ctx, deps: Reads, tasks: readonly Task[]): Promise<void> {
+  const fresh = tasks.filter(({ isNew }) => isNew).map(({ binding }) => binding.asked)
+  const agents = Map.groupBy(fresh, ({ agent }) => agent)
+  const resources = new Set(fresh.map(({ resource }) => resource))
+  await Promise.all([
+    ...[...agents].map(async ([id, asked]) => {
+      const agent = await deps.store.agents.get(ctx, id)
+      if (agent === undefined || !isAgentLive(agent, ctx.now)) throw notRequestable()
+      await mustNotFlood(ctx, deps, agent, asked.length)
+    }),
+    ...[...resources].map(async identifier => {
+      if ((await deps.store.resources.byIdentifier(ctx, identifier)) === undefined) throw notRequestable()
+    }),
   ])
-  if (agent === undefined || !isAgentLive(agent, ctx.now) || resource === undefined)
-    throw new Fault('not_requestable', 'Nobody could approve this any more.', { kind: 'ended_since' })
-  await mustNotFlood(ctx, deps, agent)
 }
 
-function secondsOf(ctx: Ctx, { requested_access: requested }: Filed): number {
-  const until = requested?.requested_until
-  if (until === undefined) return usualSeconds
-  if (until <= ctx.now)
-    throw new Fault('invalid_request', 'requested_until must be in the future.', { kind: 'requested_until' })
-  return Math.min(until - ctx.now, longestSeconds)
+function notRequestable(): Fault {
+  return new Fault('not_requestable', 'Nobody could approve this any more.', { kind: 'ended_since' })
 }
 
-const longestReason = 512
-
-function reasonOf({ context }: Filed): string {
-  const given = context?.['business_justification']
-  return typeof given === 'string' && given !== '' && checkProse(given, longestReason) === undefined
-    ? given
-    : 'Asked for after a denial'
-}
-
-function callbackOf(ctx: Ctx, { callback }: Filed, resource: string): Callback | null {
-  if (callback === undefined) return null
-  const problem = callbackProblem(callback.endpoint, { issuer: ctx.issuer, resource })
-  if (problem !== undefined)
-    throw new Fault('invalid_value', `The member callback.endpoint ${problem}.`, { kind: 'callback' })
-  const state = callback.state === undefined ? null : JSON.stringify(callback.state)
-  if (state !== null && state.length > longestState)
-    throw new Fault('invalid_value', 'The member callback.state is too long.', { kind: 'callback_state' })
-  return { endpoint: callback.endpoint, state, events: callback.events ?? [], attempts: 0, dueAt: null }
-}
-
-function shown(ctx: Ctx, approval: Approval): z.input<typeof answered> {
-  return taskOf(approval, endpointOf(ctx), ctx.now) as z.input<typeof answered>
+function shown(ctx: Ctx, approval: Approval): Shown {
+  return taskOf(approval, endpointOf(ctx), ctx.now) as Shown
 }
 
 /** Whatever names no task is an unknown one, in the words of the profile. */
 const params = z.strictObject({ id: z.string().max(64) })
 
-/** The task of the caller. What is another's is as unknown as none. */
-async function findTask(ctx: Ctx, deps: Reads, id: string, caller: string): Promise<Versioned<Approval>> {
+type Found =
+  | { readonly approval: Versioned<Approval> }
+  | { readonly bundle: readonly (Followed & { readonly approval: Versioned<Approval> | undefined })[] }
+
+/** The task of the caller, or the bundle of several. What is another's is as unknown as none. */
+async function findTask(ctx: Ctx, deps: Reads, id: string, caller: string): Promise<Found> {
   const found = await deps.store.approvals.get(ctx, id)
-  if (found === undefined || found.kind !== 'access_request' || found.requestedBy !== caller)
-    throw new Fault('unknown_task', 'There is no such task.', { kind: 'no_task' })
+  if (found === undefined) return { bundle: await findBundle(ctx, deps, id, caller) }
+  if (found.kind !== 'access_request' || found.requestedBy !== caller) throw unknownTask()
   const endedAt = Math.max(found.stateAt, found.approvedUntil ?? 0, found.expiresAt)
   if (found.state !== 'pending' && ctx.now >= endedAt + shownSeconds)
     throw new Fault('task_expired', 'This task is over.', { kind: 'task_over' })
-  return found
+  return { approval: found }
+}
+
+async function findBundle(ctx: Ctx, deps: Reads, id: string, caller: string) {
+  const { kind, key } = bundleTake(id)
+  const stored = await deps.store.oneTimes.peek(ctx, kind, key, ctx.now)
+  const bundle = typeof stored === 'string' ? undefined : (JSON.parse(stored.value) as Bundle)
+  if (bundle === undefined || bundle.by !== caller) throw unknownTask()
+  return Promise.all(
+    bundle.items.map(async item => ({ ...item, approval: await deps.store.approvals.get(ctx, item.task) })),
+  )
+}
+
+function unknownTask(): Fault {
+  return new Fault('unknown_task', 'There is no such task.', { kind: 'no_task' })
 }
 
 const get = operation({
@@ -200,8 +177,11 @@ const get = operation({
   status: 200,
   answer: answered,
   async decide(ctx, deps, input, caller) {
-    const approval = await findTask(ctx, deps, input.params.id, caller.id)
-    return { about: { agent: approval.asked.agent }, answer: shown(ctx, approval) }
+    const { id } = input.params
+    const found = await findTask(ctx, deps, id, caller.id)
+    if ('approval' in found)
+      return { about: { agent: found.approval.asked.agent }, answer: shown(ctx, found.approval) }
+    return { about: {}, answer: bundleTaskOf(id, found.bundle, endpointOf(ctx), ctx.now) as Shown }
   },
 })
 
@@ -220,16 +200,35 @@ const cancel = operation({
   status: 200,
   answer: answered,
   async decide(ctx, deps, input, caller) {
-    const found = await findTask(ctx, deps, input.params.id, caller.id)
-    const state = stateOf(found, ctx.now)
-    if (state !== 'pending')
-      throw new Fault('invalid_task_state', `This task is ${state}.`, { kind: 'not_pending', state })
-    const said = input.body?.comment ?? input.body?.reason ?? ''
-    const reason = said !== '' && checkProse(said, longestReason) === undefined ? said : 'Taken back'
-    const move = await planCancel(ctx, deps, caller.id, { found, reason })
-    return { change: move.change, about: aboutApproval(move, reason), answer: shown(ctx, move.approval) }
+    const { id } = input.params
+    const found = await findTask(ctx, deps, id, caller.id)
+    const reason = proseOf(input.body?.comment ?? input.body?.reason, 'Taken back')
+    const tasks =
+      'approval' in found ? [found.approval] : found.bundle.flatMap(({ approval }) => approval ?? [])
+    const waiting = tasks.filter(task => stateOf(task, ctx.now) === 'pending')
+    const [first] = waiting
+    if (first === undefined)
+      throw new Fault('invalid_task_state', 'Nothing of this task waits any more.', { kind: 'not_pending' })
+    const moves = await Promise.all(
+      waiting.map(task => planCancel(ctx, deps, caller.id, { found: task, reason })),
+    )
+    const cancelled = new Map(moves.map(({ approval }) => [approval.id, approval]))
+    return {
+      change: {
+        puts: moves.flatMap(({ change }) => change.puts ?? []),
+        signals: moves.flatMap(({ change }) => change.signals ?? []),
+      },
+      about: aboutApproval({ approval: cancelled.get(first.id) ?? first, grant: null }, reason),
+      answer: afterCancel(ctx, id, found, cancelled),
+    }
   },
 })
+
+function afterCancel(ctx: Ctx, id: string, found: Found, cancelled: ReadonlyMap<string, Approval>): Shown {
+  if ('approval' in found) return shown(ctx, cancelled.get(found.approval.id) ?? found.approval)
+  const items = found.bundle.map(item => ({ ...item, approval: cancelled.get(item.task) ?? item.approval }))
+  return bundleTaskOf(id, items, endpointOf(ctx), ctx.now) as Shown
+}
 
 /** Not part of the management API: they have the places that the profile gives them. */
 export const accessRequestOperations = [create, get, cancel]

@@ -90,6 +90,16 @@ test('neither who asked nor who receives judges, nor anybody beside those who ar
   assert.equal(mayJudge(pending, 'agt_2', []), true)
   assert.equal(mayJudge(pending, 'agt_2', ['agt_3']), false)
   assert.equal(mayJudge(pending, 'agt_1', ['agt_1']), false, 'being named does not make it impartial')
+  const operation = {
+    action: 'read',
+    object: null,
+    digest: 'd',
+    parties: ['agt_1', 'agt_acting', 'usr_1', 'usr_2'],
+  }
+  const shared = { ...pending, asked: { ...pending.asked, operation } }
+  for (const judge of ['agt_acting', 'usr_1', 'usr_2'])
+    assert.equal(mayJudge(shared, judge, []), false, judge)
+  assert.equal(mayJudge(shared, 'usr_3', []), true)
 })
 
 test('a pending one is due at its end, a decided one when its outcome has to be told', () => {

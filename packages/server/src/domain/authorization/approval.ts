@@ -27,6 +27,8 @@ export interface Asked {
     readonly action: string
     readonly object: { readonly type: string; readonly id: string } | null
     readonly digest: string
+    /** Everybody who takes part in it, by their ids. */
+    readonly parties?: readonly string[]
   } | null
   readonly seconds: number
 }
@@ -134,13 +136,14 @@ export function dueAtOf({ state, expiresAt, callback }: Approval): number | null
   return state === 'pending' ? expiresAt : (callback?.dueAt ?? null)
 }
 
-/** Whoever asked, and whoever receives, says nothing about whether it is right: neither may decide nor review. */
+/** Whoever asked, receives or takes part says nothing about whether it is right: none of them decides or reviews. */
 export function mayJudge(
   approval: Pick<Approval, 'asked' | 'requestedBy'>,
   judge: string,
   named: readonly string[],
 ): boolean {
-  const { agent, instance, person } = approval.asked
-  const partial: readonly (string | null)[] = [approval.requestedBy, agent, instance, person]
+  const { agent, instance, person, operation } = approval.asked
+  const parties = operation?.parties ?? []
+  const partial: readonly (string | null)[] = [approval.requestedBy, agent, instance, person, ...parties]
   return !partial.includes(judge) && (named.length === 0 || named.includes(judge))
 }

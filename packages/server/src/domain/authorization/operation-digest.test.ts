@@ -77,6 +77,7 @@ const others: Readonly<Record<string, Question>> = {
   type: { ...question, operation: { ...question.operation, object: { type: 'http', id: 'pay' } } },
   arguments: { ...question, operation: { ...question.operation, arguments: { amount: 11, to: 'ada' } } },
   task: { ...question, context: { ...question.context, task: 'payroll' } },
+  amounts: { ...question, context: { ...question.context, amounts: { money: 1_000_000, currency: 'EUR' } } },
   claim: {
     ...question,
     claimed: { ...question.claimed, object: { owner: { value: 'eve', attested: false, source: 'pep' } } },
@@ -117,8 +118,33 @@ test('a later minute, a new token, a new session or the order of arguments makes
     },
   }
   assert.equal(operationDigest(later), operationDigest(question))
-  const names = { time: 1, token: {}, approval: {}, peer: '', arguments: {}, chain: [], region: 'eu' }
-  assert.deepEqual(bindingMembers(names), ['arguments', 'chain', 'region'])
+  const names = {
+    time: 1,
+    token: {},
+    approval: {},
+    peer: '',
+    amounts: {},
+    arguments: {},
+    chain: [],
+    region: 'eu',
+  }
+  assert.deepEqual(bindingMembers(names), ['amounts', 'arguments', 'chain', 'region'])
+})
+
+test('only the context has members that change from call to call: the time of a thing is what is asked about', () => {
+  const at = (value: string): Question['claimed']['object'] => ({
+    time: { value, attested: false, source: 'pep' },
+  })
+  for (const entity of ['subject', 'object'] as const) {
+    const [nine, ten] = ['9:00', '10:00'].map(value => ({
+      ...question,
+      claimed: { ...question.claimed, [entity]: at(value) },
+    }))
+    assert.ok(nine !== undefined && ten !== undefined)
+    assert.notEqual(operationDigest(nine), operationDigest(ten), entity)
+  }
+  const acting = { ...question, claimed: { ...question.claimed, subject: { act: at('x')['time'] as never } } }
+  assert.equal(operationDigest(acting), operationDigest(question), 'an actor may be named elsewhere')
 })
 
 test('an approval counts for the operation it was given for, until its end, and for no other', () => {
@@ -135,6 +161,8 @@ test('an approval counts for the operation it was given for, until its end, and 
   const at = (nowMs: number): Question => ({ ...question, context: { ...question.context, nowMs } })
   assert.equal(refused(at(1059_999), approved), undefined)
   assert.equal(refused(at(1060_000), approved), 'approval_expired')
+  assert.equal(refused({ ...question, askedBy: 'agt_pep' }, approved), undefined)
+  assert.equal(refused({ ...question, askedBy: 'agt_other' }, approved), 'approval_unverifiable')
 })
 
 test('what was never approved by anybody is no approval', () => {

@@ -30,13 +30,12 @@ const volatile: ReadonlySet<string> = new Set([
   'access_request',
 ])
 
-/** Members that say with what the call came, and not what it is: the ceiling, its cost, where from, how fresh. */
+/** Members that say with what the call came, and not what it is: the ceiling, where from, how fresh. */
 const circumstances: ReadonlySet<string> = new Set([
   'approval',
   'token',
   'peer',
   'session',
-  'amounts',
   'reserve',
   'authentication_age',
   'key_age',
@@ -55,14 +54,18 @@ function partyOf(party: Party): unknown {
     : [party.kind, party.id, party.kind === 'agent' ? party.instance : null]
 }
 
-function claimsOf(claimed: Readonly<Record<string, Claimed>>): unknown {
-  const bound = Object.entries(claimed).filter(([name]) => !volatile.has(name))
+/** "Binding Token Integrity": an enforcement point may move the actor of a subject to `client.actor`. */
+const movable: ReadonlySet<string> = new Set(['act'])
+const nothing: ReadonlySet<string> = new Set()
+
+function claimsOf(claimed: Readonly<Record<string, Claimed>>, without: ReadonlySet<string>): unknown {
+  const bound = Object.entries(claimed).filter(([name]) => !without.has(name))
   return Object.fromEntries(bound.map(([name, { value, attested }]) => [name, [value, attested]]))
 }
 
 /**
  * SHA-256, base64url, over everything that says what is done and by whom: subject, chain, action, resource, object,
- * arguments and attributes. Not over the circumstances: a new token or a later minute makes no other operation of it.
+ * arguments, amounts and attributes. Not over the circumstances: a new token or a later minute makes no other operation of it.
  */
 export function operationDigest({ subject, chain, operation, foreign, context, claimed }: Question): string {
   const { action, resource, object } = operation
@@ -70,8 +73,12 @@ export function operationDigest({ subject, chain, operation, foreign, context, c
     [partyOf(subject), chain.map(partyOf)],
     [action, resource, object, foreign],
     operation.arguments,
-    [claimsOf(claimed.subject), claimsOf(claimed.object), claimsOf(claimed.context)],
-    context.task,
+    [
+      claimsOf(claimed.subject, movable),
+      claimsOf(claimed.object, nothing),
+      claimsOf(claimed.context, volatile),
+    ],
+    [context.task, context.amounts],
   ]
   return hashParts('operation', ...parts.map(canonicalText)).toString('base64url')
 }

@@ -38,7 +38,7 @@ function requiredObject(from: Members, name: string): Members {
   return membersOf(from, name)
 }
 
-/** AuthZEN §5.1 and §5.2. Unknown members are ignored (§10.1). */
+/** AuthZEN §5.1 and §5.2. Unknown members are ignored (§10.1.1). */
 export function entityOf(from: Members, name: 'subject' | 'resource'): Entity {
   const entity = requiredObject(from, name)
   return {
@@ -48,7 +48,7 @@ export function entityOf(from: Members, name: 'subject' | 'resource'): Entity {
   }
 }
 
-/** The type of what is searched for, and what is known of it; an id is ignored (AuthZEN §8.4 and §8.5). */
+/** The type of what is searched for, and what is known of it; an id is ignored (AuthZEN §8.4.1 and §8.5.1). */
 export function soughtOf(from: Members, name: 'subject' | 'resource'): Omit<Entity, 'id'> {
   const entity = requiredObject(from, name)
   return { type: textOf(entity, 'type', name, longest.type), properties: membersOf(entity, 'properties') }
@@ -60,7 +60,7 @@ export function actionOf(from: Members): Asked['action'] {
   return { name: textOf(action, 'name', 'action', longest.name), properties: membersOf(action, 'properties') }
 }
 
-/** AuthZEN §6: one question. Throws `invalid_request` with the member that is missing or wrong. */
+/** AuthZEN §6.1: one question. Throws `invalid_request` with the member that is missing or wrong. */
 export function evaluationOf(body: Members): Asked {
   return {
     subject: entityOf(body, 'subject'),
@@ -94,7 +94,7 @@ export function circumstancesOf(body: Members): Omit<Asked, 'subject' | 'action'
       authenticationAge: secondsOf(age, 'authentication_age'),
       keyAge: secondsOf(keyAge, 'key_age'),
       approval: approvalOf(approval),
-      amounts: amountsOf(amounts),
+      amounts: costOf(amounts),
     },
     claims,
     reserve: flagOf(reserve, 'context.reserve'),
@@ -152,9 +152,13 @@ function sessionOf(session: unknown, token: unknown): string | null {
   return own ?? ofToken
 }
 
+const ofAnother = 'with a state of another' as ApprovalId
+
 function approvalOf(value: unknown): ApprovalId | null {
   if (value === undefined || value === null) return null
   if (!isMembers(value)) throw wrong('context.approval must be an object.')
+  // Access request profile, "Completion Semantics": approvals of ours carry no state, so what carries one is none.
+  if (value['state'] !== undefined) return ofAnother
   // One that is no identifier is one that does not exist, which the decision says.
   return textOf(value, 'id', 'context.approval', longest.id) as ApprovalId
 }
@@ -174,6 +178,13 @@ export function amountsOf(value: unknown): Asked['context']['amounts'] {
     amounts[known] = amount
   }
   return currency === undefined ? amounts : { ...amounts, currency }
+}
+
+/** Of an operation: one that cost no call could be done without an end. */
+function costOf(value: unknown): Asked['context']['amounts'] {
+  const amounts = amountsOf(value)
+  if (amounts.calls === 0) throw wrong('context.amounts.calls must be at least 1.')
+  return amounts
 }
 
 /** Most grants and scopes of a token, as those who issue and read them bound them. */

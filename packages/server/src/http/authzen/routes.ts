@@ -96,7 +96,7 @@ function once<T>(read: () => Promise<T>): () => Promise<T> {
 
 const semantics: readonly Semantic[] = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit']
 
-/** AuthZEN §7.1: what an item does not say, the request says for all. Throws `invalid_request` for no batch at all. */
+/** AuthZEN §7.1: the items, and where they end (§7.1.2.1). Throws `invalid_request` for no batch at all. */
 function batchOf(body: Members): { items: readonly Item[]; semantic: Semantic } {
   const { evaluations } = body
   if (!Array.isArray(evaluations) || evaluations.length > maxEvaluations)
@@ -112,28 +112,23 @@ function batchOf(body: Members): { items: readonly Item[]; semantic: Semantic } 
   return { semantic, items: evaluations.map(item => itemOf(body, item)) }
 }
 
+/** The defaults of all items (AuthZEN §7.1.1). An item that names one of them replaces it whole: two halves make no entity. */
+function common({ subject, action, resource, context }: Members): Members {
+  return { subject, action, resource, context }
+}
+
 function itemOf(body: Members, item: unknown): Item {
   try {
     const own = membersOf({ item }, 'item')
     return evaluationOf({
-      subject: entity(body['subject'], own['subject']),
-      action: own['action'] ?? body['action'],
-      resource: entity(body['resource'], own['resource']),
-      context: own['context'] ?? body['context'],
+      ...common(body),
+      ...own,
       options: { ...membersOf(body, 'options'), ...membersOf(own, 'options') },
     })
   } catch (error) {
     if (isFault(error)) return { problem: error.message }
     throw error
   }
-}
-
-/** An entity of an item replaces the common one, which still says its type or id where the item does not. */
-function entity(common: unknown, own: unknown): unknown {
-  if (own === undefined) return common
-  if (typeof own !== 'object' || own === null || typeof common !== 'object' || common === null) return own
-  const { type, id } = common as Members
-  return { ...(type === undefined ? {} : { type }), ...(id === undefined ? {} : { id }), ...own }
 }
 
 export function authzenRoutes(face: AuthzenFace): readonly Route[] {

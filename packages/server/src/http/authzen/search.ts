@@ -5,9 +5,6 @@ import { actionOf, circumstancesOf, entityOf, membersOf, soughtOf } from './requ
 
 type Members = Readonly<Record<string, unknown>>
 
-/** Candidates looked at for one page. */
-const mostOfPage = 100
-
 /** Throws `invalid_request` with the member that is missing or wrong. */
 export function searchOf(sought: Sought, body: Members): Search {
   const page = membersOf(body, 'page')
@@ -25,12 +22,12 @@ export function searchOf(sought: Sought, body: Members): Search {
   }
 }
 
-/** AuthZEN §8.2: more than we give at once is no error. */
-function limitOf(value: unknown): number {
-  if (value === undefined) return mostOfPage
-  if (!Number.isSafeInteger(value) || (value as number) < 1)
-    throw new Fault('invalid_request', 'page.limit must be a whole number, at least 1.', { kind: 'page' })
-  return Math.min(value as number, mostOfPage)
+/** AuthZEN §8.2.1. More than we give at once is no error, and nothing at all is a number as well. */
+function limitOf(value: unknown): number | undefined {
+  if (value === undefined) return undefined
+  if (!Number.isSafeInteger(value) || (value as number) < 0)
+    throw new Fault('invalid_request', 'page.limit must be a whole number, at least 0.', { kind: 'page' })
+  return value as number
 }
 
 function tokenOf(value: unknown): string | undefined {
