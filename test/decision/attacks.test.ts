@@ -40,8 +40,44 @@ test('no other spelling of a denied path, name or action passes by the rule that
     ['delete', 'http', `https://api.example:443#/admin`],
     ['delete', 'http', `${api}#/admin#`],
     ['delete', 'http', `${api}#/admin?x`],
+    ['delete', 'http', `${api}#/Admin`],
+    ['delete', 'http', `${api}#/ADMIN/`],
+    ['delete', 'http', `${api}#/admin/`],
+    ['delete', 'http', `${api}#/ａdmin`],
+    ['delete', 'http', `${api}#/%EF%BD%81dmin`],
   ]
   for (const variant of variants) assert.equal(await ask(...variant), false, variant.join(' '))
+})
+
+test('what policies name is forbidden in other letters, unless they name those as well', async t => {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const point = await enforcementPoint(writ)
+  const agent = await newAgent(writ, { scopes: ['read', 'write'] })
+  const tool = (name: string) => `Writ::Tool::"${api}#${name}"`
+  await enforce(
+    writ,
+    `@id("none.other") permit (principal is Writ::Subject, action, resource);
+     @id("not") forbid (principal is Writ::Agent, action, resource == ${tool('wipe')});
+     @id("fly") forbid (principal, action == Writ::Action::"Fly.High", resource);
+     @id("both") forbid (principal, action, resource) when { resource in [${tool('Copy')}, ${tool('copy')}] && context.risk > 90 };`,
+    ['Fly.High'],
+  )
+  const ask = async (action: string, name: string, subject: object): Promise<string> => {
+    const resource = { type: 'tool', id: `${api}#${name}` }
+    const body = { subject, action: { name: action }, resource, options: { explain: true } }
+    const { decision, context } = expect(await point.ask('evaluation', body), 200)
+    return decision ? 'yes' : `${context.writ.refused_by} ${context.writ.rule}`
+  }
+  const own = { type: 'agent', id: agent.clientId }
+  const user = { type: 'user', id: 'mallory' }
+  assert.equal(await ask('read', 'wipe', own), 'policy not')
+  assert.equal(await ask('read', 'Wipe', own), 'policy writ.spelling')
+  assert.equal(await ask('read', 'wiper', own), 'yes')
+  for (const name of ['Copy', 'copy']) assert.equal(await ask('read', name, own), 'yes')
+  assert.equal(await ask('read', 'COPY', own), 'policy writ.spelling')
+  assert.equal(await ask('fly.high', 'look', user), 'resource spelling')
+  assert.equal(await ask('fly.low', 'look', user), 'yes')
 })
 
 test('a name with wildcards is a name: it matches nothing but itself', async t => {

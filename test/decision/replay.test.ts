@@ -1,6 +1,8 @@
 // Replay: what recorded decisions would be under other policies, and what of them nobody can say any more.
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
+import { signJws } from '@writ/sdk/protocol/jws'
 import { api, expect, newAgent, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import type { Party } from '../harness/party.ts'
@@ -42,7 +44,11 @@ async function scene(t: TestContext): Promise<Scene> {
 
 async function replay(writ: Authority, source: string, members: Record<string, unknown> = {}) {
   const since = new Date(writ.nowMs() - 7 * 86_400_000).toISOString()
-  return expect(await writ.operator.manage('POST', '/policies/replay', { source, since, ...members }), 200)
+  const body = { source, since, ...members }
+  const answer = expect(await writ.operator.manage('POST', '/policies/replay', body), 200)
+  const left = Map.groupBy(answer.unknown, (one: { why: string }) => one.why)
+  const not_replayed = [...left].map(([why, those]) => ({ why, decisions: those.length }))
+  return { ...answer, not_replayed }
 }
 
 const forbid = (condition: string, action = 'pay'): string =>
@@ -60,6 +66,7 @@ test('every answer that would change is listed with who, what, and both sets of 
   assert.deepEqual(change, {
     item: null,
     request_id: request,
+    count: 1,
     subject: `agent:${agent.clientId}`,
     on_behalf_of: [],
     action: 'read',
@@ -88,6 +95,17 @@ test('what is proposed decides: the set in force is not asked, and nothing is st
   )
   assert.equal(expect(await writ.operator.manage('GET', '/policies'), 200).items.length, 1)
   assert.match(await ask('read'), /^false/)
+})
+
+test('what is proposed to be forbidden is forbidden in other letters too', async t => {
+  const { writ, ask } = await scene(t)
+  await ask('read', {}, { resource: { type: 'http', id: `${api}#/Admin/` } })
+  const source = `@id("admin") forbid (principal, action, resource == Writ::Object::"${api}#http:/admin");`
+  const { changed } = await replay(writ, source)
+  assert.deepEqual(
+    changed.map(({ after }: { after: { rule: string } }) => after.rule),
+    ['policy:writ.spelling'],
+  )
 })
 
 test('policies lift no refusal of another kind', async t => {
@@ -204,6 +222,42 @@ test('items of a batch are replayed each, people in whose name it was asked incl
   )
 })
 
+test('as many items as a batch may have fit one entry, and each is replayed with what all have alike', async t => {
+  const { writ, point, agent } = await scene(t)
+  const note = 'a hundred of these are many letters '.repeat(5)
+  const answer = await point.ask('evaluations', {
+    subject: { type: 'agent', id: agent.clientId },
+    action: { name: 'pay' },
+    context: { peer: '203.0.113.9', task: 'payday', arguments: { amount: 5, note, lines: [note] } },
+    evaluations: Array.from({ length: 100 }, (_, at) =>
+      at === 7 ? { action: 1 } : { resource: { type: 'tool', id: `${api}#pay_somebody_${at}` } },
+    ),
+  })
+  assert.equal(expect(answer, 200).evaluations.length, 100)
+  const source = forbid(
+    `context.task == "payday" && context.peer.isInRange(ip("203.0.113.0/24")) && context.arguments.hasTag("amount") && resource == Writ::Tool::"${api}#pay_somebody_99"`,
+  ).replace('context.task ==', 'context has task && context has peer && context.task ==')
+  const { decisions, changed } = await replay(writ, source)
+  assert.deepEqual([decisions, changed.map(({ item }: { item: number }) => item)], [99, [99]])
+})
+
+test('a set of which very many policies decide is answered and recorded', async t => {
+  const { writ, point } = await scene(t)
+  const policies = Array.from(
+    { length: 200 },
+    (_, at) => `@id("one-of-many-policies-${at}") forbid (principal is Writ::Subject, action, resource);`,
+  )
+  await enforce(writ, policies.join('\n'))
+  const answer = await point.ask('evaluations', {
+    subject: { type: 'user', id: 'mallory' },
+    resource: { type: 'resource', id: api },
+    evaluations: Array.from({ length: 50 }, (_, at) => ({ action: { name: `a${at}` } })),
+  })
+  assert.equal(expect(answer, 200).evaluations.length, 50)
+  const { changed } = await replay(writ, '@id("all") permit (principal, action, resource);')
+  assert.deepEqual([changed.length, changed[0].before.policies.length], [50, 16])
+})
+
 test('risk is that of the decision, not that of today', async t => {
   const { writ, agent, ask } = await scene(t)
   const risk = { subject: agent.clientId, score: 80, reason: 'odd' }
@@ -213,6 +267,80 @@ test('risk is that of the decision, not that of today', async t => {
   expect(await writ.operator.manage('POST', '/risks', { ...risk, score: 0 }), 200)
   const { changed } = await replay(writ, forbid('context.risk > 50', 'read'))
   assert.equal(changed.length, 1)
+})
+
+/** What the resource says of an answer that it gave again from its memory. */
+async function report({ writ, point, agent }: Scene, item: Record<string, unknown>): Promise<void> {
+  const now = Math.floor(writ.nowMs() / 1000)
+  const items = [
+    {
+      subject: { type: 'agent', id: agent.clientId },
+      action: { name: 'read' },
+      resource: { type: 'resource', id: api },
+      count: 3,
+      first_at: now - 5,
+      last_at: now,
+      ...item,
+    },
+  ]
+  const { key, clientId } = point.party
+  const header = { typ: 'decision-report+jwt', kid: key.jwk.kid ?? key.jkt }
+  const claims = { iss: clientId, aud: writ.issuer, batch: randomUUID(), items }
+  expect(await point.ask('reports', { report: signJws(header, claims, key) }), 200)
+}
+
+test('what a resource gave again from its memory is replayed with the question that was asked first', async t => {
+  const at = await scene(t)
+  const { writ, ask } = at
+  const [, request] = (await ask('read', { peer: '203.0.113.9', key_age: 100 })).split(' ')
+  writ.advance(60)
+  await report(at, { decided_by: request })
+  const source = forbid('context has peer && context.peer == ip("203.0.113.9")', 'read')
+  const { decisions, changed } = await replay(writ, source)
+  assert.deepEqual([decisions, changed.map(({ count }: { count: number }) => count)], [4, [1, 3]])
+  assert.equal(changed[1].after.rule, 'policy:new')
+  // The window has the report alone: the question stands before it.
+  const since = new Date(writ.nowMs() - 30_000).toISOString()
+  assert.deepEqual((await replay(writ, source, { since })).decisions, 3)
+  // The key had grown older until it was given for the last time.
+  const old = await replay(writ, forbid('context has keyAge && context.keyAge > 150', 'read'))
+  assert.deepEqual(
+    old.changed.map(({ count }: { count: number }) => count),
+    [3],
+  )
+})
+
+test('a report of what was never decided so is unknown, and told as such', async t => {
+  const at = await scene(t)
+  const { writ, agent, ask } = at
+  const [, request] = (await ask('read')).split(' ')
+  const [, refused] = (await ask('erase')).split(' ')
+  await report(at, { decided_by: randomUUID() })
+  await report(at, { decided_by: request, action: { name: 'pay' } })
+  await report(at, { decided_by: refused, action: { name: 'erase' } })
+  const { changed, unknown } = await replay(writ, '')
+  assert.deepEqual(changed, [])
+  assert.deepEqual(
+    unknown.map(({ subject, action, count, why }: Record<string, unknown>) => [subject, action, count, why]),
+    ['read', 'pay', 'erase'].map(action => [
+      agent.clientId,
+      action,
+      3,
+      'the decision that was given again is not in the log',
+    ]),
+  )
+})
+
+test('a resource that is gone says nothing about its calls any more', async t => {
+  const { writ, ask } = await scene(t)
+  await ask('read')
+  const { items } = expect(await writ.operator.manage('GET', '/resources'), 200)
+  const { id } = items.find((resource: { identifier: string }) => resource.identifier === api)
+  const { status } = await writ.operator.manage('DELETE', `/resources/${id}`)
+  assert.equal(status, 204)
+  assert.deepEqual((await replay(writ, forbid('true', 'read'), { actions: ['read'] })).not_replayed, [
+    { why: 'the resource is not registered any more', decisions: 1 },
+  ])
 })
 
 test('pages add up to the whole, and a set that is not valid replays nothing', async t => {
@@ -227,7 +355,12 @@ test('pages add up to the whole, and a set that is not valid replays nothing', a
   }
   assert.equal(new Set(seen).size, 5)
   const since = new Date(writ.nowMs()).toISOString()
-  const bad = [{ source: 'permit (', since }, { source: '' }, { source: '', since, limit: 501 }]
+  const bad = [
+    { source: 'permit (', since },
+    { source: '' },
+    { source: '', since, limit: 501 },
+    { source: '', since, until: since },
+  ]
   for (const body of bad) {
     const { status } = await writ.operator.manage('POST', '/policies/replay', body)
     assert.ok([400, 422].includes(status), `${status}`)

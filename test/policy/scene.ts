@@ -4,6 +4,7 @@ import {
   compilePolicies,
   type DecisionFacts,
   evaluate,
+  operationDigest,
   type Party,
   type PolicyAnswer,
   type Question,
@@ -33,19 +34,30 @@ export interface Case {
   readonly record?: Readonly<Record<string, unknown>>
   /** Groups of the person, and whoever the call is made for. */
   readonly groups?: readonly string[]
-  readonly for?: string
+  readonly for?: string | readonly string[]
+  /** Which of them is asked about, by its place among whoever the call is made for; who makes it unless told. */
+  readonly about?: number
+  readonly instance?: string
+  readonly session?: string
+  readonly authenticationAge?: number
+  readonly amounts?: Readonly<Record<string, number>>
+  /** Attributes that came with the object and with the call. */
+  readonly object?: Readonly<Record<string, Scalar>>
+  readonly context?: Readonly<Record<string, Scalar>>
+  /** Whether this very operation was approved. */
+  readonly approved?: boolean
 }
 
 const api = 'https://api.example'
 
-function partyOf(text: string): Party {
+function partyOf(text: string, instance: string | null = null): Party {
   const [kind = '', id = ''] = text.split(' ')
-  if (kind === 'agent') return { kind, id: id as never, instance: null }
+  if (kind === 'agent') return { kind, id: id as never, instance: instance as never }
   if (kind === 'person' || kind === 'client') return { kind, id } as Party
   return { kind: 'other', type: kind, id }
 }
 
-function claimedOf({ claims, attested }: Case): Question['claimed']['subject'] {
+function claimedOf({ claims, attested }: Pick<Case, 'claims' | 'attested'>): Question['claimed']['subject'] {
   const marked = (given: Case['claims'], isAttested: boolean) =>
     Object.entries(given ?? {}).map(
       ([name, value]) =>
@@ -63,11 +75,11 @@ function targetOf(
 }
 
 export function askedOf(given: Case): Asked {
-  const party = partyOf(given.who ?? 'agent a')
+  const subject = partyOf(given.who ?? 'agent a', given.instance)
   const { foreign, resource, object } = targetOf(given.on ?? 'resource')
-  const chain = given.for === undefined ? [] : [partyOf(given.for)]
+  const chain = [given.for ?? []].flat().map(text => partyOf(text))
   const question: Question = {
-    subject: party,
+    subject,
     chain,
     operation: { action: given.action ?? 'call', resource, object, arguments: given.arguments ?? {} },
     foreign,
@@ -75,17 +87,42 @@ export function askedOf(given: Case): Asked {
     context: {
       nowMs: Date.parse(given.at ?? '2026-11-25T10:00:00Z'),
       peer: given.peer ?? null,
-      session: null,
+      session: given.session ?? null,
       task: given.task ?? null,
-      authenticationAge: null,
+      authenticationAge: given.authenticationAge ?? null,
       keyAge: given.keyAge ?? null,
       key: null,
-      approval: null,
-      amounts: {},
+      approval: given.approved ? (approvalId as never) : null,
+      amounts: given.amounts ?? {},
     },
-    claimed: { subject: claimedOf(given), object: {}, context: {} },
+    claimed: {
+      subject: claimedOf(given),
+      object: claimedOf({ claims: given.object ?? {} }),
+      context: claimedOf({ claims: given.context ?? {} }),
+    },
   }
-  return { question, facts: factsOf(given, [party, ...chain]), party }
+  const facts = { ...factsOf(given, [subject, ...chain]), approval: approvalOf(question) }
+  return { question, facts, party: chain[given.about ?? -1] ?? subject }
+}
+
+const approvalId = 'apr_1'
+
+/** Of this very operation, an hour ago, for one more. */
+function approvalOf(question: Question): DecisionFacts['approval'] {
+  const { operation, context, subject, chain } = question
+  const agent = [subject, ...chain].find(({ kind }) => kind === 'agent')?.id
+  if (context.approval === null || agent === undefined) return undefined
+  const at = context.nowMs / 1000
+  const { action, object, resource } = operation
+  const approval = {
+    id: approvalId,
+    state: 'approved',
+    asked: { agent, resource, operation: { action, object, digest: operationDigest(question) } },
+    decidedBy: 'usr_approver',
+    stateAt: at - 3600,
+    approvedUntil: at + 3600,
+  }
+  return approval as unknown as DecisionFacts['approval']
 }
 
 function factsOf(given: Case, parties: readonly Party[]): DecisionFacts {

@@ -221,6 +221,20 @@ test('more details than a token can carry are said to be too many', async t => {
   assert.deepEqual([answer.status, answer.body.error], [400, 'invalid_scope'])
 })
 
+test('no token carries more details of several grants than whoever decides would read', async t => {
+  const { a, agent, ask } = await scene(t)
+  const named = (count: number, from: number) =>
+    Array.from({ length: count }, (_, at) => tool(`t${from + at}`))
+  await grant(a, agent.clientId, ['write'], { authorization_details: named(31, 0) })
+  await grant(a, agent.clientId, ['write'], { authorization_details: named(31, 100) })
+  assert.equal(expect(await ask(undefined, 'write'), 200).authorization_details.length, 64)
+  await grant(a, agent.clientId, ['write'], { authorization_details: named(1, 200) })
+  const refused = await ask(undefined, 'write')
+  assert.deepEqual([refused.status, refused.body.error], [400, 'invalid_scope'])
+  assert.match(refused.body.error_description, /more than one token can carry/)
+  assert.equal(expect(await ask([tool('t200')], 'write'), 200).authorization_details.length, 1)
+})
+
 test('the types are published, and clients register those that they use', async t => {
   verifies('RFC9396-10-1')
   const a = await authority(t)

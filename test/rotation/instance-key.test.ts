@@ -48,6 +48,59 @@ test('an instance that is asked hears of it with its next token, and its old key
   expect(await partyOf(writ, clientId, next).tokenRequest({ resource: api }), 200)
 })
 
+test('a successor that is sent several times at once is one, and whoever lost the race hears so', async t => {
+  const writ = await authority(t)
+  const { clientId, instance, pair, party } = await instanceOf(writ)
+  const next = newPair()
+  const answers = await Promise.all(Array.from({ length: 4 }, () => rekey(writ, { old: party, next })))
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [200, 200, 200, 200],
+  )
+  const other = await Promise.all([newPair(), newPair()].map(one => rekey(writ, { old: party, next: one })))
+  assert.deepEqual(
+    other.map(({ status }) => status),
+    [409, 409],
+  )
+  const keys = [...(await keysOf(writ, clientId)).values()].filter(key => key.instance === instance)
+  assert.deepEqual(
+    new Map(keys.map(({ thumbprint, state }) => [thumbprint, state])),
+    new Map([
+      [pair.sign.jkt, 'retiring'],
+      [next.sign.jkt, 'active'],
+    ]),
+  )
+})
+
+test('a look at its rotation meanwhile does not cost an instance its successor', async t => {
+  let looks = 0
+  const writ = await authority(t, {
+    around: {
+      wrapStore: store => ({
+        ...store,
+        // Whoever looks at the rotation is always faster the first two times.
+        async commit(ctx, change) {
+          const successor = change.puts?.find(put => put.put === 'rotation')
+          if (change.entries[0]?.type === 'key.rotated' && successor !== undefined && looks++ < 2) {
+            const { target } = successor.value
+            for (const { version, ...value } of await store.rotations.open(ctx, 'instance_key', target)) {
+              const put = { put: 'rotation', value, ifVersion: version } as const
+              const entries = [{ type: 'rotation.looked', outcome: 'allowed', requestId: 'look' }] as const
+              assert.equal((await store.commit(ctx, { puts: [put], entries })).kind, 'done')
+            }
+          }
+          return store.commit(ctx, change)
+        },
+      }),
+    },
+  })
+  const { instance, party } = await instanceOf(writ)
+  const { id } = expect(await begin(writ, instance), 201)
+  expect(await rekey(writ, { old: party, next: newPair() }), 200)
+  assert.equal(looks, 3)
+  assert.equal((await see(writ, id)).state, 'active')
+})
+
 test('an old key that is still used does not drain; at its limit the rotation is blocked and both keys work', async t => {
   const writ = await authority(t, { drainSeconds: 2, drainLimitSeconds: 10 })
   const { clientId, instance, party } = await instanceOf(writ)

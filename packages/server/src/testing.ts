@@ -1,5 +1,6 @@
 // What others test with: the contracts that an implementation of a port has to pass, what they run on, the policy engine, and the count of use.
 export { countingUse, createUsage } from './decision/usage.ts'
+export { operationDigest } from './domain/authorization/operation-digest.ts'
 export { checkCondition, checkPolicies } from './domain/authorization/policy/check.ts'
 export { type Asked, requestOf } from './domain/authorization/policy/entities.ts'
 export {

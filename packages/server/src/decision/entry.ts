@@ -34,13 +34,17 @@ export function entryOf(ctx: Ctx, caller: Caller, { question, decided }: Answere
   }
 }
 
-/** Many answers in one entry: each item is its own JSON, in the order of the request. */
+/**
+ * Many answers in one entry: each item is its own JSON, in the order of the request. What all of them have alike is said
+ * once, in `common`: the items of one request differ in little, and a leaf of the log holds 64 KiB.
+ */
 export function entryOfMany(
   ctx: Ctx,
   caller: Caller,
   answers: readonly (Answered | { readonly problem: string })[],
 ): EntryDraft {
-  const items = answers.map(answer => JSON.stringify(itemOf(answer)))
+  const items = answers.map(itemOf)
+  const common = commonOf(items)
   const agents = new Set(
     answers.map(answer =>
       'problem' in answer || answer.question.subject.kind !== 'agent' ? null : answer.question.subject.id,
@@ -55,12 +59,44 @@ export function entryOfMany(
     // The one agent that all of them are about; where there are several, the items say which.
     agent: agent === null ? null : excerpt(agent, kept),
     decision: { rule: 'evaluations', epoch: caller.basis.epoch },
-    facts: { ...byOf(ctx, caller), items },
+    facts: {
+      ...byOf(ctx, caller),
+      ...(Object.keys(common).length === 0 ? {} : { common: JSON.stringify(common) }),
+      items: items.map(item => JSON.stringify(without(item, common))),
+    },
     ...askedBy(ctx, caller),
   }
 }
 
-function itemOf(answer: Answered | { readonly problem: string }): object {
+type Facts = Readonly<Record<string, unknown>>
+
+/** What is asked of each item by whoever counts, and told of it to whoever reads. */
+const itemsOwn: ReadonlySet<string> = new Set(['decision', 'rule', 'grants', 'action', 'object', 'party'])
+
+/** The members that all answers have alike; an item that was no question has none of them. */
+function commonOf(items: readonly Facts[]): Facts {
+  const [first, ...others] = items.filter(item => !Object.hasOwn(item, 'problem'))
+  if (first === undefined || others.length === 0) return {}
+  const isCommon = ([name, value]: readonly [string, unknown]): boolean => {
+    const text = JSON.stringify(value)
+    return !itemsOwn.has(name) && others.every(other => JSON.stringify(other[name]) === text)
+  }
+  return Object.fromEntries(Object.entries(first).filter(isCommon))
+}
+
+function without(item: Facts, common: Facts): Facts {
+  return Object.fromEntries(Object.entries(item).filter(([name]) => !Object.hasOwn(common, name)))
+}
+
+/** The facts of an item of a batch, with what is common to all. The inverse of what `entryOfMany` writes. */
+export function itemFacts(item: unknown, common: unknown): Facts {
+  const own = JSON.parse(String(item)) as Facts
+  return typeof common === 'string' && !Object.hasOwn(own, 'problem')
+    ? { ...JSON.parse(common), ...own }
+    : own
+}
+
+function itemOf(answer: Answered | { readonly problem: string }): Facts {
   if ('problem' in answer)
     return { decision: false, rule: 'invalid_request', problem: excerpt(answer.problem, kept) }
   const { question, decided } = answer
@@ -136,7 +172,7 @@ function inputsOf(question: Question, decided: Decided): Readonly<Record<string,
     token_grants: ceiling?.grants,
     token_scopes: ceiling?.scopes,
     policy_version: decided.policy.version,
-    policies: namesOf(decided.policy.reasons),
+    ...reasonsOf(decided.policy.reasons),
     shadow_version: decided.shadow?.version,
     shadow_decision: decided.shadow?.allowed,
   }
@@ -154,6 +190,16 @@ const nameOf = (party: Party): string =>
 /** How many attributes were claimed; which ones is nobody's business. */
 const claimsOf = ({ claimed }: Question): number =>
   Object.values(claimed).reduce((sum, attributes) => sum + Object.keys(attributes).length, 0)
+
+/** Policies that one entry names; of a set in which more decide, how many more. */
+const mostReasons = 16
+
+/** The policies that decided, as entries name them. */
+export function reasonsOf(reasons: readonly string[]): Readonly<Record<string, readonly string[] | number>> {
+  if (reasons.length === 0) return {}
+  const more = reasons.length - mostReasons
+  return { policies: reasons.slice(0, mostReasons), ...(more > 0 ? { policies_more: more } : {}) }
+}
 
 const namesOf = (names: readonly string[]): readonly string[] | undefined =>
   names.length === 0 ? undefined : names

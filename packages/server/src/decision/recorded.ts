@@ -2,7 +2,7 @@
 import type { ApprovalId, InstanceId } from '@writ/sdk/protocol/identifier'
 import { typed } from '../domain/authorization/policy/mentioned.ts'
 import type { Party, Question } from '../domain/authorization/question.ts'
-import { kept } from './entry.ts'
+import { itemFacts, kept } from './entry.ts'
 
 /** A decision as it was recorded, with as much of its question as the entry has. */
 export interface Recorded {
@@ -11,6 +11,10 @@ export interface Recorded {
   readonly item: number | null
   readonly request: string
   readonly timeMs: number
+  /** How often it was answered so: more than once where a resource gave it again from its memory. */
+  readonly count: number
+  /** Between which instants that was, where it was more than one. */
+  readonly spanMs: readonly [number, number]
   readonly allowed: boolean
   /** `granted`, `policy`, or what refused and by which rule. */
   readonly rule: string
@@ -29,6 +33,7 @@ export interface Recorded {
 
 interface LoggedEntry {
   readonly id: string
+  readonly type: string
   readonly time: string
   readonly outcome: string
   readonly instance: string | null
@@ -41,6 +46,44 @@ interface LoggedEntry {
 type Facts = Readonly<Record<string, unknown>>
 type Common = Pick<Recorded, 'event' | 'request' | 'timeMs'>
 
+export const repeatedType = 'decision.repeated'
+
+/** What a resource reported of an answer that it gave again from its memory: the question stands in the first entry. */
+export interface Repetition extends Common {
+  /** The request of the first entry. */
+  readonly decidedBy: string
+  readonly subject: string
+  readonly action: string
+  readonly count: number
+  readonly spanMs: Recorded['spanMs']
+}
+
+/** The report of an entry by its text; undefined where it is none. */
+export function repetitionIn(text: string): Repetition | undefined {
+  const { type, id, request_id, time, action, decision } = JSON.parse(text) as LoggedEntry
+  if (type !== repeatedType || decision === null) return undefined
+  const { decided_by: decidedBy, subject, count, first_at: first, last_at: last } = decision
+  return {
+    event: id,
+    request: request_id,
+    timeMs: Date.parse(time),
+    decidedBy: String(decidedBy),
+    subject: String(subject),
+    action: action ?? '',
+    count: Number(count),
+    spanMs: [Date.parse(String(first)), Date.parse(String(last))],
+  }
+}
+
+/** The decision as it was repeated; undefined where the first one is another than the report says. */
+export function repeated(first: Recorded | undefined, repetition: Repetition): Recorded | undefined {
+  const { decidedBy, subject, action, ...again } = repetition
+  if (first === undefined || !first.allowed || first.request !== decidedBy) return undefined
+  const { question } = first
+  if (question.subject.id !== subject || question.operation.action !== action) return undefined
+  return { ...first, ...again, item: null }
+}
+
 /** The decisions of an entry by its text; none where it records that nothing was decided. */
 export function recordedIn(text: string): readonly Recorded[] {
   const entry = JSON.parse(text) as LoggedEntry
@@ -49,7 +92,7 @@ export function recordedIn(text: string): readonly Recorded[] {
   if (decision === null) return []
   if (Array.isArray(decision['items']))
     return decision['items'].flatMap((item, at) => {
-      const facts = JSON.parse(String(item)) as Facts
+      const facts = itemFacts(item, decision['common'])
       return read(common, facts, { item: at, allowed: facts['decision'] === true })
     })
   const { instance, resource, action } = entry
@@ -64,6 +107,8 @@ function read(common: Common, facts: Facts, answer: Pick<Recorded, 'item' | 'all
     {
       ...common,
       ...answer,
+      count: 1,
+      spanMs: [common.timeMs, common.timeMs],
       rule: facts['rule'],
       policies: textsIn(facts, 'policies'),
       policyVersion: Number(facts['policy_version'] ?? 0),

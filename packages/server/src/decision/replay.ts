@@ -3,13 +3,14 @@ import type { Ctx } from '../context.ts'
 import { approvalFor } from '../domain/authorization/approved-operation.ts'
 import { requestOf, sidesOf } from '../domain/authorization/policy/entities.ts'
 import { type CompiledPolicies, compilePolicies, evaluate } from '../domain/authorization/policy/evaluate.ts'
+import { isOtherSpelling, spellingRule } from '../domain/authorization/policy/other-spelling.ts'
 import { type Readings, readingsOf } from '../domain/authorization/policy/readings.ts'
 import type { PolicySet } from '../domain/authorization/policy/set.ts'
 import { sliceOf } from '../domain/authorization/policy/slice.ts'
 import type { DecisionFacts, Party, Question } from '../domain/authorization/question.ts'
 import type { Log } from '../store/store.ts'
 import { type DecisionReads, readFacts, readOnce } from './facts.ts'
-import { type Recorded, recordedIn } from './recorded.ts'
+import { type Recorded, recordedIn, repeated, repeatedType, repetitionIn } from './recorded.ts'
 
 export interface ReplayDeps {
   readonly store: DecisionReads & { readonly log: Pick<Log, 'find'> }
@@ -39,16 +40,23 @@ export interface Verdict {
   readonly policies: readonly string[]
 }
 
+/** An answer of which nobody can say what it would be. */
+export interface Unknown extends Pick<Recorded, 'event' | 'item' | 'request' | 'timeMs' | 'count'> {
+  /** Its id alone where only a report tells of it. */
+  readonly subject: Party | string
+  readonly action: string
+  readonly why: string
+}
+
 export interface Replay {
   readonly decisions: number
   readonly changed: readonly Changed[]
-  /** How many could not be replayed, by why. */
-  readonly left: ReadonlyMap<string, number>
+  readonly unknown: readonly Unknown[]
   /** The index to go on after; null at the end. */
   readonly next: number | null
 }
 
-const types = ['decision.evaluated', 'decision.evaluations'] as const
+const types = ['decision.evaluated', 'decision.evaluations', repeatedType] as const
 
 /**
  * One page of the window. Only the policies are judged anew: what was refused for another reason stays refused, and
@@ -65,16 +73,52 @@ export async function replay(
   // Many decisions of a page are about the same records.
   const reads = { ...store, facts: readOnce(store.facts) }
   const changed: Changed[] = []
-  const left = new Map<string, number>()
+  const unknown: Unknown[] = []
   let decisions = 0
-  for (const recorded of entries.flatMap(({ text }) => recordedIn(text))) {
-    decisions += 1
-    if (!isOfPolicies(recorded)) continue
-    const after = await again(ctx, reads, policies, recorded)
-    if (typeof after === 'string') left.set(after, (left.get(after) ?? 0) + 1)
-    else if (after.allowed !== recorded.allowed) changed.push({ recorded, after })
+  for (const recorded of await decisionsIn(ctx, store.log, entries)) {
+    decisions += recorded.count
+    if ('why' in recorded) unknown.push(recorded)
+    else if (isOfPolicies(recorded)) {
+      const after = await again(ctx, reads, policies, recorded)
+      if (typeof after === 'string') unknown.push(unsaid(recorded, after))
+      else if (after.allowed !== recorded.allowed) changed.push({ recorded, after })
+    }
   }
-  return { decisions, changed, left, next }
+  return { decisions, changed, unknown, next }
+}
+
+/** The decisions of the entries; of what was reported, the one that was repeated, wherever in the log it stands. */
+async function decisionsIn(
+  ctx: Ctx,
+  log: Pick<Log, 'find'>,
+  entries: readonly { readonly text: string }[],
+): Promise<readonly (Recorded | Unknown)[]> {
+  const repetitions = new Map(
+    entries.flatMap(({ text }) => {
+      const repetition = repetitionIn(text)
+      return repetition === undefined ? [] : [[text, repetition] as const]
+    }),
+  )
+  const requests = new Set([...repetitions.values()].map(({ decidedBy }) => decidedBy))
+  const firsts = new Map(
+    await Promise.all(
+      [...requests].map(async requestId => {
+        const [entry] = await log.find(ctx, { type: 'decision.evaluated', requestId }, -1, 1)
+        return [requestId, entry && recordedIn(entry.text)[0]] as const
+      }),
+    ),
+  )
+  return entries.flatMap(({ text }): readonly (Recorded | Unknown)[] => {
+    const repetition = repetitions.get(text)
+    if (repetition === undefined) return recordedIn(text)
+    const why = 'the decision that was given again is not in the log'
+    return [repeated(firsts.get(repetition.decidedBy), repetition) ?? { ...repetition, item: null, why }]
+  })
+}
+
+function unsaid({ question, event, item, request, timeMs, count }: Recorded, why: string): Unknown {
+  const { subject, operation } = question
+  return { event, item, request, timeMs, count, subject, action: operation.action, why }
 }
 
 /** The entries of all types in the order of the log. */
@@ -102,14 +146,42 @@ async function again(
   recorded: Recorded,
 ): Promise<Verdict | string> {
   if (recorded.isCut) return 'a name was too long to be recorded whole'
-  const { question } = recorded
-  const read = await readFacts(ctx, reads, question, { fresh: false })
+  const read = await readFacts(ctx, reads, recorded.question, { fresh: false })
   const facts: DecisionFacts = { ...read.facts, risks: recorded.risks }
+  if (recorded.question.foreign === null && facts.resource === undefined)
+    return 'the resource is not registered any more'
+  let verdict: Verdict | string = 'it was given at no instant'
+  for (const ms of new Set(recorded.spanMs)) {
+    verdict = answerAt(policies, recorded, { facts, question: questionAt(recorded, ms) })
+    // Given again over an instant at which it changes, it is one that changes.
+    if (typeof verdict === 'string' || verdict.allowed !== recorded.allowed) break
+  }
+  return verdict
+}
+
+/** The question as it was at the instant: what else it says did not change while the answer was remembered. */
+function questionAt({ question }: Recorded, nowMs: number): Question {
+  const { context } = question
+  const later = Math.floor((nowMs - context.nowMs) / 1000)
+  const aged = (seconds: number | null): number | null => (seconds === null ? null : seconds + later)
+  const { authenticationAge, keyAge } = context
+  return {
+    ...question,
+    context: { ...context, nowMs, authenticationAge: aged(authenticationAge), keyAge: aged(keyAge) },
+  }
+}
+
+function answerAt(
+  policies: CompiledPolicies,
+  recorded: Recorded,
+  { question, facts }: Pick<Case, 'question' | 'facts'>,
+): Verdict | string {
   const reasons = new Set<string>()
   for (const party of [...question.chain, question.subject]) {
     if (isGone(party, facts)) return `the ${party.kind} is not registered any more`
     const unknown = unknownOf(policies, recorded, { question, facts, party })
     if (unknown !== undefined) return unknown
+    if (isOtherSpelling(policies, question)) return refusing(party, { reasons: [spellingRule], errors: [] })
     const answer = evaluate(policies, { question, facts, party }, party.kind === 'agent')
     if (!answer.allowed) return refusing(party, answer)
     for (const reason of answer.reasons) reasons.add(reason)

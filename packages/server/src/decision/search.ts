@@ -5,7 +5,7 @@ import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import { canonicalText } from '../domain/authorization/operation-digest.ts'
 import { compilePolicies } from '../domain/authorization/policy/evaluate.ts'
 import { mentionedIn } from '../domain/authorization/policy/mentioned.ts'
-import { builtInActions } from '../domain/authorization/policy/schema.ts'
+import { commonActions } from '../domain/authorization/spelling.ts'
 import type { Caller } from '../domain/caller.ts'
 import { hashParts } from '../domain/hash.ts'
 import type { Store } from '../store/store.ts'
@@ -180,7 +180,7 @@ async function actions(
     ...(resource?.scopes.filter(({ includes }) => includes.length === 0).map(({ name }) => name) ?? []),
     ...(active?.actions ?? []),
     ...mentionedIn(compilePolicies(active)).actions,
-    ...builtInActions,
+    ...commonActions,
   ])
   const all = [...names].map(name => ({
     shown: { name },

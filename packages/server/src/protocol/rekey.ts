@@ -57,13 +57,30 @@ export async function rekey(ctx: Ctx, deps: Deps, request: Rekey): Promise<Rekey
   }
 }
 
+/** How often is looked again after a lost race. */
+const attempts = 4
+
 interface Succession {
   readonly request: Rekey
   readonly binding: Binding
   readonly proven: Proven
 }
 
-async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succession): Promise<Rekeyed> {
+/** A lost race used nothing up: whoever was faster may have looked at the rotation only, and made no successor. */
+async function succeed(ctx: Ctx, deps: Deps, succession: Succession): Promise<Rekeyed> {
+  for (let attempt = 1; attempt <= attempts; attempt++) {
+    const rekeyed = await tried(ctx, deps, succession)
+    if (rekeyed !== undefined) return rekeyed
+  }
+  throw new Fault('conflict', 'The key was rotated by somebody else just now.', { kind: 'lost_race' })
+}
+
+/** Undefined where the race was lost. */
+async function tried(
+  ctx: Ctx,
+  deps: Deps,
+  { request, binding, proven }: Succession,
+): Promise<Rekeyed | undefined> {
   const { key } = proven.by
   const old = key === null ? undefined : await deps.store.keys.byThumbprint(ctx, key.thumbprint)
   if (old === undefined || old.instance === null || proven.agent === undefined) {
@@ -79,8 +96,8 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
       standing.instance === old.instance && standing.state === 'active' && old.state === 'retiring'
     if (!isRetry)
       throw new Fault('conflict', 'The new key is known already; make another.', { kind: 'key_taken' })
-    await committedSurely(ctx, deps, againOf(ctx, { proven, unhalted, binding, old, next: standing }))
-    return answerOf(proven, old.instance, standing, old)
+    const again = againOf(ctx, { proven, unhalted, binding, old, next: standing })
+    return (await isCommitted(ctx, deps, again)) ? answerOf(proven, old.instance, standing, old) : undefined
   }
   // A key that was replaced has had its successor; a second one would fork the instance.
   if (old.state !== 'active')
@@ -102,8 +119,8 @@ async function succeed(ctx: Ctx, deps: Deps, { request, binding, proven }: Succe
   mustHaveOwnName(next, await deps.store.keys.named(ctx, next.owner, [next.kid, next.thumbprint]))
   const retiring = retireKey(old, ctx.now)
   const record = await recordOf(ctx, deps, { proven, old, next })
-  await committedSurely(ctx, deps, changeOf(ctx, { proven, unhalted, binding, old, retiring, next, record }))
-  return answerOf(proven, old.instance, next, retiring)
+  const change = changeOf(ctx, { proven, unhalted, binding, old, retiring, next, record })
+  return (await isCommitted(ctx, deps, change)) ? answerOf(proven, old.instance, next, retiring) : undefined
 }
 
 /** The rotation that asked for this, or one of its own: in use from now on, and draining. */
@@ -146,17 +163,18 @@ function waitingAmong(
   return { ...moveRotation(waiting, 'unblock', waiting.stateAt), version: waiting.version }
 }
 
-async function committedSurely(ctx: Ctx, deps: Pick<Deps, 'store'>, change: Change): Promise<void> {
+/** False where the race was lost, and another look may tell more. */
+async function isCommitted(ctx: Ctx, deps: Pick<Deps, 'store'>, change: Change): Promise<boolean> {
   const committed = await deps.store.commit(ctx, change)
   switch (committed.kind) {
     case 'done':
-      return
+      return true
+    case 'conflict':
+      return false
     case 'replayed':
       throw new Fault('invalid_client', 'The client could not be authenticated.', {
         kind: 'evidence_replayed',
       })
-    case 'conflict':
-      throw new Fault('conflict', 'The key was rotated by somebody else just now.', { kind: 'lost_race' })
     default:
       throw new Fault('temporarily_unavailable', 'The standing of this agent just changed; try again.', {
         kind: committed.kind,

@@ -10,10 +10,7 @@ interface PolicyReplay {
   /** How many decisions were looked at */
   readonly decisions: number
   readonly changed: readonly PolicyReplayChange[]
-  readonly not_replayed: readonly {
-    readonly why: string
-    readonly decisions: number
-  }[]
+  readonly unknown: readonly PolicyReplayUnknown[]
   /** Pass it as `after` to go on; null at the end */
   readonly next: string | null
 }
@@ -24,6 +21,8 @@ interface PolicyReplayChange {
   readonly item: number | null
   readonly request_id: string
   readonly time: string
+  /** How often it was answered so, more than once from memory */
+  readonly count: number
   readonly subject: string
   readonly on_behalf_of: readonly string[]
   readonly action: string
@@ -57,6 +56,18 @@ interface PolicyReplayRequest {
   readonly limit?: number
   /** The `next` of the page before */
   readonly after?: string
+}
+
+interface PolicyReplayUnknown {
+  readonly event: string
+  readonly item: number | null
+  readonly request_id: string
+  readonly time: string
+  readonly count: number
+  readonly subject: string
+  readonly action: string
+  /** Why nobody can say what it would be */
+  readonly why: string
 }
 
 interface PolicyRollback {

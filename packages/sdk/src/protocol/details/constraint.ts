@@ -100,6 +100,11 @@ export function containsConstraint(outer: Constraint, inner: Constraint): boolea
   return wide.name === tight.name && kindOf(wide.name).contains(wide.limit, tight.limit)
 }
 
+/** How many steps the constraint takes at most for each letter of a value, beyond looking at it. */
+export function stepsOf(constraint: Constraint): number {
+  return 'pattern' in constraint ? (patternOf(constraint.pattern)?.states ?? 0) : 0
+}
+
 /** The constraint that admits this value and, but for the order and number of a list, no other; undefined if none. */
 export function constraintOf(value: unknown): Constraint | undefined {
   const given = Array.isArray(value) ? { subset: [...new Set(value)] } : { exact: value }

@@ -37,6 +37,8 @@ export interface DetailType {
   covers(detail: AuthorizationDetail, operation: Operation): boolean
   /** Whether it permits anything at the resource at all; one that lies elsewhere would be a right nobody has. */
   isAt(detail: AuthorizationDetail, resource: string): boolean
+  /** How many steps `covers` takes at most for each letter of an operation; 0 where it is left out. */
+  steps?(detail: AuthorizationDetail): number
   /** The least detail that covers the operation, as far as this type can say it; undefined where it covers none such. */
   least(operation: Operation): AuthorizationDetail | undefined
 }

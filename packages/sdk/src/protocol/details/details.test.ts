@@ -252,6 +252,7 @@ describe('what a detail of a path does not cover', () => {
   it('covers what the template is filled in to', () => {
     assert.ok(gets('/users/7/files/a'))
     assert.ok(gets('/users/7/files/a/b/'))
+    assert.ok(gets('/users/a@b/files/%C3%89t%C3%A9%20%7B1%7D'))
   })
 
   for (const id of [
@@ -260,6 +261,10 @@ describe('what a detail of a path does not cover', () => {
     ...['/users/7/files/a%2Fb', '/users/%37/files/a', '/users/7/files/%c3%a9', '/users/7/files/a?admin=1'],
     ...[
       '/users/7/files/a\\b',
+      '/users/7/files/a%40b',
+      '/users/7/files/a%C0%AFb',
+      '/users/7/files/cafe%CC%81',
+      '/users/7/files/a|b',
       '/users/7/files/a#b',
       'users/7/files/a',
       '//users/7/files/a',
@@ -336,6 +341,8 @@ describe('details that are refused', () => {
     'a rest that is not the end': [httpOf({ path: '/{+x}/a' })],
     'a template of another dialect': [httpOf({ path: '/{x*}' })],
     'a path with dot segments': [httpOf({ path: '/a/../b' })],
+    'a path with an encoding that is not needed': [httpOf({ path: '/a%40b' })],
+    'a path with an encoding of no character': [httpOf({ path: '/a%FF' })],
     'a path with an empty segment': [httpOf({ path: '//a' })],
     'any table': [sqlOf({ tables: ['*'] })],
     'a table with its schema': [sqlOf({ tables: ['public.orders'] })],
@@ -348,6 +355,20 @@ describe('details that are refused', () => {
     assert.ok('problem' in parseDetails(Array.from({ length: 65 }, (_, at) => toolOf({ tool: `t${at}` }))))
     const long = { x: { one_of: Array.from({ length: 64 }, (_, at) => `${at}${'x'.repeat(1_000)}`) } }
     assert.ok('problem' in parseDetails([toolOf({ arguments: long })]))
+  })
+
+  it('patterns that would make one call cost many', () => {
+    const large = { pattern: '(\\w{0,64}){0,7}' }
+    const given = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, at) => [`a${at}`, large]))
+    assert.ok(!('problem' in parseDetails([toolOf({ arguments: given(2) })])))
+    assert.ok('problem' in parseDetails([toolOf({ arguments: given(3) })]))
+    // Spread over details, they cost as much.
+    const details = Array.from({ length: 3 }, (_, at) => toolOf({ tool: `t${at}`, arguments: given(1) }))
+    assert.ok('problem' in parseDetails(details))
+    const small = { pattern: '[A-Z]{2}\\d{2}[A-Z0-9]{1,30}' }
+    const many = Array.from({ length: 16 }, (_, at) => toolOf({ tool: `t${at}`, arguments: { iban: small } }))
+    assert.ok(!('problem' in parseDetails(many)))
   })
 
   it('are of no type that was not written down', () => {

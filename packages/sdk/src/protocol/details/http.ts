@@ -1,7 +1,7 @@
 // RFC 9396 type `http`: methods on the paths of one template at one host.
 import { canonicalResource } from '../uri.ts'
 import type { AuthorizationDetail, DetailType } from './detail.ts'
-import { memberProblem, textList } from './members.ts'
+import { hasOneReading, memberProblem, textList } from './members.ts'
 
 interface Http extends AuthorizationDetail {
   /** Host and port, unless it is the default one, as canonical identifiers have them. */
@@ -87,20 +87,31 @@ function segmentsOf(path: string, isTemplate: boolean): readonly Segment[] | und
       if (isRest && !isLast) return undefined
       segments.push({ kind: isRest ? 'rest' : 'one' })
     } else {
-      if (!isCanonical(text) || (text === '' && !isLast)) return undefined
+      if (!isCanonicalSegment(text) || (text === '' && !isLast)) return undefined
       segments.push({ kind: 'text', text })
     }
   }
   return segments
 }
 
-/** RFC 3986 §6.2.2: no dot segment, nothing encoded that needs no encoding, and no separator hidden in an encoding. */
-function isCanonical(segment: string): boolean {
+/**
+ * Whether a segment of a path is in its one spelling (RFC 3986 §3.3, §6.2.2): no dot segment, nothing encoded that may
+ * stand as it is, everything else encoded in capitals, and no separator, control, or other form of a letter hidden in an
+ * encoding. `/users/a@b` and `/users/a%40b` are one user to most servers, so a rule about one is a rule about no other.
+ */
+export function isCanonicalSegment(segment: string): boolean {
   if (segment === '.' || segment === '..' || !pchars.test(segment)) return false
-  return [...segment.matchAll(/%([0-9A-F]{2})/g)].every(([, digits = '']) => {
-    const character = String.fromCharCode(Number.parseInt(digits, 16))
-    return !/[A-Za-z0-9\-._~/\\%?#\p{Cc}]/u.test(character) || character.charCodeAt(0) > 0x7f
-  })
+  if (!segment.includes('%')) return true
+  for (const [, digits = ''] of segment.matchAll(/%([0-9A-F]{2})/g)) {
+    const code = Number.parseInt(digits, 16)
+    if (code <= 0x7f && !/[ "<>[\]^`{|}]/.test(String.fromCharCode(code))) return false
+  }
+  try {
+    return hasOneReading(decodeURIComponent(segment))
+  } catch {
+    // Not UTF-8: `%C0%AF` is a slash to a reader that is lenient (RFC 3629 §10).
+    return false
+  }
 }
 
 /** Whether every path of the inner segments is one of the outer: segment by segment, the case of letters included. */

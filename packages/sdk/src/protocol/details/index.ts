@@ -12,6 +12,8 @@ export const detailTypes: Readonly<Record<string, DetailType>> = Object.freeze(
 /** More would not fit a token. */
 const maxDetails = 64
 const maxLetters = 16_384
+/** Steps for each letter of an operation: whoever is granted a tool may ask for details with patterns of its own. */
+const maxSteps = 2_048
 
 const typeOf = (type: unknown): DetailType | undefined =>
   typeof type === 'string' && Object.hasOwn(detailTypes, type) ? detailTypes[type] : undefined
@@ -31,6 +33,8 @@ export function parseDetails(value: unknown): readonly AuthorizationDetail[] | P
     if (!isDetail(read)) return { problem: `has a detail of type ${type.type} that ${read.problem}` }
     parsed.push(read)
   }
+  const steps = parsed.reduce((sum, one) => sum + (typeOf(one.type)?.steps?.(one) ?? 0), 0)
+  if (steps > maxSteps) return { problem: 'has patterns that are too large together' }
   const texts = parsed.map(one => JSON.stringify(one))
   if (new Set(texts).size < texts.length) return { problem: 'has the same detail twice' }
   if (texts.reduce((sum, text) => sum + text.length, 0) > maxLetters) return { problem: 'is too long' }

@@ -1,6 +1,13 @@
 // RFC 9396 type `mcp_tool`: one tool of an MCP server, and what its arguments may be.
 import { canonicalResource } from '../uri.ts'
-import { admits, type Constraint, constraintOf, containsConstraint, parseConstraint } from './constraint.ts'
+import {
+  admits,
+  type Constraint,
+  constraintOf,
+  containsConstraint,
+  parseConstraint,
+  stepsOf,
+} from './constraint.ts'
 import type { AuthorizationDetail, DetailType, Problem } from './detail.ts'
 import { hasOneReading, isRecord, memberProblem } from './members.ts'
 
@@ -50,6 +57,9 @@ export const mcpTool: DetailType = {
   },
 
   isAt: (detail: McpTool, resource) => detail.server === resource,
+
+  steps: ({ arguments: limits = {} }: McpTool) =>
+    Object.values(limits).reduce((sum, limit) => sum + stepsOf(limit), 0),
 
   least({ action, resource, object, arguments: given }) {
     if (action !== 'call' || object?.type !== 'tool') return undefined

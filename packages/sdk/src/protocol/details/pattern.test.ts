@@ -54,6 +54,17 @@ describe('patterns', () => {
     assert.equal(matches('(a*)*c', text), false)
   })
 
+  it('have no more states than they may, whatever is repeated within what', () => {
+    for (const source of [
+      '(\\w{0,64}){0,7}',
+      '((\\w?){0,64}){0,4}',
+      '(\\w*){0,64}',
+      'a{64}',
+      '(a|b|c){1,64}',
+    ])
+      assert.ok((compilePattern(source)?.states ?? 0) <= 1_100, source)
+  })
+
   it('are always about the whole text', () => {
     assert.equal(matches('abc', 'xabc'), false)
     assert.equal(matches('abc', 'abcx'), false)

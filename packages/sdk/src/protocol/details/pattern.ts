@@ -10,6 +10,8 @@ interface Characters {
 type State = { readonly reads: Characters; next: number } | { readonly reads: null; next: number; or: number }
 
 export interface Pattern {
+  /** How many states it has: a text of so many letters takes at most as many steps, times its letters. */
+  readonly states: number
   /** Whether the whole text is one of the pattern's. Time grows with the product of both lengths and no further. */
   matches(text: string): boolean
 }
@@ -39,7 +41,8 @@ export function compilePattern(text: string): Pattern | undefined {
   if (tree === undefined) return undefined
   const states: State[] = []
   const start = build(states, tree, -1)
-  return start === undefined ? undefined : { matches: input => run(states, start, input) }
+  if (start === undefined) return undefined
+  return { states: states.length, matches: input => run(states, start, input) }
 }
 
 type Node =
@@ -234,30 +237,40 @@ const done = -1
 /** All states at once, one character after the other (Thompson): no state is visited twice for one character. */
 function run(states: readonly State[], start: number, input: string): boolean {
   if (input.length > maxTextLetters) return false
-  let current = reach(states, [start])
+  // For each state, the character after which it was reached last, from 1.
+  const seen = new Uint32Array(states.length)
+  let step = 1
+  let current = reach(states, [start], { seen, step })
   for (const letter of input) {
     const point = letter.codePointAt(0) as number
     const next: number[] = []
-    for (const at of current) {
-      const state = states[at]
-      if (state !== undefined && state.reads !== null && has(state.reads, point)) next.push(state.next)
-    }
+    for (const { reads, next: then } of current.reading) if (has(reads, point)) next.push(then)
     if (next.length === 0) return false
-    current = reach(states, next)
+    step += 1
+    current = reach(states, next, { seen, step })
   }
-  return current.has(done)
+  return current.isDone
 }
 
-function reach(states: readonly State[], from: readonly number[]): ReadonlySet<number> {
-  const reached = new Set<number>()
-  const open = [...from]
+type Waiting = State & { readonly reads: Characters }
+
+/** The states that wait for a character, and whether the end is among what was reached. `open` is used up. */
+function reach(
+  states: readonly State[],
+  open: number[],
+  { seen, step }: { readonly seen: Uint32Array; readonly step: number },
+): { readonly reading: readonly Waiting[]; readonly isDone: boolean } {
+  const reading: Waiting[] = []
+  let isDone = false
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
-    if (reached.has(at)) continue
-    reached.add(at)
-    const state = states[at]
-    if (state?.reads === null) open.push(state.next, state.or)
+    isDone ||= at === done
+    if (at === done || seen[at] === step) continue
+    seen[at] = step
+    const state = states[at] as State
+    if (state.reads === null) open.push(state.next, state.or)
+    else reading.push(state)
   }
-  return reached
+  return { reading, isDone }
 }
 
 function has({ ranges, isNegated }: Characters, point: number): boolean {

@@ -1,6 +1,7 @@
 // Replay: recorded decisions put to a proposed policy set, to see which answers would change before anything does.
+import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
-import { type Changed, replay } from '../../decision/replay.ts'
+import { type Changed, replay, type Unknown } from '../../decision/replay.ts'
 import { typedId } from '../../domain/authorization/policy/schema.ts'
 import type { Party } from '../../domain/authorization/question.ts'
 import { sha256 } from '../../domain/hash.ts'
@@ -26,6 +27,7 @@ const changeShown = z
     item: z.int().nullable().meta({ description: 'Which one of a batch, from 0' }),
     request_id: text,
     time: wire.shownInstant,
+    count: z.int().meta({ description: 'How often it was answered so, more than once from memory' }),
     subject: text,
     on_behalf_of: z.array(text),
     action: text,
@@ -46,11 +48,24 @@ const changeShown = z
   })
   .meta({ id: 'PolicyReplayChange' })
 
+const unknownShown = z
+  .strictObject({
+    event: wire.id('evt'),
+    item: z.int().nullable(),
+    request_id: text,
+    time: wire.shownInstant,
+    count: z.int(),
+    subject: text,
+    action: text,
+    why: text.meta({ description: 'Why nobody can say what it would be' }),
+  })
+  .meta({ id: 'PolicyReplayUnknown' })
+
 const answer = z
   .strictObject({
     decisions: z.int().meta({ description: 'How many decisions were looked at' }),
     changed: z.array(changeShown),
-    not_replayed: z.array(z.strictObject({ why: text, decisions: z.int() })),
+    unknown: z.array(unknownShown),
     next: text.nullable().meta({ description: 'Pass it as `after` to go on; null at the end' }),
   })
   .meta({ id: 'PolicyReplay' })
@@ -89,8 +104,12 @@ const replayed = operation({
   async decide(ctx, deps, { body }) {
     mustBeValid(await problemsOf(ctx, deps, body))
     const { source, since, until, after } = body
+    if (until !== undefined && until <= since)
+      throw new Fault('invalid_value', 'The window ends before it begins: until must be later than since.', {
+        kind: 'window',
+      })
     const digest = sha256(source).toString('base64url')
-    const { decisions, changed, left, next } = await replay(
+    const { decisions, changed, unknown, next } = await replay(
       ctx,
       deps,
       { source, digest },
@@ -102,11 +121,11 @@ const replayed = operation({
       },
     )
     return {
-      about: { facts: { digest, decisions, changed: changed.length } },
+      about: { facts: { digest, decisions, changed: changed.length, unknown: unknown.length } },
       answer: {
         decisions,
         changed: changed.map(shown),
-        not_replayed: [...left].map(([why, count]) => ({ why, decisions: count })),
+        unknown: unknown.map(unsaid),
         next: next === null ? null : String(next),
       },
     }
@@ -114,13 +133,14 @@ const replayed = operation({
 })
 
 function shown({ recorded, after }: Changed): z.input<typeof changeShown> {
-  const { question, event, item, request, timeMs } = recorded
+  const { question, event, item, request, timeMs, count } = recorded
   const { operation: asked, foreign } = question
   return {
     event: event as z.input<typeof changeShown>['event'],
     item,
     request_id: request,
     time: new Date(timeMs).toISOString(),
+    count,
     subject: nameOf(question.subject),
     on_behalf_of: question.chain.map(nameOf),
     action: asked.action,
@@ -138,6 +158,19 @@ function shown({ recorded, after }: Changed): z.input<typeof changeShown> {
       party: after.party,
       policies: [...after.policies],
     },
+  }
+}
+
+function unsaid({ event, item, request, timeMs, count, subject, action, why }: Unknown) {
+  return {
+    event: event as z.input<typeof unknownShown>['event'],
+    item,
+    request_id: request,
+    time: new Date(timeMs).toISOString(),
+    count,
+    subject: typeof subject === 'string' ? subject : nameOf(subject),
+    action,
+    why,
   }
 }
 

@@ -63,7 +63,9 @@ function validateCommand(terminal: Terminal): Command {
       const verdict = await admin.call('policies.validate', { body: { source, ...given({ actions }) } })
       if (verdict.valid) return print.object(verdict, { valid: 'yes' })
       print.table({ items: verdict.problems }, problemColumns, '')
-      throw new CommandFailure(`${file} is not valid; correct what is named above`)
+      throw new CommandFailure(
+        `${file === '-' ? 'standard input' : file} is not valid; correct what is named above`,
+      )
     }),
   )
 }

@@ -9,11 +9,13 @@ import { readText } from '../terminal/reading.ts'
 
 type Page = Answer<'policies.replay'>
 type Changed = Page['changed'][number]
+type Unknown = Page['unknown'][number]
 
 interface Options {
   readonly since: string
   readonly until?: string
   readonly action?: readonly string[]
+  readonly unknown?: true
 }
 
 export function replayCommand(terminal: Terminal): Command {
@@ -25,25 +27,38 @@ export function replayCommand(terminal: Terminal): Command {
     .requiredOption('--since <instant>', 'from an instant on, or from a time ago such as 7d', ago)
     .option('--until <instant>', 'before an instant, or a time ago', ago)
     .option('--action <name>', 'an action that no resource has; may be given several times', several)
+    .option('--unknown', 'list those answers too of which nobody can say what they would be')
     .action(
       acting<Options>(terminal, async ({ admin, args: [file = ''], options, print }) => {
-        const { since, until, action } = options
+        // Decided meanwhile would be more to replay, for as long as anybody decides.
+        const { since, until = new Date().toISOString(), action } = options
         const source = await readText(file, terminal)
-        const body = { source, since, ...given({ until, actions: action && [...action] }) }
-        const whole = await everyPage(admin, body)
-        const { decisions, changed, not_replayed } = whole
+        const body = { source, since, until, ...given({ actions: action && [...action] }) }
+        const whole = await everyPage(admin, body, seen =>
+          print.hint(`${counted(seen, 'decision')} looked at …`),
+        )
+        const { decisions, changed, unknown } = whole
+        const looked = `${counted(decisions, 'decision')} looked at`
         print.table(
           { ...whole, items: changed },
           columns,
-          `${counted(decisions, 'decision')} looked at, and every answer stays`,
+          unknown.length === 0
+            ? `${looked}, and every answer stays`
+            : `${looked}, and none is known to change`,
         )
-        for (const { why, decisions: left } of not_replayed)
-          print.hint(`${counted(left, 'decision')} could not be replayed: ${printable(why)}`)
+        if (options.unknown && !options.json)
+          print.table({ items: unknown }, unknownColumns, 'every answer is known')
+        for (const [why, those] of Map.groupBy(unknown, one => one.why))
+          print.hint(`${counted(sum(those), 'answer')} cannot be known: ${printable(why)}`)
+        if (unknown.length > 0 && !options.unknown) print.hint('--unknown lists them')
         if (changed.length > 0)
-          print.hint(`of ${counted(decisions, 'decision')} ${changed.length} would change`)
+          print.hint(`of ${counted(decisions, 'decision')} ${sum(changed)} would change`)
       }),
     )
 }
+
+const sum = (those: readonly { readonly count: number }[]): number =>
+  those.reduce((total, { count }) => total + count, 0)
 
 const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
@@ -58,6 +73,16 @@ const columns: readonly Column<Changed>[] = [
   },
   { head: 'before', of: ({ before }) => verdict(before.decision, before.policies, before.rule) },
   { head: 'after', of: ({ after }) => verdict(after.decision, after.policies, after.rule) },
+  { head: 'times', of: ({ count }) => String(count) },
+  { head: 'request', of: ({ request_id }) => request_id },
+]
+
+const unknownColumns: readonly Column<Unknown>[] = [
+  { head: 'time', of: ({ time }) => instant(time) },
+  { head: 'subject', of: ({ subject }) => subject, most: 64 },
+  { head: 'action', of: ({ action }) => action },
+  { head: 'why nobody can say', of: ({ why }) => why, most: 80 },
+  { head: 'times', of: ({ count }) => String(count) },
   { head: 'request', of: ({ request_id }) => request_id },
 ]
 
@@ -74,23 +99,29 @@ interface Asked {
   readonly actions?: string[]
 }
 
+/** Pages after which is told how far it got. */
+const pagesPerWord = 10
+
 /** All pages as if they were one. */
 async function everyPage(
   admin: AdminClient,
   body: Asked,
+  tell: (decisions: number) => void,
 ): Promise<Omit<Page, 'next'> & { readonly next: null }> {
   let decisions = 0
   const changed: Changed[] = []
-  const left = new Map<string, number>()
+  const unknown: Unknown[] = []
+  let pages = 0
   for (let after: string | null | undefined; after !== null; ) {
     const page: Page = await admin.call('policies.replay', {
       body: { ...body, ...(after === undefined ? {} : { after }) },
     })
     decisions += page.decisions
     changed.push(...page.changed)
-    for (const { why, decisions: more } of page.not_replayed) left.set(why, (left.get(why) ?? 0) + more)
+    unknown.push(...page.unknown)
     after = page.next
+    pages += 1
+    if (after !== null && pages % pagesPerWord === 0) tell(decisions)
   }
-  const not_replayed = [...left].map(([why, count]) => ({ why, decisions: count }))
-  return { decisions, changed, not_replayed, next: null }
+  return { decisions, changed, unknown, next: null }
 }

@@ -1,8 +1,9 @@
 // One spelling of each name: whatever another reader could take for the same is refused (threat C44).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parseDetails } from '@writ/sdk/protocol/details/index'
 import fc from 'fast-check'
-import { actionProblem, targetOf } from './spelling.ts'
+import { actionProblem, commonActions, targetOf } from './spelling.ts'
 
 const api = 'https://api.example'
 const isFine = (type: string, id: string): boolean => targetOf(type, id).misspelt === undefined
@@ -16,7 +17,17 @@ test('a name in its one spelling is what it says', () => {
     'the first mark counts',
   )
   assert.deepEqual(targetOf('record', 'record-1'), { identifier: null, object: null, misspelt: undefined })
-  assert.ok(isFine('http', `${api}#/caf%C3%A9`))
+  for (const path of [
+    '/caf%C3%A9',
+    '/%C3%89t%C3%A9',
+    '/a%20b',
+    '/%E2%82%AC',
+    '/a@b',
+    "/it's(1),2;v=1",
+    '/%7Bx%7D',
+    '/',
+  ])
+    assert.ok(isFine('http', `${api}#${path}`), path)
 })
 
 test('variants of a path or an identifier are refused, and not read as what they resemble', () => {
@@ -40,6 +51,8 @@ test('variants of a path or an identifier are refused, and not read as what they
     'admin',
     '',
     '/a ',
+    ...['/a%40b', '/a%2Cb', '/a b', '/{x}', '/caf\u00e9', '/a|b', '/a"b'],
+    ...['/caf%e9', '/a%C0%AFb', '/a%FF', '/cafe%CC%81', '/%E2%80%AEadmin', '/a%C2%85', '/a%7F', '/a%0'],
     '/\u202eadmin',
   ]
   for (const path of paths) assert.equal(isFine('http', `${api}#${path}`), false, JSON.stringify(path))
@@ -66,7 +79,29 @@ test('another case of an action is no other action, but one that is known by it'
     assert.ok(actionProblem(action, []), action)
   assert.equal(actionProblem('get', []), undefined)
   assert.ok(actionProblem('Invoices.Read', ['invoices.read']))
+  assert.ok(actionProblem('invoices.read', ['Invoices.Read']))
   assert.equal(actionProblem('Invoices.Read', ['Invoices.Read']), undefined)
+})
+
+test('no action that policies and details can name is passed by another spelling of it', () => {
+  for (const action of commonActions) {
+    assert.equal(actionProblem(action, []), undefined, action)
+    assert.ok(actionProblem(action.toUpperCase(), []), action)
+  }
+  // The verbs of the type `sql`, and the methods of the type `http`.
+  const named = { database: 'd', schema: 's', tables: ['t'], verbs: [...commonActions] }
+  const verbs = named.verbs.filter(
+    verb => !('problem' in parseDetails([{ type: 'sql', ...named, verbs: [verb] }])),
+  )
+  assert.ok(verbs.includes('revoke') && verbs.length >= 11, verbs.join())
+  const methods = commonActions.filter(
+    method =>
+      !(
+        'problem' in
+        parseDetails([{ type: 'http', host: 'h.example', methods: [method.toUpperCase()], path: '/' }])
+      ),
+  )
+  assert.equal(methods.length, 9)
 })
 
 test('whatever the text, what is taken is its own normal form, without what only some readers see', () => {

@@ -1,5 +1,6 @@
 // The one spelling of what a decision is about: whatever others could read as another name is refused, never repaired.
 import type { Operation } from '@writ/sdk/protocol/details/detail'
+import { isCanonicalSegment } from '@writ/sdk/protocol/details/http'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 
 /** What an entity of the wire names: something within what may be a resource of ours, or something of somebody else. */
@@ -28,9 +29,14 @@ export function targetOf(type: string, id: string): Target {
   return { identifier: isUri ? before : null, object, misspelt }
 }
 
+/** The form in which the spellings of a name fall together that readers take for one. */
+export function folded(text: string): string {
+  return text.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase().normalize('NFKC')
+}
+
 function typeProblem(type: string): string | undefined {
-  const folded = type.normalize('NFKC').toLowerCase().trim()
-  if (folded !== type && ownTypes.has(folded)) return 'another spelling of a type of ours'
+  const own = folded(type).trim()
+  if (own !== type && ownTypes.has(own)) return 'another spelling of a type of ours'
   return textProblem(type)
 }
 
@@ -53,49 +59,39 @@ export function textProblem(text: string): string | undefined {
 function pathProblem(path: string, isHttp: boolean): string | undefined {
   if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(path)) return 'dot segments'
   if (path.includes('//')) return 'an empty segment'
-  if (isHttp && !path.startsWith('/')) return 'a path begins with a slash'
-  if (isHttp && /[?#]/.test(path)) return 'a path has neither query nor fragment'
-  return encodingProblem(path, isHttp)
+  if (!isHttp) return encodingProblem(path)
+  if (!path.startsWith('/')) return 'a path begins with a slash'
+  if (/[?#]/.test(path)) return 'a path has neither query nor fragment'
+  return path.split('/').every(isCanonicalSegment)
+    ? undefined
+    : 'an encoding that is not needed, or a character without the one that is'
 }
 
-/** RFC 3986 §6.2.2: upper-case digits, nothing encoded that needs none, and nothing that would be a separator. */
-function encodingProblem(text: string, isHttp: boolean): string | undefined {
-  if (!text.includes('%')) return undefined
-  if (isHttp && /%(?![0-9A-Fa-f]{2})/.test(text)) return 'a broken percent-encoding'
+/** In names that are no paths too: an encoded separator, percent sign or control is one to those who decode. */
+function encodingProblem(text: string): string | undefined {
   for (const [encoded] of text.matchAll(/%[0-9A-Fa-f]{2}/g)) {
     const character = String.fromCharCode(Number.parseInt(encoded.slice(1), 16))
-    // An encoded separator, percent sign or control is one to those who decode twice.
     if (encoded !== encoded.toUpperCase() || /[A-Za-z0-9\-._~/\\%?#\p{Cc}]/u.test(character))
       return 'a percent-encoding with another spelling'
   }
   return undefined
 }
 
-/** Names of actions that every resource has: HTTP methods in lower case, the verbs of SQL, calling a tool. */
-const commonActions: readonly string[] = [
+/** Names of actions that every resource has: calling a tool, HTTP methods in lower case, the verbs of SQL. */
+export const commonActions: readonly string[] = [
   ...['call', 'get', 'head', 'post', 'put', 'patch', 'delete', 'options', 'trace', 'connect'],
-  ...[
-    'select',
-    'insert',
-    'update',
-    'delete',
-    'truncate',
-    'merge',
-    'create',
-    'alter',
-    'drop',
-    'grant',
-    'revoke',
-  ],
+  ...['select', 'insert', 'update', 'truncate', 'merge', 'copy', 'execute'],
+  ...['create', 'alter', 'drop', 'grant', 'revoke'],
 ]
+
+const common: ReadonlySet<string> = new Set(commonActions)
 
 /** `DELETE` is no other action than `delete`, and a rule about one of them must not be passed by the other. */
 export function actionProblem(action: string, known: readonly string[]): string | undefined {
   const problem = textProblem(action)
   if (problem !== undefined) return problem
-  if (known.includes(action)) return undefined
-  const folded = action.normalize('NFKC').toLowerCase()
-  const isVariant =
-    folded !== action && [...known, ...commonActions].some(one => one.toLowerCase() === folded)
+  if (known.includes(action) || common.has(action)) return undefined
+  const form = folded(action)
+  const isVariant = common.has(form) || known.some(one => folded(one) === form)
   return isVariant ? 'another spelling of an action' : undefined
 }

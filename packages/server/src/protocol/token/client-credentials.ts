@@ -42,6 +42,8 @@ export const clientCredentials: GrantType = {
     if (isRefused(narrowed)) throw notGranted(narrowed, resource)
     // Those that raced to be given are more than one alone may be.
     if (narrowed.grants.length > mostGrants) throw tooMuch('too_many_grants')
+    // Those of several grants together may be more than anybody reads: each call with such a token would be refused.
+    if ('problem' in parseDetails(narrowed.details)) throw tooMuch('too_many_details')
     if (request.binding === undefined && !resource.bearerAllowed) throw noProof()
     const seconds = lifetime(deps.settings.accessTokenSeconds, ctx.now, [narrowed.expiresAt, agent.expiresAt])
     const grants = narrowed.grants.map(grant => grant.id)

@@ -108,8 +108,12 @@ async function fill({ store, keyring }: Site, count: number): Promise<ReadonlyMa
   return values
 }
 
-async function begin({ store }: Site, deps: EngineDeps): Promise<{ id: string; from: string }> {
-  const ask = { target: defaultTenant, reason: 'test', batch: null, emergency: false, alg: null }
+async function begin(
+  { store }: Site,
+  deps: EngineDeps,
+  emergency = false,
+): Promise<{ id: string; from: string }> {
+  const ask = { target: defaultTenant, reason: 'test', batch: null, emergency, alg: null }
   const { rotation, change } = await decideBeginning(ctxAt(start), deps, 'tenant_key', ask)
   const told = [entryOf(ctxAt(start), 'rotation.begun', rotation)] as const
   assert.equal((await store.commit(ctxAt(start), { ...change, entries: told })).kind, 'done')
@@ -158,4 +162,23 @@ test('two nodes that rewrap at once undo nothing of each other', async t => {
   await Promise.all([a, b].map(node => advanceRotations(ctxAt(start + 6), node, undefined)))
   assert.equal(await made.store.secrets.countUnder(ctxAt(start), from), 0)
   assert.equal((await made.store.rotations.get(ctxAt(start), id))?.state, 'retired')
+})
+
+test('an emergency ends the rotation that it overtakes, and the key that was staged for it', async t => {
+  const made = await site(t)
+  const deps = await made.node()
+  const first = await begin(made, deps)
+  const second = await begin(made, deps, true)
+  const rotation = (id: string) => made.store.rotations.get(ctxAt(start), id)
+  assert.equal((await rotation(first.id))?.state, 'failed')
+  for (let now = start; (await rotation(second.id))?.state !== 'retired'; now += 1) {
+    assert.ok(now < start + 60, `it is ${(await rotation(second.id))?.state}`)
+    await advanceRotations(ctxAt(now), await made.node(), undefined)
+  }
+  const keys = await made.store.vaultKeys.list(ctxAt(start))
+  assert.deepEqual(keys.map(({ state, sealed }) => [state, sealed !== '']).sort(), [
+    ['active', true],
+    ['retired', false],
+    ['retired', false],
+  ])
 })

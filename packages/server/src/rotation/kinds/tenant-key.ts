@@ -3,7 +3,7 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { newId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../../context.ts'
 import type { EntryDraft } from '../../domain/audit-entry.ts'
-import type { Put, Versioned } from '../../domain/change.ts'
+import type { Put, Signal, Versioned } from '../../domain/change.ts'
 import type { IssuerKey } from '../../domain/issuer-key.ts'
 import { type DrainFacts, moveRotation, newRotation, type Rotation } from '../../domain/rotation.ts'
 import { activeVaultKey, moveVaultKey, type VaultKey, vaultKeySubject } from '../../domain/vault/key.ts'
@@ -23,7 +23,8 @@ export const tenantKey: Kind = {
 
   async begin(ctx, deps, ask) {
     mustBeOwn(ctx, ask.target)
-    const active = activeVaultKey(await deps.store.vaultKeys.list(ctx))
+    const keys = await deps.store.vaultKeys.list(ctx)
+    const active = activeVaultKey(keys)
     if (active === undefined) throw new Fault('conflict', 'The vault has no key that could be rotated.')
     const at = { now: ctx.now, activatesAt: ctx.now + (ask.emergency ? 0 : stagedSeconds) }
     const { key: staged, basis } = await deps.keyring.stage(ctx, at)
@@ -44,14 +45,19 @@ export const tenantKey: Kind = {
       },
       ctx.now,
     )
+    // The successor that a rotation overtaken by this one had staged would stay so for ever.
+    const overtaken = keys.filter(({ state }) => state === 'staged').map(key => withdrawn(ctx, key))
     return {
       rotation,
       parts: {
         bases: [basis],
-        puts: [{ put: 'vaultKey', value: staged, ifVersion: 0 }],
-        signals: [{ subject: vaultKeySubject(staged.id), kind: 'changed' }],
+        puts: [...overtaken.flatMap(({ puts }) => puts), { put: 'vaultKey', value: staged, ifVersion: 0 }],
+        signals: [
+          ...overtaken.flatMap(({ signals }) => signals),
+          { subject: vaultKeySubject(staged.id), kind: 'changed' },
+        ],
       },
-      entries: [told(ctx, 'vault_key.staged', staged)],
+      entries: [...overtaken.flatMap(({ entries }) => entries), told(ctx, 'vault_key.staged', staged)],
     }
   },
 
@@ -118,13 +124,19 @@ function promote(ctx: Ctx, rotation: Rotation, { old, next }: Pair): Look {
 }
 
 function giveUp(ctx: Ctx, rotation: Rotation, next: Versioned<VaultKey>): Look {
-  const { version, ...key } = next
-  const gone: VaultKey = { ...key, state: 'retired', sealed: '', stateAt: ctx.now }
+  const { puts, signals, entries } = withdrawn(ctx, next)
   return {
     rotation: moveRotation({ ...rotation, problem: 'Cancelled.' }, 'fail', ctx.now),
-    parts: { puts: [put(gone, version)], signals: [{ subject: vaultKeySubject(key.id), kind: 'changed' }] },
-    entries: [told(ctx, 'vault_key.retired', gone)],
+    parts: { puts, signals },
+    entries,
   }
+}
+
+/** A staged key wraps nothing, and goes at once. */
+function withdrawn(ctx: Ctx, { version, ...key }: Versioned<VaultKey>) {
+  const gone: VaultKey = { ...key, state: 'retired', sealed: '', stateAt: ctx.now }
+  const signal: Signal = { subject: vaultKeySubject(key.id), kind: 'changed' }
+  return { puts: [put(gone, version)], signals: [signal], entries: [told(ctx, 'vault_key.retired', gone)] }
 }
 
 /** One batch of what is left under the old key; undefined where nothing is. Resumable: what was done is not found again. */

@@ -1,4 +1,4 @@
-// What a text must keep before the Cedar parser sees it: its recursion has no limit of its own, and it dies of deep texts.
+// What a text must keep: the Cedar parser has no limit to its recursion and dies of deep texts, its matching none to its work.
 
 /** Brackets within brackets; the parser fails somewhere above a hundred. */
 const mostBrackets = 32
@@ -46,4 +46,17 @@ export function lineAt(text: string, index: number): number {
   let line = 1
   for (let at = text.indexOf('\n'); at !== -1 && at < index; at = text.indexOf('\n', at + 1)) line += 1
   return line
+}
+
+/** How long each pattern of `like` is within a parsed policy: its letters and wildcards. */
+export function patternLengths(tree: unknown): readonly number[] {
+  const lengths: number[] = []
+  const open: unknown[] = [tree]
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (typeof node !== 'object' || node === null) continue
+    const like = (node as { readonly like?: { readonly pattern?: unknown } }).like
+    if (Array.isArray(like?.pattern)) lengths.push(like.pattern.length)
+    open.push(...Object.values(node))
+  }
+  return lengths
 }

@@ -49,6 +49,21 @@ test('a set of many members is no problem, and one of too many is too long', () 
   assert.match(says(when(`[${members(30_000)}].contains("x")`)), /128 KiB/)
 })
 
+test('refuses patterns that a long text could be compared with for minutes', () => {
+  const like = (pattern: string) => `principal is Writ::Agent && principal.name like "${pattern}"`
+  const long = like(`*${'a'.repeat(256)}`)
+  assert.match(says(when(long)), /policy0:1: A pattern of `like` has at most 256/)
+  assert.match(checkCondition(long) ?? '', /at most 256/)
+  assert.equal(says(when(like(`*${'a'.repeat(255)}`))), '')
+  assert.match(says(`${when(like(`*${'a'.repeat(200)}`))}\n`.repeat(21)), /policy20:21: .* more than 4096/)
+  // An escaped star is one letter, and a member that is called like the operator is none.
+  assert.equal(says(when(like('\\*'.repeat(256)))), '')
+  assert.equal(
+    says(when(`{ "like": "${'a'.repeat(300)}" } == { "like": context.task }`)).includes('pattern'),
+    false,
+  )
+})
+
 test('names the policy and the line of every problem', () => {
   const source = `@id("fine")\n${always};\n@id("wrong")\n${always}\n  when { context.nope };`
   assert.match(says(source), /^wrong:5: .*`nope`/)
@@ -78,6 +93,18 @@ test('refuses actions that nobody knows, wherever they are named', () => {
     assert.match(says(source), /action or scope "fly"/)
     assert.equal(says(source, ['fly']), '')
   }
+})
+
+test('refuses the arguments and claims of a call by any name but that of the context', () => {
+  assert.match(
+    says(when('Writ::Arguments::"call".hasTag("x")')),
+    /:1: Writ::Arguments has no names: write context.arguments/,
+  )
+  assert.match(
+    checkCondition('[Writ::Claims::"call"].contains(context.claims)') ?? '',
+    /write context.claims/,
+  )
+  assert.equal(says(when('context.arguments is Writ::Arguments && context.claims.hasTag("x")')), '')
 })
 
 test('ids are unique, bounded, and none of ours', () => {

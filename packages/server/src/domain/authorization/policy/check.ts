@@ -1,12 +1,18 @@
 // What is wrong with policies before anybody relies on them: bounds, syntax, the schema, and the names of actions.
-import { type PolicyProblem, validatePolicies } from './cedar.ts'
+import { commonActions } from '../spelling.ts'
+import { patternLengths } from './bounds.ts'
+import type { PolicyProblem } from './cedar.ts'
 import { conditionStatement } from './evaluate.ts'
-import { builtInActions, schemaWith } from './schema.ts'
+import { entitiesOf } from './mentioned.ts'
 import { policyBytes } from './set.ts'
 import { parseStatements, type Statement } from './statements.ts'
+import { validate } from './validation.ts'
 
 /** Longest text of a condition, in bytes of UTF-8. */
 const conditionBytes = 4096
+/** Letters and wildcards of one pattern of `like`, and of all that stand in one text. */
+const longestPattern = 256
+const mostPatternLetters = 4096
 /** How many problems are told at once. */
 const mostProblems = 20
 
@@ -23,9 +29,9 @@ export function checkPolicies(source: string, actions: Iterable<string>): readon
   const parsed = parseStatements(source)
   if ('problems' in parsed) return parsed.problems.slice(0, mostProblems)
   const { statements } = parsed
-  const known = new Set([...builtInActions, ...actions])
-  const unknown = statements.flatMap(statement => unknownActions(statement, known))
-  return [...unknown, ...(unknown.length > 0 ? [] : invalid(statements))].slice(0, mostProblems)
+  const known = new Set([...commonActions, ...actions])
+  const wrong = [...statements.flatMap(statement => unknownActions(statement, known)), ...wrongOf(statements)]
+  return [...wrong, ...(wrong.length > 0 ? [] : validate(statements))].slice(0, mostProblems)
 }
 
 function unknownActions({ id, line, actions }: Statement, known: ReadonlySet<string>): PolicyProblem[] {
@@ -38,18 +44,42 @@ function unknownActions({ id, line, actions }: Statement, known: ReadonlySet<str
     }))
 }
 
-function invalid(statements: readonly Statement[]): readonly PolicyProblem[] {
-  const named = new Set(statements.flatMap(({ actions }) => actions))
-  const problems = validatePolicies(
-    schemaWith([...named]),
-    Object.fromEntries(statements.map(({ id, text }) => [id, text])),
-  )
-  const lines = new Map(statements.map(({ id, line }) => [id, line]))
-  return problems.map(problem => {
-    const start = lines.get(problem.policy ?? '')
-    // The engine counts within the policy.
-    return { ...problem, line: start === undefined ? problem.line : start + (problem.line ?? 1) - 1 }
-  })
+const wrongOf = (statements: readonly Statement[]): readonly PolicyProblem[] => [
+  ...statements.flatMap(namedParts),
+  ...longPatterns(statements),
+]
+
+/** Types of what a request brings with it, and their members of the context. */
+const parts: Readonly<Record<string, string>> = {
+  'Writ::Arguments': 'context.arguments',
+  'Writ::Claims': 'context.claims',
+}
+
+/** By a name, they would be what no reading of the context tells: not handed to the engine, and unseen by a replay. */
+function namedParts({ id, line, tree }: Statement): readonly PolicyProblem[] {
+  const named = [...entitiesOf(tree)].find(({ type }) => Object.hasOwn(parts, type))
+  if (named === undefined) return []
+  return [{ policy: id, line, say: `${named.type} has no names: write ${parts[named.type]}.` }]
+}
+
+/**
+ * The engine compares a text with a pattern in the product of their lengths, and whoever calls chooses the text: long
+ * patterns would make one decision take minutes (threat C44).
+ */
+function longPatterns(statements: readonly Statement[]): readonly PolicyProblem[] {
+  let left = mostPatternLetters
+  for (const { id, line, tree } of statements) {
+    for (const letters of patternLengths(tree)) {
+      left -= letters
+      if (letters > longestPattern)
+        return [{ policy: id, line, say: `A pattern of \`like\` has at most ${longestPattern} letters.` }]
+      if (left < 0)
+        return [
+          { policy: id, line, say: `The patterns of \`like\` have more than ${mostPatternLetters} letters.` },
+        ]
+    }
+  }
+  return []
 }
 
 /** What is wrong with the condition of a grant; undefined where it is one Cedar expression that the schema knows. */
@@ -57,5 +87,5 @@ export function checkCondition(text: string): string | undefined {
   if (Buffer.byteLength(text) > conditionBytes) return `A condition has at most ${conditionBytes} bytes.`
   const statement = conditionStatement(text)
   if (statement === undefined) return 'The condition is not one Cedar expression.'
-  return invalid([statement])[0]?.say
+  return [...wrongOf([statement]), ...validate([statement])][0]?.say
 }

@@ -29,7 +29,8 @@ export function mentionedIn({ sliced }: CompiledPolicies): Mentioned {
   return { subjects: [...subjects.values()], objects: [...objects.values()], actions: [...actions] }
 }
 
-function* entitiesOf(tree: unknown): Generator<Named> {
+/** Every entity that stands in a parsed policy by its name. */
+export function* entitiesOf(tree: unknown): Generator<Named> {
   const open: unknown[] = [tree]
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (typeof node !== 'object' || node === null) continue

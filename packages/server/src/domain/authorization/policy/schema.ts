@@ -46,31 +46,12 @@ const applies = `appliesTo {
     context: Call
   };`
 
-/** Names of actions that every set may speak of: tools, methods of HTTP, verbs of SQL. */
-export const builtInActions: readonly string[] = [
-  'call',
-  ...['get', 'head', 'post', 'put', 'patch', 'delete', 'options', 'trace', 'connect'],
-  ...[
-    'select',
-    'insert',
-    'update',
-    'truncate',
-    'create',
-    'alter',
-    'drop',
-    'grant',
-    'execute',
-    'copy',
-    'merge',
-  ],
-]
-
-/** Stands for all actions that a set does not name: they have one type, so one is as good as all. */
-const anyOther = 'writ.any'
+/** Stands for all actions that a set does not name: they have one type, so one is as good as all. Problems tell of it. */
+const anyOther = 'any other action'
 
 /** The schema with these actions; whoever asks has seen to it that they exist. */
 export function schemaWith(actions: readonly string[]): string {
-  const names = [anyOther, ...actions].map(name => JSON.stringify(name)).join(', ')
+  const names = [...new Set([anyOther, ...actions])].map(name => JSON.stringify(name)).join(', ')
   return `namespace Writ {${entities}\n  action ${names} ${applies}\n}\n`
 }
 
