@@ -16,6 +16,8 @@ for (const [page, least] of [
   ['secrets.md', 9],
   ['policies.md', 10],
   ['authorization-details.md', 5],
+  ['stopping.md', 15],
+  ['sessions-and-risk.md', 11],
 ] as const) {
   test(`every command of ${page} works, in the order of the page`, t => work(t, commandsOf(page), least))
 }

@@ -1,7 +1,7 @@
 // Halts: what is halted gets no token, what it had is dead, and whoever halted it can let go of it again.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { enrolled, newPair, partyOf, rekey } from '../attacks/instances.ts'
+import { enroll, enrolled, invite, newPair, partyOf, rekey } from '../attacks/instances.ts'
 import { api, expect, grant, newAgent, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import { assertionType, type Party } from '../harness/party.ts'
@@ -160,4 +160,15 @@ test('what is halted does not rotate its key to one that is not', async t => {
   )
   expect(await rekey(writ, { old: party, next }), 200)
   expect(await partyOf(writ, clientId, next).tokenRequest({ resource: api }), 200)
+})
+
+test('nobody enrols with what is halted, and the token is as good as before once it is lifted', async t => {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const { clientId } = await newAgent(writ, { scopes: ['read'] })
+  const [token, pair] = [await invite(writ, clientId), newPair()]
+  const { id } = expect(await halt(writ, 'agent', clientId), 201)
+  assert.equal((await enroll(writ, { token, pair })).body.code, 'invalid_enrollment')
+  expect(await lift(writ, id), 200)
+  expect(await enroll(writ, { token, pair }), 201)
 })

@@ -146,6 +146,10 @@ const endings: Record<string, (known: Scene, lease: string) => Promise<Answer>> 
     writ.operator.manage('PATCH', '/secrets/task', { consumers: [] }),
   'the secret is retired': ({ writ }) =>
     writ.operator.manage('POST', '/secrets/task/retire', { reason: 'x' }),
+  'its key is halted': async ({ writ, agent }) => {
+    const body = { kind: 'key', target: agent.key.jkt, reason: 'x' }
+    return { ...(await writ.operator.manage('POST', '/halts', body)), status: 200 }
+  },
   'it is revoked': ({ writ }, lease) =>
     writ.operator.manage('POST', `/secrets/task/leases/${lease}/revoke`, { reason: 'x' }),
 }

@@ -8,6 +8,7 @@ import type {
 } from 'fastify'
 import type { Caller } from './caller.ts'
 import type { Answer } from './challenge.ts'
+import type { Permission } from './decision/decider.ts'
 import type { Act } from './decision/question.ts'
 import { createGuard, type Guard, type ProtectOptions, scopesOf, unprotected } from './guard.ts'
 import type { Verifier } from './verifier.ts'
@@ -18,6 +19,8 @@ declare module 'fastify' {
     caller: Caller | null
     /** What `protect` decided with, for `require`. */
     guard: Guard | null
+    /** What `permit` was answered. */
+    permission: Permission | null
   }
 }
 
@@ -34,6 +37,7 @@ export function protect(options: ProtectOptions): FastifyPluginCallback & { read
   const plugin: FastifyPluginCallback = (app, _options, done) => {
     app.decorateRequest('caller', null)
     app.decorateRequest('guard', null)
+    app.decorateRequest('permission', null)
     app.addHook('onRequest', async (request, reply) => {
       const { method, originalUrl: url, raw } = request
       const admission = await guard.admit({ method, url, headers: raw.rawHeaders })
@@ -68,7 +72,9 @@ export function permit(actOf: (request: FastifyRequest) => Act | Promise<Act>): 
     const { caller, guard } = request
     if (!caller || !guard) throw unprotected()
     const decided = await guard.decide(caller, await actOf(request))
-    return 'refusal' in decided ? send(reply, decided.refusal) : undefined
+    if ('refusal' in decided) return send(reply, decided.refusal)
+    request.permission = decided
+    return undefined
   }
 }
 

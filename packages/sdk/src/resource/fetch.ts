@@ -1,6 +1,7 @@
 // Protects a fetch handler, `(request: Request) => Response`: for servers without a framework.
 import type { Caller } from './caller.ts'
 import type { Answer } from './challenge.ts'
+import type { Permission } from './decision/decider.ts'
 import type { Act } from './decision/question.ts'
 import { createGuard, type Guard, type ProtectOptions, scopesOf } from './guard.ts'
 import type { Verifier } from './verifier.ts'
@@ -8,6 +9,8 @@ import type { Verifier } from './verifier.ts'
 export interface Access {
   readonly caller: Caller
   readonly guard: Guard
+  /** What `permit` was answered. */
+  readonly permission?: Permission
 }
 
 export type ProtectedHandler = (request: Request, access: Access) => Response | Promise<Response>
@@ -57,7 +60,9 @@ export function permit(
 ): (handler: ProtectedHandler) => ProtectedHandler {
   return handler => async (request, access) => {
     const decided = await access.guard.decide(access.caller, await actOf(request, access))
-    return 'refusal' in decided ? toResponse(decided.refusal) : handler(request, access)
+    return 'refusal' in decided
+      ? toResponse(decided.refusal)
+      : handler(request, { ...access, permission: decided })
   }
 }
 

@@ -39,7 +39,7 @@ export interface McpRequest {
   /** Read only after the caller has been admitted, and only as far as it may reach. */
   readonly body: AsyncIterable<Uint8Array> | null
   /** The address of the client as this process's own socket saw it, for policies; never one from a header. */
-  readonly peer?: string
+  readonly peer?: string | undefined
 }
 
 export type McpDecision =

@@ -16,7 +16,16 @@ export async function referenceOf(page: string): Promise<string> {
   if (after === undefined) throw new Error(`${referencePage} has no place for the commands`)
   const nowhere = { write: () => true }
   const program = await programOf({ stdout: nowhere, stderr: nowhere, environment: {} }, () => true)
-  const sections = program.commands.flatMap(one => sectionsOf(one, 'writ'))
+  const known = new Map<string, string>()
+  const sections = program.commands.flatMap(one => {
+    const own = sectionsOf(one, 'writ')
+    const shape = own.join('').replaceAll(`writ ${one.name()} `, 'writ ')
+    const same = known.get(shape)
+    if (same !== undefined && own.length > 0)
+      return [`### writ ${one.name()}\n\nThe same as \`writ ${same}\`.\n`]
+    known.set(shape, one.name())
+    return own
+  })
   return `${before}${begin}${sections.join('\n')}${end}${after}`
 }
 

@@ -5,6 +5,7 @@ import type { PublicJwk } from '@writ/sdk/protocol/jwk'
 import type { Ctx } from '../context.ts'
 import { type Agent, type Instance, isAgentLive, isKeyLive, type Key } from '../domain/agent.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
+import { haltOn } from '../domain/authorization/halt.ts'
 import type { Change, Take } from '../domain/change.ts'
 import { enrollmentKey, invitationOf, invitedAgent } from '../domain/enrollment.ts'
 import { chainOf, request as requestOf } from './asked-by.ts'
@@ -42,6 +43,10 @@ export async function enroll(ctx: Ctx, deps: Deps, request: Enrollment): Promise
   if (facts?.agent === undefined || !isAgentLive(facts.agent, ctx.now)) throw invalid('agent_not_live')
   const { agent } = facts
   if (invitationOf(agent) !== found.value) throw invalid('stopped_since')
+  // Nothing is spent, so the token may still be good when the halt is lifted. One that comes in between is no harm: the
+  // new instance is under it as well.
+  const { halts } = await deps.store.facts.governing(ctx, { fresh: true })
+  if (haltOn(halts, { agent: agent.id, tenant: ctx.issuer })) throw invalid('halted')
   const { instance, key } = newInstance(ctx, deps, { agent, take, jwk: request.jwk, binding })
   mustHaveOwnName(key, await deps.store.keys.named(ctx, agent.id, [key.kid, key.thumbprint]))
   const committed = await deps.store.commit(

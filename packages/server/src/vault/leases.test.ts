@@ -6,8 +6,10 @@ import { Fault } from '@writ/sdk/protocol/fault'
 import { Secret } from '@writ/sdk/protocol/secret'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
+import { type HaltKind, haltedSubject, haltSubject } from '../domain/authorization/halt.ts'
 import type { Change, Put } from '../domain/change.ts'
 import { type SecretLease, secretIdentifier, type VaultSecret } from '../domain/vault/secret.ts'
+import { haltOf } from '../store/contract/authorization-scene.ts'
 import {
   agentOf,
   grantOf,
@@ -53,7 +55,29 @@ interface World extends Scene {
   lease(more?: Partial<SecretLease>): Promise<SecretLease>
   state(lease: SecretLease): Promise<SecretLease | undefined>
   run(after?: number): Promise<number>
+  /** What may be halted of its leases, and of somebody else's. */
+  readonly targets: Record<'own' | 'other', Targets>
 }
+
+type Targets = Record<Exclude<HaltKind, 'tool' | 'person'>, string>
+
+interface RestsOn {
+  readonly key: ReturnType<typeof keyOf>
+  readonly grant: ReturnType<typeof grantOf>
+  readonly tenant: string
+}
+
+const targetsOf = (
+  { agent, id }: ReturnType<typeof instanceOf>,
+  { key, grant, tenant }: RestsOn,
+): Targets => ({
+  agent,
+  instance: id,
+  key: key.thumbprint,
+  grant: grant.id,
+  resource: grant.resource,
+  tenant,
+})
 
 const put = <K extends Put['put']>(kind: K, value: Extract<Put, { put: K }>['value'], ifVersion = 0): Put =>
   ({ put: kind, value, ifVersion }) as Put
@@ -77,12 +101,18 @@ async function world(t: TestContext): Promise<World> {
   const instance = instanceOf({ agent: agent.id })
   const secret = secretOf({ consumers: [agent.id], rotator: { kind: 'fake', options: {} } })
   const resource = secretIdentifier(ctxAt(0).issuer, secret.name)
+  const key = keyOf({ owner: agent.id, instance: instance.id })
+  const grant = grantOf({ agent: agent.id, resource, scopes: ['secret:read'] })
+  const sibling = instanceOf({ agent: agent.id })
+  const siblingKey = keyOf({ owner: agent.id, instance: sibling.id })
   await scene.done({
     puts: [
       put('agent', agent),
       put('instance', instance),
-      put('key', keyOf({ owner: agent.id, instance: instance.id })),
-      put('grant', grantOf({ agent: agent.id, resource, scopes: ['secret:read'] })),
+      put('key', key),
+      put('instance', sibling),
+      put('key', siblingKey),
+      put('grant', grant),
       put('secret', secret),
     ],
   })
@@ -121,11 +151,37 @@ async function world(t: TestContext): Promise<World> {
     },
     state: lease => store.secrets.lease(scene, lease.id),
     run: (after = 1) => endLeases(ctxAt(after), deps, memory, undefined),
+    targets: {
+      own: targetsOf(instance, { key, grant, tenant: ctxAt(0).issuer }),
+      other: {
+        ...targetsOf(sibling, { key: siblingKey, grant: grantOf(), tenant: 'https://other.example' }),
+        agent: agentOf().id,
+      },
+    },
   }
 }
 
 const narrowed = (...subjects: string[]): Pick<Change, 'signals'> => ({
   signals: subjects.map(subject => ({ subject, kind: 'narrowed' })),
+})
+
+test('whatever of a lease is halted ends it, and a halt of something else ends nothing', async t => {
+  const kinds = ['agent', 'instance', 'key', 'grant', 'resource', 'tenant'] as const
+  for (const kind of kinds) {
+    const { lease, state, run, done, targets } = await world(t)
+    const held = await lease()
+    await run()
+    const halt = async (target: string): Promise<void> => {
+      const ended = haltedSubject({ kind, target }) ?? ''
+      await done({ puts: [put('halt', haltOf({ kind, target }))], ...narrowed(haltSubject, ended) })
+    }
+    await halt(targets.other[kind])
+    await run(2)
+    assert.equal((await state(held))?.state, 'live', `another ${kind}`)
+    await halt(targets.own[kind])
+    await run(3)
+    assert.equal((await state(held))?.state, 'ended', kind)
+  }
 })
 
 test('a lease whose time is over is withdrawn, and no other', async t => {

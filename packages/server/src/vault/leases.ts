@@ -4,8 +4,9 @@ import { parseId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
 import { isAgentLive } from '../domain/agent.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
+import { type Halt, haltOn } from '../domain/authorization/halt.ts'
 import type { Fence, Versioned } from '../domain/change.ts'
-import { isGrantLive } from '../domain/grant.ts'
+import { isGrantLive, mostGrants } from '../domain/grant.ts'
 import {
   endLease,
   isConsumer,
@@ -18,7 +19,7 @@ import { contextOf, withinTime } from './lease-upstream.ts'
 import { type RotatorDeps, usingOf } from './rotator-use.ts'
 
 export interface LeaseWork extends Omit<RotatorDeps, 'store'> {
-  readonly store: Pick<Store, 'secrets' | 'agents' | 'keys' | 'grants' | 'signals'>
+  readonly store: Pick<Store, 'secrets' | 'agents' | 'keys' | 'grants' | 'signals' | 'facts'>
   readonly commit: Store['commit']
   /** Aborts when the server stops. */
   readonly signal: AbortSignal
@@ -91,12 +92,14 @@ async function hearEnds(
       ? await signals.narrowedSince(ctx, ctx.nowMs - unheardSeconds * 1000)
       : await signals.after(ctx, memory.heardUntil, signalsPerRun, 'narrowed')
   const atMsOf = new Map(heard.map(({ subject, atMs }) => [subject, atMs]))
+  const { halts } =
+    heard.length === 0 ? { halts: [] } : await deps.store.facts.governing(ctx, { fresh: true })
   const lost = new Map<string, Versioned<SecretLease>>()
   for (const [subject, atMs] of atMsOf) {
-    for (const lease of await leasesOf(ctx, deps, subject)) {
+    for (const lease of await leasesOf(ctx, deps, subject, halts)) {
       // What ends a holder or its key ends what was obtained until then for ever, as with tokens, whatever is live again.
-      const isFinal = /^(agt_|key:)/.test(subject) && lease.createdAt * 1000 <= atMs
-      if (isFinal || !(await holdsStill(ctx, deps, lease))) lost.set(lease.id, lease)
+      const isFinal = /^(agt_|ins_|key:)/.test(subject) && lease.createdAt * 1000 <= atMs
+      if (isFinal || !(await holdsStill(ctx, deps, lease, halts))) lost.set(lease.id, lease)
     }
   }
   for (const lease of lost.values()) {
@@ -122,8 +125,21 @@ async function leasesOf(
   ctx: Ctx,
   { store }: LeaseWork,
   subject: string,
+  halts: readonly Halt[],
 ): Promise<readonly Versioned<SecretLease>[]> {
   const { secrets } = store
+  if (subject === ctx.issuer) return secrets.liveLeases(ctx, {}, leasesOfSubject)
+  if (subject.startsWith(secretIdentifier(ctx.issuer, ''))) {
+    const secret = await secrets.byName(ctx, subject.slice(secretIdentifier(ctx.issuer, '').length))
+    return secret === undefined ? [] : secrets.liveLeases(ctx, { secret: secret.id }, leasesOfSubject)
+  }
+  if (subject.startsWith('ins_')) {
+    const id = parseId('ins', subject)
+    const instance = id && (await store.agents.instance(ctx, id))
+    if (instance === undefined) return []
+    const held = await secrets.liveLeases(ctx, { agent: instance.agent }, leasesOfSubject)
+    return held.filter(lease => lease.instance === instance.id)
+  }
   if (subject.startsWith('agt_')) return secrets.liveLeases(ctx, { agent: subject }, leasesOfSubject)
   if (subject.startsWith('sec_')) return secrets.liveLeases(ctx, { secret: subject }, leasesOfSubject)
   if (subject.startsWith('grt_')) {
@@ -133,7 +149,10 @@ async function leasesOf(
   if (subject.startsWith('key:')) {
     const key = await store.keys.byThumbprint(ctx, subject.slice('key:'.length))
     const agent = key === undefined ? undefined : parseId('agt', key.owner)
-    if (key === undefined || agent === undefined || key.state !== 'revoked') return []
+    if (key === undefined || agent === undefined) return []
+    // One that was rotated ended as well, and its instance goes on.
+    const isHalted = haltOn(halts, { keys: [key.thumbprint], tenant: ctx.issuer }) !== undefined
+    if (key.state !== 'revoked' && !isHalted) return []
     const held = await secrets.liveLeases(ctx, { agent }, leasesOfSubject)
     return held.filter(({ instance }) => instance === key.instance)
   }
@@ -141,18 +160,27 @@ async function leasesOf(
 }
 
 /** Whether its holder could still ask for one like it. */
-async function holdsStill(ctx: Ctx, { store }: LeaseWork, lease: SecretLease): Promise<boolean> {
+async function holdsStill(
+  ctx: Ctx,
+  { store }: LeaseWork,
+  lease: SecretLease,
+  halts: readonly Halt[],
+): Promise<boolean> {
   const secret = await store.secrets.get(ctx, lease.secret)
   if (secret === undefined || !isConsumer(secret, lease.agent)) return false
   const agent = await store.agents.get(ctx, lease.agent)
   if (agent === undefined || !isAgentLive(agent, ctx.now)) return false
   const resource = secretIdentifier(ctx.issuer, secret.name)
+  const { agent: holder, instance } = lease
+  if (haltOn(halts, { agent: holder, instance, resource, tenant: ctx.issuer })) return false
   const { items } = await store.grants.list(
     ctx,
-    { limit: 1 },
-    { agent: lease.agent, resource, liveAt: ctx.now },
+    { limit: mostGrants },
+    { agent: holder, resource, liveAt: ctx.now },
   )
-  return items.some(grant => isGrantLive(grant, ctx.now))
+  const isHalted = (grant: string): boolean =>
+    haltOn(halts, { grants: [grant], tenant: ctx.issuer }) !== undefined
+  return items.some(grant => isGrantLive(grant, ctx.now) && !isHalted(grant.id))
 }
 
 /** Ends one upstream; where that fails it is tried again, ever more slowly, and never forgotten. */

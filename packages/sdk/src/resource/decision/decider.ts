@@ -8,7 +8,7 @@ import { haltedTool } from '../issuer/ends.ts'
 import type { Revocations } from '../issuer/revocations.ts'
 import { unavailable } from '../tokens.ts'
 import { type AnswerCache, answerCache, type Keepable } from './cache.ts'
-import { type Act, questionOf, textOf } from './question.ts'
+import { type Act, type Amounts, questionOf, textOf } from './question.ts'
 import { type Reports, reportsTo } from './reports.ts'
 
 export interface DecisionOptions {
@@ -38,7 +38,7 @@ export interface Decider {
    */
   decide(caller: Caller, act: Act): Promise<Permission>
   /** Tells what a reserved call really cost. Throws `conflict` where it is too late, `temporarily_unavailable`. */
-  settle(reservation: string, amounts: Act['amounts'] & object): Promise<void>
+  settle(reservation: string, amounts: Amounts): Promise<void>
   /** Sends what was answered from memory. */
   close(): Promise<void>
 }

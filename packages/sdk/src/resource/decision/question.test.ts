@@ -74,6 +74,8 @@ test('every input makes another question: nobody is given the answer of another 
     of({ ...act, approval: 'apr_1' }),
     of({ ...act, amounts: { calls: 2 } }),
     of({ ...act, amounts: { calls: 2 }, reserve: true }),
+    of({ ...act, amounts: { money: 2, currency: 'EUR' } }),
+    of({ ...act, amounts: { money: 2, currency: 'USD' } }),
     of({ ...act, context: { office: 'north' } }),
     of(act, { agent: 'agt_2' }),
     of(act, { instance: 'ins_2' }),
@@ -90,6 +92,27 @@ test('every input makes another question: nobody is given the answer of another 
     of(act, { expiresAt: 2001 }),
   ]
   assert.equal(new Set(texts).size, texts.length)
+})
+
+test('a fact of the resource is never one of those that policies believe', () => {
+  const claimed = {
+    office: 'north',
+    peer: '10.0.0.1',
+    instance: 'ins_2',
+    session: 'ses_2',
+    task: 'other',
+    chain: [{ type: 'person', id: 'usr_1' }],
+    arguments: { amount: 1 },
+    approval: { id: 'apr_1' },
+    amounts: { calls: 0 },
+    reserve: true,
+    authentication_age: 1,
+    key_age: 1,
+  }
+  const nobody = { ...caller, instance: null, session: null, task: null }
+  const question = questionOf('https://api.example', nobody, { action: 'read', context: claimed })
+  const { token: _, ...rest } = question['context'] as Record<string, unknown>
+  assert.deepEqual(rest, { office: 'north' })
 })
 
 test('a fact of the resource cannot take the place of what the token says', () => {

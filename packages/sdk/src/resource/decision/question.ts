@@ -3,6 +3,11 @@ import type { Caller } from '../caller.ts'
 
 export type BudgetUnit = 'calls' | 'money' | 'rows' | 'bytes'
 
+/** Whole numbers. `money` is in the smallest unit of `currency` (ISO 4217), and says nothing without it. */
+export interface Amounts extends Readonly<Partial<Record<BudgetUnit, number>>> {
+  readonly currency?: string
+}
+
 /** What is about to be done, in the resource's own words. */
 export interface Act {
   /** The action's name: of the resource's map, `call` for a tool, a method in lower case, a verb of SQL. */
@@ -12,13 +17,13 @@ export interface Act {
   /** The arguments of the call, as they will be used: what is decided on and what is done must be the same values. */
   readonly arguments?: Properties
   /** The address of the caller as this process's own socket saw it; never one from a header. */
-  readonly peer?: string
+  readonly peer?: string | undefined
   /** An approval that the caller names. */
   readonly approval?: string
   /** What the call costs; with `reserve`, what it costs at most, to be settled afterwards. */
-  readonly amounts?: Readonly<Partial<Record<BudgetUnit, number>>>
+  readonly amounts?: Amounts
   readonly reserve?: boolean
-  /** Further facts of the resource; a policy sees them as not attested. */
+  /** Further facts of the resource; a policy sees them as not attested. Names that mean something else here are left out. */
   readonly context?: Properties
 }
 
@@ -40,7 +45,7 @@ export function questionOf(resource: string, caller: Caller, act: Act): Properti
             ...(object.properties === undefined ? {} : { properties: object.properties }),
           },
     context: {
-      ...act.context,
+      ...(act.context === undefined ? {} : claimed(act.context)),
       ...(caller.instance === null ? {} : { instance: caller.instance }),
       ...(caller.person === null ? {} : { chain: [{ type: 'person', id: caller.person }] }),
       ...(caller.session === null ? {} : { session: caller.session }),
@@ -65,6 +70,15 @@ export function questionOf(resource: string, caller: Caller, act: Act): Properti
     },
   }
 }
+
+/** Members of the context that the decision point believes as ours: never from whoever chose the names of other facts. */
+const believed: ReadonlySet<string> = new Set([
+  ...['chain', 'instance', 'session', 'task', 'token', 'peer', 'arguments', 'approval', 'amounts', 'reserve'],
+  ...['authentication_age', 'key_age'],
+])
+
+const claimed = (context: Properties): Properties =>
+  Object.fromEntries(Object.entries(context).filter(([name]) => !believed.has(name)))
 
 /**
  * One text for equal values, whatever the order of their members; undefined for what JSON cannot carry exactly: nothing

@@ -80,7 +80,7 @@ async function limitsAt(issuer: string, ask: typeof fetch): Promise<Limits> {
   const limits = await read(String(places['limits']))
   return {
     stalenessSeconds: Number(limits['staleness_seconds']),
-    tokenSeconds: Number(limits['max_access_token_seconds']),
+    tokenSeconds: Number(limits['access_token_seconds']),
   }
 }
 

@@ -2,7 +2,7 @@
 import { type AdminClient, type Answer, createAdminClient } from '@writ/sdk/admin'
 import type { Command } from 'commander'
 import { CommandFailure, command, exitCodes, family, type Terminal } from '../command.ts'
-import { agentId } from '../names.ts'
+import { agentId, personId } from '../names.ts'
 import { acting, type Paging, paged, printPages, type Session } from '../session.ts'
 import { confirm, destructive, type Sure } from '../terminal/confirm.ts'
 import { type Column, instant, type Printer, state } from '../terminal/print.ts'
@@ -50,7 +50,7 @@ function createCommand(terminal: Terminal): Command {
     .argument('<kind>', kinds.join(', '))
     .argument(
       '[target]',
-      'an id, the name of an agent, a thumbprint, the identifier of a resource, or <identifier>#<tool>',
+      'an id, the name of an agent, the login of a person, a thumbprint, the identifier of a resource, or <identifier>#<tool>',
     )
     .requiredOption('--reason <why>', 'why; kept in the audit log')
   return destructive(made).action(
@@ -78,7 +78,8 @@ async function wishOf({ admin, issuer, args: [kind = '', target] }: Session<unkn
   if (known === 'tenant') return { kind: known, target: target ?? issuer }
   if (target === undefined)
     throw new CommandFailure(`name the ${known} that is to be halted`, exitCodes.usage)
-  return { kind: known, target: known === 'agent' ? await agentId(admin, target) : target }
+  const named: Partial<Record<Halt['kind'], typeof agentId>> = { agent: agentId, person: personId }
+  return { kind: known, target: (await named[known]?.(admin, target)) ?? target }
 }
 
 const columns: readonly Column<Halt>[] = [
