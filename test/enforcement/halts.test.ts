@@ -81,6 +81,8 @@ test('a halt of the tenant stops everybody and leaves one way out: a token that 
     assert.equal((await writ.operator.tokenRequest({ resource: management, scope })).status, 400, scope)
   const out = await writ.operator.token(management, 'writ:halts')
   assert.equal((await writ.operator.call('GET', `${management}/agents`, { token: out })).status, 403)
+  // Whether it has arrived everywhere can be seen.
+  expect(await writ.operator.call('GET', `${management}/enforcement-points`, { token: out }), 200)
   const lifted = await writ.operator.call('POST', `${management}/halts/${id}/lift`, {
     token: out,
     body: { reason: 'over' },

@@ -23,7 +23,14 @@ export interface OwnOperation {
  * Operations that no policy and no halt of the tenant stands before: the ways back out of a set that forbids
  * everything, and of a halt of everything. Scope, grant and standing are asked of them like of any other.
  */
-const waysOut: ReadonlySet<string> = new Set(['policies.rollback', 'halts.lift', 'halts.list', 'halts.get'])
+const waysOut: ReadonlySet<string> = new Set([
+  'policies.rollback',
+  'halts.lift',
+  'halts.list',
+  'halts.get',
+  // Whether everybody enforces a halt of everything is asked under that halt.
+  'enforcement-points.list',
+])
 
 /** What an earlier attempt at the same operation has found. */
 export interface Attempted {

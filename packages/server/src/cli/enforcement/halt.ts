@@ -59,9 +59,8 @@ function createCommand(terminal: Terminal): Command {
       const { kind, target } = await wishOf(session)
       await confirm(terminal, options, `Halt the ${kind} ${target}?`)
       const halt = await admin.call('halts.create', { body: { kind, target, reason: options.reason } })
-      // Its own token may have ended with the tenant: what is known then is that it is done.
-      if (kind === 'tenant') return show(print, halt)
-      const seen = await confirmed(admin)
+      // Its own token has ended with the tenant.
+      const seen = await confirmed(kind === 'tenant' ? haltsOnly(session) : admin)
       show(print, halt, { confirmation: seen })
       print.hint(
         seen.points === 0
