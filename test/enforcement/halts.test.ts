@@ -174,3 +174,19 @@ test('nobody enrols with what is halted, and the token is as good as before once
   expect(await lift(writ, id), 200)
   expect(await enroll(writ, { token, pair }), 201)
 })
+
+test('a halted grant is passed over while another gives the same right', async t => {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const agent = await newAgent(writ)
+  // The halted one is the better of the two: it never ends.
+  const halted = await grant(writ, agent.clientId, ['read', 'write'])
+  const expires_at = new Date(writ.nowMs() + 3_600_000).toISOString()
+  await grant(writ, agent.clientId, ['read'], { expires_at })
+  const { id } = expect(await halt(writ, 'grant', halted), 201)
+  assert.equal(await isLive(writ, await agent.token(api, 'read')), true)
+  const refused = await agent.tokenRequest({ resource: api, scope: 'read write' })
+  assert.deepEqual([refused.status, refused.body.error], [400, 'invalid_grant'])
+  expect(await lift(writ, id), 200)
+  expect(await agent.tokenRequest({ resource: api, scope: 'read write' }), 200)
+})

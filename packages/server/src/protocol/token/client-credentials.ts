@@ -8,8 +8,15 @@ import { canonicalResource } from '@writ/sdk/protocol/uri'
 import type { Ctx } from '../../context.ts'
 import type { Agent, Key } from '../../domain/agent.ts'
 import { excerpt } from '../../domain/audit-entry.ts'
-import { isRefused, narrow, type Refused } from '../../domain/authorization/narrowing.ts'
-import { isGrantLive, mostGrants } from '../../domain/grant.ts'
+import type { Halt } from '../../domain/authorization/halt.ts'
+import {
+  type Asked,
+  isRefused,
+  type Narrowed,
+  narrow,
+  type Refused,
+} from '../../domain/authorization/narrowing.ts'
+import { type Grant, isGrantLive, mostGrants } from '../../domain/grant.ts'
 import { type Issuance, lifetime } from '../../domain/issuance.ts'
 import type { Resource } from '../../domain/resource.ts'
 import type { CallerFacts } from '../../store/store.ts'
@@ -38,7 +45,8 @@ export const clientCredentials: GrantType = {
       scopes: askedScopes(one(request.form, 'scope')),
       details: askedDetails(one(request.form, 'authorization_details')),
     }
-    const narrowed = narrow(resource, facts.grants, asked, ctx.now)
+    const { halts } = await deps.store.facts.governing(ctx, { fresh: request.fresh })
+    const narrowed = narrowUnhalted(resource, facts.grants, asked, { halts, now: ctx.now })
     if (isRefused(narrowed)) throw notGranted(narrowed, resource)
     // Those that raced to be given are more than one alone may be.
     if (narrowed.grants.length > mostGrants) throw tooMuch('too_many_grants')
@@ -70,6 +78,28 @@ export const clientCredentials: GrantType = {
       isKeyRotationAsked: by.key.askedAt != null,
     }
   },
+}
+
+/**
+ * A grant that is halted is passed over where others give what is asked for. Where none do it is named all the same, so
+ * that the refusal is about the halt.
+ */
+function narrowUnhalted(
+  resource: Resource,
+  grants: readonly Grant[],
+  asked: Asked,
+  { halts, now }: { readonly halts: readonly Halt[]; readonly now: number },
+): Narrowed | Refused {
+  const halted = new Set(
+    halts.filter(({ kind, liftedAt }) => kind === 'grant' && liftedAt === null).map(({ target }) => target),
+  )
+  const narrowed = narrow(
+    resource,
+    grants.filter(({ id }) => !halted.has(id)),
+    asked,
+    now,
+  )
+  return isRefused(narrowed) && halted.size > 0 ? narrow(resource, grants, asked, now) : narrowed
 }
 
 async function findResource(
