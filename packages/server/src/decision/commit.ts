@@ -87,7 +87,7 @@ async function decideAndCommit<T>(
       bases: [caller.basis, ...own.bases, ...bases],
       claims: caller.claims,
       spends: allSpends,
-      creates: reservedBy(ctx, spends),
+      creates: reservedBy(ctx, caller, spends),
       entries: [entry],
     })
     switch (committed.kind) {
@@ -120,15 +120,20 @@ async function decideAndCommit<T>(
   throw new Fault('temporarily_unavailable', 'This changes too often just now; try again.', { kind: 'stale' })
 }
 
+/** Where a reservation waits: under who made it, for it is nobody else's to settle. */
+export function reservationKey({ id }: Pick<Caller, 'id'>, reservation: string): string {
+  return hashParts('reservation', id, reservation).toString('base64url')
+}
+
 /** What a reservation was taken from, so that settling it needs its id alone. */
-function reservedBy({ now }: Ctx, spends: readonly Spend[]): readonly OneTime[] {
+function reservedBy({ now }: Ctx, caller: Caller, spends: readonly Spend[]): readonly OneTime[] {
   const reserved = Map.groupBy(
     spends.filter(({ reservation }) => reservation !== null),
     ({ reservation }) => reservation?.id ?? '',
   )
   return [...reserved].map(([id, those]) => ({
     kind: 'reservation',
-    key: hashParts('reservation', id).toString('base64url'),
+    key: reservationKey(caller, id),
     value: JSON.stringify(those.map(({ grant, budget, amount }) => ({ grant, budget, amount }))),
     expiresAt: now + reservedSeconds + 1,
   }))

@@ -1,6 +1,7 @@
 // From what an enforcement point asks to a question: whose names are ours, which resource is one of ours, who claims what.
 import { type InstanceId, parseId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../context.ts'
+import { canonicalText } from '../domain/authorization/operation-digest.ts'
 import type { Ceiling, Claimed, Party, Question } from '../domain/authorization/question.ts'
 import { targetOf, textProblem } from '../domain/authorization/spelling.ts'
 import type { Facts } from '../store/store.ts'
@@ -50,6 +51,7 @@ export async function questionOf(
   const parties = [asked.subject, ...asked.chain]
   const misspelt = target.misspelt ?? parties.map(partyProblem).find(problem => problem !== undefined)
   return {
+    askedBy: source,
     subject: partyOf(asked.subject, asked.instance),
     chain: asked.chain.map(one => partyOf(one, null)),
     operation: {
@@ -115,5 +117,6 @@ function claimedOf(
 
 function plain(value: unknown): string | number | boolean {
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value
-  return JSON.stringify(value)
+  // Equal values are one text, whatever the order of their members: an approval is bound to it.
+  return canonicalText(value)
 }

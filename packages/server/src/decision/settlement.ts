@@ -4,9 +4,8 @@ import type { Ctx } from '../context.ts'
 import type { Budget, Settlement } from '../domain/authorization/budget.ts'
 import type { Amounts } from '../domain/authorization/spending.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
-import { hashParts } from '../domain/hash.ts'
 import type { Store } from '../store/store.ts'
-import { answerAs, type CommitDeps } from './commit.ts'
+import { answerAs, type CommitDeps, reservationKey } from './commit.ts'
 import { askedBy } from './entry.ts'
 import { decisionScopes } from './evaluate.ts'
 
@@ -38,7 +37,7 @@ export function settle(
   const asking = { caller, type: 'decision.settled', scope: decisionScopes.evaluate }
   return answerAs(ctx, deps, asking, async () => {
     const { reservation, amounts } = await read()
-    const key = hashParts('reservation', reservation).toString('base64url')
+    const key = reservationKey(caller, reservation)
     const found = await deps.store.oneTimes.peek(ctx, 'reservation', key, ctx.now)
     if (typeof found === 'string')
       throw new Fault('conflict', 'There is no such reservation that waits to be settled.', {

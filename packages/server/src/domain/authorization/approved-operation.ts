@@ -38,6 +38,9 @@ export function approvalFor(
   // What was never approved, for whatever reason, is no better than what never was.
   if (approval.state !== 'approved' || approval.decidedBy === null || approval.approvedUntil === null)
     return refuse('approval_unverifiable')
+  // What another enforcement point filed is none that this one was told of ("Approval Reference Substitution").
+  if (question.askedBy !== undefined && question.askedBy !== approval.requestedBy)
+    return refuse('approval_unverifiable')
   if (question.context.nowMs >= approval.approvedUntil * 1000) return refuse('approval_expired')
   const { operation } = approval.asked
   // An activation opens a grant; it says nothing about one operation.

@@ -32,7 +32,7 @@ export function isApprovalAwaited(question: Question, facts: DecisionFacts, rule
     },
     reason: 'supposed',
     breakGlass: false,
-    requestedBy: 'supposed',
+    requestedBy: question.askedBy ?? 'supposed',
     state: 'approved',
     decidedBy: 'supposed',
     decisionReason: null,

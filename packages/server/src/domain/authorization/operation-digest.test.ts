@@ -161,6 +161,8 @@ test('an approval counts for the operation it was given for, until its end, and 
   const at = (nowMs: number): Question => ({ ...question, context: { ...question.context, nowMs } })
   assert.equal(refused(at(1059_999), approved), undefined)
   assert.equal(refused(at(1060_000), approved), 'approval_expired')
+  assert.equal(refused({ ...question, askedBy: 'agt_pep' }, approved), undefined)
+  assert.equal(refused({ ...question, askedBy: 'agt_other' }, approved), 'approval_unverifiable')
 })
 
 test('what was never approved by anybody is no approval', () => {

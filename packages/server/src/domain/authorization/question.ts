@@ -46,6 +46,8 @@ export interface ShownToken {
 }
 
 export interface Question {
+  /** The enforcement point that asks; absent where we ask ourselves. */
+  readonly askedBy?: string
   /** Who makes the call. */
   readonly subject: Party
   /** On whose behalf, the person or first agent first; empty where the subject acts for itself. All must be allowed. */
