@@ -157,3 +157,33 @@ test('a halt of the agent, its instance, its key or of everybody keeps it from a
     expect(await writ.operator.call('POST', `${management}/halts/${halt.id}/lift`, lift), 200)
   }
 })
+
+test('as many instances as there are open the same at once, and none is told to try again', async t => {
+  const writ = await authority(t)
+  const { agent } = await scene(writ)
+  const of = await eligibility(writ, agent, { approval: 'none' })
+  const answers = await Promise.all(Array.from({ length: 30 }, () => activate(writ, agent, of)))
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([201]))
+  assert.equal((await liveGrants(writ, agent)).length, 30)
+})
+
+test('an agent that never stops activating cannot keep its eligibility from being revoked', async t => {
+  const writ = await authority(t)
+  const { agent } = await scene(writ)
+  for (let round = 0; round < 3; round += 1) {
+    const of = await eligibility(writ, agent, { approval: 'none' })
+    let isOver = false
+    const hammer = async (): Promise<void> => {
+      while (!isOver) {
+        const { status, body } = await activate(writ, agent, of)
+        if (status === 201) await own(writ, agent, `/activations/${body.activation}/cancel`, reason)
+      }
+    }
+    const hammers = Array.from({ length: 4 }, hammer)
+    const revoked = await writ.operator.manage('POST', `/eligibilities/${of}/revoke`, reason)
+    isOver = true
+    await Promise.all(hammers)
+    expect(revoked, 200)
+    assert.deepEqual(await liveGrants(writ, agent), [])
+  }
+})

@@ -15,6 +15,8 @@ import { type Memo, memoOf, openAnswer, rememberedOf } from './remembered.ts'
 
 /** How often a decision is made again because what it rested on changed before it could be committed. */
 const attempts = 4
+/** How often where the operation insists. */
+const insistently = 64
 
 /**
  * Decides and commits one operation. Whatever happens to an authenticated caller is an entry: what was done or read,
@@ -47,7 +49,8 @@ async function decideAndCommit(ctx: Ctx, deps: AdminDeps, work: Work): Promise<A
   const resource = managementIdentifier(ctx)
   const purses: Purses = new Map()
   let [tries, short, conflicts] = [0, 0, 0]
-  while (tries < attempts && short < mostShort) {
+  const most = operation.insists ? insistently : attempts
+  while (tries < most && short < mostShort) {
     const first = work.memo && (await deps.store.remembering.recall(ctx, work.memo.key, ctx.now))
     if (work.memo && first) return repeat(ctx, deps, work.call, openAnswer(ctx, deps, work.memo, first))
     // Before the decision reads: what ends after this instant makes the commit stale, what ended before it is seen.
@@ -65,7 +68,8 @@ async function decideAndCommit(ctx: Ctx, deps: AdminDeps, work: Work): Promise<A
     }
     tries += 1
     await mayRetry(ctx, deps, caller, committed)
-    if (committed.kind === 'conflict' && work.memo === undefined && ++conflicts > 1) break
+    const isLost = committed.kind === 'conflict' && work.memo === undefined && !operation.insists
+    if (isLost && ++conflicts > 1) break
   }
   throw new Fault('conflict', 'This was changed by somebody else just now; look again.', {
     kind: 'lost_race',

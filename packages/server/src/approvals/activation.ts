@@ -7,8 +7,8 @@ import type { Ctx } from '../context.ts'
 import { type Agent, isAgentLive } from '../domain/agent.ts'
 import { endOf, grantOpenedBy, isWithin, type Reach } from '../domain/authorization/activation.ts'
 import type { Approval } from '../domain/authorization/approval.ts'
-import { type Eligibility, isEligibilityLive } from '../domain/authorization/eligibility.ts'
-import type { Change, Put, Versioned } from '../domain/change.ts'
+import { type Eligibility, isEligibilityLive, openedSubject } from '../domain/authorization/eligibility.ts'
+import type { Change, Versioned } from '../domain/change.ts'
 import { type Grant, mostGrants } from '../domain/grant.ts'
 import type { Resource } from '../domain/resource.ts'
 import type { Store } from '../store/store.ts'
@@ -201,7 +201,7 @@ export function opening(
     approval,
     eligibility,
     by,
-  }: { approval: Approval; eligibility: Versioned<Eligibility> | null; by: Grant['createdBy'] },
+  }: { approval: Approval; eligibility: Eligibility | null; by: Grant['createdBy'] },
 ): Opened {
   const { approved, approvedUntil } = approval
   const isEmpty = approved === null || approved.scopes.length + approved.authorizationDetails.length === 0
@@ -214,20 +214,14 @@ export function opening(
   return {
     approval: { ...approval, grant: grant.id },
     grant,
-    puts: [
-      { put: 'grant', value: grant, ifVersion: 0 },
-      ...(eligibility === null ? [] : [seen(eligibility)]),
+    puts: [{ put: 'grant', value: grant, ifVersion: 0 }],
+    signals: [
+      { subject: grant.agent, kind: 'changed' },
+      ...(eligibility === null
+        ? []
+        : [{ subject: openedSubject(eligibility.id), kind: 'narrowed' } as const]),
     ],
-    signals: [{ subject: grant.agent, kind: 'changed' }],
   }
-}
-
-/**
- * The eligibility as it was, written anew: whoever revokes it meanwhile, and has not seen this grant to end it as well,
- * meets another version and looks again.
- */
-function seen({ version, ...eligibility }: Versioned<Eligibility>): Put {
-  return { put: 'eligibility', value: eligibility, ifVersion: version }
 }
 
 export async function mustHaveRoom(

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { mustBeAbout } from '../../approvals/activation.ts'
 import { takenBack } from '../../approvals/judging.ts'
 import type { Ctx } from '../../context.ts'
-import { type Eligibility, isEligibilityLive } from '../../domain/authorization/eligibility.ts'
+import { type Eligibility, isEligibilityLive, openedSubject } from '../../domain/authorization/eligibility.ts'
 import type { Change, Versioned } from '../../domain/change.ts'
 import { type Grant, isGrantLive, mostGrants } from '../../domain/grant.ts'
 import { mustBeFuture, mustHaveVersion } from '../agents/agents.ts'
@@ -256,6 +256,7 @@ const revoke = operation({
   method: 'POST',
   path: '/eligibilities/{id}/revoke',
   summary: 'End an eligibility at once, with everything that was opened from it',
+  insists: true,
   params,
   query: wire.noQuery,
   body: z.strictObject({ reason: wire.reason }).meta({ id: 'EligibilityRevoke' }),
@@ -274,6 +275,7 @@ const revoke = operation({
         puts: [{ put: 'eligibility', value: revoked, ifVersion: version }, ...opened.puts],
         signals: [{ subject: eligibility.id, kind: 'narrowed' }, ...opened.signals],
       },
+      restsOn: [openedSubject(eligibility.id)],
       about: withEnded(aboutEligibility(revoked, input.body.reason), opened.ended),
       answer: showEligibility(revoked, ctx.now),
       version: version + 1,

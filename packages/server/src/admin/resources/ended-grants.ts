@@ -1,5 +1,6 @@
 // What becomes of the grants and eligibilities of a resource when it goes or its scopes change: ended or cut in the same commit.
 import { Fault } from '@writ/sdk/protocol/fault'
+import type { EligibilityId } from '@writ/sdk/protocol/identifier'
 import type { Ctx } from '../../context.ts'
 import { type Eligibility, isEligibilityLive } from '../../domain/authorization/eligibility.ts'
 import type { Put, Signal } from '../../domain/change.ts'
@@ -15,7 +16,7 @@ interface Ended {
   readonly puts: readonly Put[]
   readonly ids: readonly string[]
   /** Those that changed as well: an eligibility of what is gone would open rights to whatever has its name next. */
-  readonly eligibilities: readonly string[]
+  readonly eligibilities: readonly EligibilityId[]
   /** Of each its end: another node may remember the grant as it was, and read the resource as it is. */
   readonly signals: readonly Signal[]
 }
@@ -29,7 +30,7 @@ export async function endGrants(ctx: Ctx, deps: Reads, identifier: string, next:
   const { grants, eligibilities } = deps.store
   const puts: Put[] = []
   const ids: string[] = []
-  const eligible: string[] = []
+  const eligible: EligibilityId[] = []
   const live = { resource: identifier, liveAt: ctx.now }
   for await (const { version, ...grant } of all(page => grants.list(ctx, page, live))) {
     const value = next(grant)

@@ -5,6 +5,7 @@ import { isScopeToken } from '@writ/sdk/protocol/scope'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
 import { z } from 'zod'
 import type { Ctx } from '../../context.ts'
+import { openedSubject } from '../../domain/authorization/eligibility.ts'
 import type { Versioned } from '../../domain/change.ts'
 import { checkScopes, leavesOf, type Resource, type Scope } from '../../domain/resource.ts'
 import { managementIdentifier } from '../access.ts'
@@ -290,6 +291,8 @@ const update = operation({
           ...former.signals,
         ],
       },
+      // What is opened meanwhile has the scopes as they were.
+      restsOn: former.eligibilities.map(openedSubject),
       about: {
         resource: resource.identifier,
         facts: {

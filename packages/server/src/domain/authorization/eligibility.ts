@@ -26,6 +26,14 @@ export interface Eligibility {
   readonly revokedAt: number | null
 }
 
+/**
+ * The subject that is narrowed with each activation: whoever ends an eligibility has to have seen all that was opened from
+ * it, and looks again where it has not. Activations do not hinder each other.
+ */
+export function openedSubject(id: EligibilityId): string {
+  return `opened:${id}`
+}
+
 export function isEligibilityLive(eligibility: Eligibility, now: number): boolean {
   return eligibility.revokedAt === null && (eligibility.expiresAt === null || now < eligibility.expiresAt)
 }
