@@ -175,6 +175,25 @@ test('where the budget of one grant is spent another grant of the agent answers,
   assert.equal((await ask()).decision, true, 'one that has no budget answers before all others')
 })
 
+test('why-not says that a budget is spent, and until when, and spends nothing itself', async t => {
+  const { writ, agent, id, ask } = await scene(t, { budgets: calls(2) })
+  const second = await grant(writ, agent.clientId, ['read'], { budgets: calls(1) })
+  const whyNot = async () => {
+    const body = { agent: agent.clientId, action: 'read', resource: api }
+    return expect(await writ.operator.manage('POST', '/why-not', body), 200)
+  }
+  for (let left = 3; left > 0; left -= 1) {
+    assert.equal((await whyNot()).decision, true, `${left} are left`)
+    assert.equal((await ask()).decision, true)
+  }
+  const said = await whyNot()
+  assert.deepEqual([said.decision, said.refused_by], [false, 'budget'])
+  assert.match(said.says, /has not so many calls left: again from 20/)
+  assert.deepEqual([await leftOf(writ, id), await leftOf(writ, second)], [0, 0])
+  await grant(writ, agent.clientId, ['read'])
+  assert.equal((await whyNot()).decision, true)
+})
+
 test('a token rests on every grant that may answer for it, so that one that is spent bars no other', async t => {
   const { writ, agent, ask } = await scene(t, { budgets: calls(1), expires_at: inSeconds(3000) })
   await grant(writ, agent.clientId, ['read'], { budgets: calls(1), expires_at: inSeconds(2000) })
