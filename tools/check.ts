@@ -65,7 +65,7 @@ const pins = async (): Promise<Outcome> => {
   const files = tree.files.filter(file => file.startsWith('test/pins/') && isTest(file))
   let count = 0
   const problems: string[] = []
-  await runFiles(files, 1, { root, limitSeconds: 60 }, (file, { passed, failed }) => {
+  await runFiles(files, 1, { root, limitSeconds: 180 }, (file, { passed, failed }) => {
     count += passed + failed.length
     problems.push(...failed.map(({ name, detail }) => `${file}: ${name}\n${detail}`))
   })

@@ -130,3 +130,16 @@ test('a score is told of what there is, replaced by the next, and over at its en
     [0],
   )
 })
+
+test('of many reports about one subject at once none is lost', async t => {
+  const { writ, agent } = await scene(t)
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, score) =>
+      writ.operator.manage('POST', '/risks', { subject: agent.clientId, score, reason: 'busy' }),
+    ),
+  )
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    Array(20).fill(200),
+  )
+})

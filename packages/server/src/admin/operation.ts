@@ -127,7 +127,7 @@ export interface Operation<
   readonly answer: A
   /** The answer carries a secret, which must not be kept readable for repeated requests. */
   readonly secret?: true
-  /** It ends rights: whoever keeps changing what it is about must not keep it from being done. */
+  /** It ends rights, or tells of danger: whoever keeps changing what it is about must not keep it from being done. */
   readonly insists?: true
   /** The code for an Idempotency-Key that comes with another request, where a specification names one. */
   readonly reusedKey?: Code

@@ -61,6 +61,8 @@ const report = operation({
       expires_at: wire.instant.nullable().optional(),
     })
     .meta({ id: 'RiskReport' }),
+  // Whoever reports it last is right; none of many reports of one moment is lost.
+  insists: true,
   status: 200,
   answer: riskShown,
   async decide(ctx, deps, { body }, caller) {
