@@ -180,8 +180,9 @@ function usageCommand(terminal: Terminal): Command {
     .argument('<grant>', 'its id')
     .action(
       acting(terminal, async ({ admin, args: [id = ''], print }) => {
-        const { items } = await admin.call('grants.usage', { params: { id } })
-        print.table({ items }, usageColumns, 'nobody has used it')
+        const usage = await admin.call('grants.usage', { params: { id } })
+        print.table(usage, usageColumns, 'nobody has used it')
+        if (usage.is_cut) print.hint(`only the newest ${usage.items.length} uses are shown`)
       }),
     )
 }

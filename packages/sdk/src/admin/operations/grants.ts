@@ -50,6 +50,8 @@ interface GrantUsage {
     readonly first_used_at: string
     readonly last_used_at: string
   }[]
+  /** Whether there are older uses that are not shown */
+  readonly is_cut: boolean
 }
 
 interface UnusedGrant {
@@ -117,7 +119,7 @@ export interface GrantsOperations {
       readonly next: string | null
     }
   }
-  /** See who used a grant, with which scopes and tools, the newest use first; counts lag by some seconds. */
+  /** See who used a grant, with which scopes and tools, the newest use first, 200 uses at most; counts lag by some seconds. */
   'grants.usage': {
     readonly input: { readonly params: { readonly id: string } }
     readonly answer: GrantUsage

@@ -50,7 +50,7 @@ const usage = operation({
   method: 'GET',
   path: '/grants/{id}/usage',
   summary:
-    'See who used a grant, with which scopes and tools, the newest use first; counts lag by some seconds',
+    'See who used a grant, with which scopes and tools, the newest use first, 200 uses at most; counts lag by some seconds',
   params: z.strictObject({ id: wire.id('grt') }),
   query: wire.noQuery,
   body: null,
@@ -67,15 +67,16 @@ const usage = operation({
           last_used_at: wire.shownInstant,
         }),
       ),
+      is_cut: z.boolean().meta({ description: 'Whether there are older uses that are not shown' }),
     })
     .meta({ id: 'GrantUsage' }),
   async decide(ctx, deps, input) {
     const grant = await findGrant(ctx, deps, input.params.id)
-    const rows = await deps.store.usage.of(ctx, grant.id, mostRows)
+    const rows = await deps.store.usage.of(ctx, grant.id, mostRows + 1)
     return {
       about: { agent: grant.agent, facts: { grant: grant.id } },
       answer: {
-        items: rows.map(({ scope, tool, caller, count, firstAt, lastAt }) => ({
+        items: rows.slice(0, mostRows).map(({ scope, tool, caller, count, firstAt, lastAt }) => ({
           scope,
           tool,
           caller,
@@ -83,6 +84,7 @@ const usage = operation({
           first_used_at: wire.rfc3339(firstAt),
           last_used_at: wire.rfc3339(lastAt),
         })),
+        is_cut: rows.length > mostRows,
       },
     }
   },
