@@ -28,8 +28,14 @@ test('refuses what nests so deep that the engine would die of it, and lives on',
     `${Array(5000).fill('1').join(' + ')} > 0`,
     `${Array(900).fill('1').join(' + ')} > 0`,
     `context${'.a'.repeat(900)}`,
+    // Accesses by a text in brackets, and calls of what was called, nest without a bracket within another.
+    `context${'["a"]'.repeat(5000)}`,
+    `context${'["a"]//\n'.repeat(5000)}`,
+    `ip${'(1)'.repeat(5000)}`,
     `${'if true then true else '.repeat(5000)}true`,
     `true }${' when { true }'.repeat(9000)} when { true`,
+    // A carriage return ends a comment.
+    `// x\r${'('.repeat(5000)}true${')'.repeat(5000)}`,
     // Brackets within strings and comments are none: they hide no others.
     `"${'('.repeat(40)}" == "" ${'//)\n'.repeat(40)} || ${'('.repeat(40)}true${')'.repeat(40)}`,
   ]
