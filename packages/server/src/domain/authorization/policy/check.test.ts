@@ -44,7 +44,7 @@ test('refuses what nests so deep that the engine would die of it, and lives on',
 })
 
 test('brackets in strings and comments are no nesting', () => {
-  assert.equal(says(when(`principal in Writ::Group::"${'(['.repeat(100)}"`)), '')
+  assert.equal(says(when(`principal is Writ::Agent && principal.name == "${'(['.repeat(100)}"`)), '')
   assert.equal(says(`// ${'('.repeat(100)}\n${when('context.granted')}`), '')
   assert.equal(says(`@id("a\\"${'('.repeat(10)}") ${when('context.granted')}`).includes('An id is'), true)
 })
@@ -101,10 +101,63 @@ test('refuses actions that nobody knows, wherever they are named', () => {
   }
 })
 
+test('refuses names that nothing can have: the rule would never apply', () => {
+  const ours = (type: string, id: string) => says(when(`principal == Writ::${type}::"${id}"`))
+  assert.match(ours('Agent', 'reporter'), /:1: A Writ::Agent is named by its id, agt_…, not by "reporter"/)
+  assert.match(ours('Person', 'ada'), /usr_…/)
+  assert.match(says(when('principal in Writ::Group::"pilots"')), /grp_…/)
+  assert.match(checkCondition('principal == Writ::Agent::"AGT_00000000000000000000000001"') ?? '', /agt_…/)
+  assert.equal(
+    says(`permit (principal in Writ::Group::"grp_00000000000000000000000001", action, resource);`),
+    '',
+  )
+  const resource = (id: string) => says(`permit (principal, action, resource in Writ::Resource::"${id}");`)
+  for (const id of [
+    'https://api.example/',
+    'HTTPS://api.example',
+    'https://api.example:443',
+    'https://API.example',
+  ])
+    assert.match(resource(id), /is spelt "https:\/\/api.example" in every question/, id)
+  assert.match(resource('API'), /named by its identifier/)
+  assert.equal(resource('https://api.example/v1'), '')
+  const tool = (id: string) => says(`permit (principal, action, resource == Writ::Tool::"${id}");`)
+  for (const id of [
+    'pay',
+    'https://api.example',
+    'https://api.example#',
+    'https://api.example/#pay',
+    'https://api.example#pay ',
+  ])
+    assert.notEqual(tool(id), '', id)
+  for (const id of ['https://api.example#pay', 'https://api.example#a#b', 'https://api.example#\\"it\'s\\"'])
+    assert.equal(tool(id), '', id)
+  const object = (id: string) => says(`permit (principal, action, resource == Writ::Object::"${id}");`)
+  for (const id of [
+    'http:/a',
+    'a#/b',
+    '#HTTP:/a',
+    '#http:/a/../b',
+    '#http:/a%40b',
+    '#http:a',
+    '#tool:pay',
+    '#http:',
+  ])
+    assert.notEqual(object(`https://api.example${id}`), '', id)
+  for (const id of ['#http:/a', '#sql:shop.public.orders', '#invoice:17:4'])
+    assert.equal(object(`https://api.example${id}`), '', id)
+  assert.match(ours('Subject', 'alice'), /<type>:<id>/)
+  assert.equal(ours('Subject', 'user:alice'), '')
+})
+
+test('tells which action is meant where only its letters differ', () => {
+  assert.match(says('permit (principal, action == Writ::Action::"GET", resource);'), /"GET": write "get"/)
+})
+
 test('refuses the arguments and claims of a call by any name but that of the context', () => {
   assert.match(
     says(when('Writ::Arguments::"call".hasTag("x")')),
-    /:1: Writ::Arguments has no names: write context.arguments/,
+    /:1: A Writ::Arguments has no names: write context.arguments/,
   )
   assert.match(
     checkCondition('[Writ::Claims::"call"].contains(context.claims)') ?? '',
