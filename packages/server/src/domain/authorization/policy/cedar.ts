@@ -92,9 +92,16 @@ function problemOf(error: cedar.DetailedError, text: string, policy: string | nu
   return {
     policy,
     line: before === null ? null : lineAt(text, before.length),
-    say: `${error.message}${hint}`,
+    say: shortened(`${error.message}${hint}`),
   }
 }
+
+/** Names of a text come back in what is wrong with it, however long they are. */
+function shortened(text: string): string {
+  return text.length <= longestSay ? text : `${text.slice(0, longestSay - 1)}…`
+}
+
+const longestSay = 400
 
 /** The engine throws where it runs out of stack: a refusal like any other, never a crash of whoever asked. */
 function guarded<T>(run: () => Read<T>): Read<T> {

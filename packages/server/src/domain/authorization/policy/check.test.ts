@@ -150,6 +150,11 @@ test('refuses names that nothing can have: the rule would never apply', () => {
   assert.equal(ours('Subject', 'user:alice'), '')
 })
 
+test('tells no more of a problem than somebody reads', () => {
+  for (const body of [`principal is ${'A::'.repeat(30_000)}A`, `context.${'a'.repeat(90_000)}`])
+    for (const { say } of checkPolicies(when(body), [])) assert.ok(say.length <= 400, `${say.length}`)
+})
+
 test('tells which action is meant where only its letters differ', () => {
   assert.match(says('permit (principal, action == Writ::Action::"GET", resource);'), /"GET": write "get"/)
 })
