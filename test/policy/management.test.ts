@@ -109,6 +109,31 @@ test('nothing of a set that is not valid is stored, and its text is in no entry'
   assert.doesNotMatch(JSON.stringify(events), /hush-hush/)
 })
 
+test('no text that is checked costs others their decisions', async t => {
+  const writ = await authority(t)
+  const deep = `${'('.repeat(5000)}true${')'.repeat(5000)}`
+  for (const body of [deep, `// x\r${deep}`, `context${'["a"]'.repeat(5000)} == 1`]) {
+    const source = `forbid (principal, action, resource) when { ${body} };`
+    const { valid } = expect(await writ.operator.manage('POST', '/policies/validate', { source }), 200)
+    assert.equal(valid, false)
+    const members = {
+      agent: writ.operator.clientId,
+      resource: `${writ.issuer}/api/v1`,
+      scopes: ['writ:people:read'],
+    }
+    const grant = await writ.operator.manage('POST', '/grants', {
+      ...members,
+      condition: body.slice(0, 4000),
+      ...reason,
+    })
+    assert.equal(grant.status, 422)
+    // With a set in force each of these calls is decided by the engine.
+    const { id } = await create(writ, harmless('a'))
+    expect(await move(writ, id, 'activate'), 200)
+    expect(await writ.operator.manage('GET', '/people'), 200)
+  }
+})
+
 test('a group that somebody belongs to is not deleted, whatever races', async t => {
   const writ = await authority(t)
   const person = expect(await writ.operator.manage('POST', '/people', { login: 'ada' }), 201).id

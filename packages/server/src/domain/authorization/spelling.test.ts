@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseDetails } from '@writ/sdk/protocol/details/index'
 import fc from 'fast-check'
-import { actionProblem, commonActions, targetOf } from './spelling.ts'
+import { actionProblem, commonActions, folded, targetOf } from './spelling.ts'
 
 const api = 'https://api.example'
 const isFine = (type: string, id: string): boolean => targetOf(type, id).misspelt === undefined
@@ -102,6 +102,18 @@ test('no action that policies and details can name is passed by another spelling
       ),
   )
   assert.equal(methods.length, 9)
+})
+
+test('spellings that readers take for one have one form', () => {
+  for (const text of ['Admin', 'ADMIN', 'ａdmin', 'admin']) assert.equal(folded(text), 'admin')
+  assert.equal(folded('STRASSE'), folded('straße'))
+  assert.equal(folded('ſelect'), 'select')
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary-ascii' }), text => {
+      assert.equal(folded(text), text.toLowerCase())
+      assert.equal(folded(folded(text)), folded(text))
+    }),
+  )
 })
 
 test('whatever the text, what is taken is its own normal form, without what only some readers see', () => {

@@ -31,6 +31,8 @@ export function targetOf(type: string, id: string): Target {
 
 /** The form in which the spellings of a name fall together that readers take for one. */
 export function folded(text: string): string {
+  // Most names are so already, and every decision asks.
+  if (/^[ -@[-~]*$/.test(text)) return text
   return text.normalize('NFKC').toLowerCase().toUpperCase().toLowerCase().normalize('NFKC')
 }
 

@@ -10,19 +10,22 @@ const mostBranches = 64
 export const mostLevels = 96
 
 const token =
-  /"(?:[^"\\]|\\[\s\S])*"|\/\/[^\n]*|[()[\]{};]|&&|\|\||[-+*.!<>=]|\b(?:if|when|unless|has|like|in|is)\b/g
+  /"(?:[^"\\]|\\[\s\S])*"|\/\/[^\n\r]*|[()[\]{};]|&&|\|\||[-+*.!<>=]|\b(?:if|when|unless|has|like|in|is)\b/g
 
 /**
  * What makes the text too deep to be parsed, with its line; undefined where nothing does. Strings and comments are
- * skipped as Cedar skips them, so that a bracket in a name counts for nothing.
+ * skipped as Cedar skips them, so that a bracket in a name counts for nothing, and one behind the end of a comment does:
+ * a carriage return ends it as well.
  */
 export function tooDeep(text: string): { readonly line: number; readonly say: string } | undefined {
-  let depth = 0
-  let operators = 0
-  let branches = 0
+  let [depth, operators, branches] = [0, 0, 0]
+  let before = ''
   for (const { 0: word, index } of text.matchAll(token)) {
     const first = word[0] as string
     if (first === '"' || word.startsWith('//')) continue
+    // `a["b"]` is an access to a member, and `a()()` reads as one: they nest without being within each other.
+    if (first === '[' || (first === '(' && ')]'.includes(before))) operators += 1
+    before = first
     if ('([{'.includes(first)) depth += 1
     else if (')]}'.includes(first)) depth -= 1
     else if (first === ';') operators = branches = 0

@@ -48,6 +48,22 @@ test('what it cannot read is no answer, and the next question has one', () => {
   assert.equal(ask(good, request)?.allowed, true)
 })
 
+test('a text that breaks the engine is the only one without an answer', () => {
+  const good = prepare({ p: 'permit (principal, action, resource);' })
+  assert.equal(ask(good, request)?.allowed, true)
+  const deep = `permit (principal, action, resource) when { ${'('.repeat(20_000)}true${')'.repeat(20_000)} };`
+  for (const break_ of [
+    () => splitPolicies(deep),
+    () => parsePolicy(deep),
+    () => validatePolicies('', { p: deep }),
+    () => ask(prepare({ p: deep }), request),
+  ]) {
+    break_()
+    assert.equal(ask(good, request)?.allowed, true)
+    assert.ok('value' in splitPolicies('permit (principal, action, resource);'))
+  }
+})
+
 const folder = process.env['WRIT_VECTORS']
 const vectors = folder === undefined ? '' : join(folder, 'cedar')
 const skip = vectors !== '' && existsSync(vectors) ? false : 'WRIT_VECTORS names no folder of vectors'

@@ -1,6 +1,7 @@
 // Cedar (docs.cedarpolicy.com, language 4): the one door to the engine. Synchronous, and a function of what is handed in.
-import * as cedar from '@cedar-policy/cedar-wasm/nodejs'
+import type * as cedar from '@cedar-policy/cedar-wasm/nodejs'
 import { lineAt } from './bounds.ts'
+import { engine, isBroken, replaceEngine } from './engine.ts'
 
 /** A name of one thing, as the engine reads it. */
 export interface Uid {
@@ -47,7 +48,7 @@ export type PolicyTree = cedar.PolicyJson
 /** The policies of a text, each as its own text, in the order of the text; or what does not parse. */
 export function splitPolicies(text: string): Read<readonly string[]> {
   return guarded(() => {
-    const answer = cedar.policySetTextToParts(text)
+    const answer = engine().policySetTextToParts(text)
     if (answer.type === 'failure')
       return { problems: answer.errors.map(error => problemOf(error, text, null)) }
     if (answer.policy_templates.length > 0)
@@ -60,7 +61,7 @@ export function splitPolicies(text: string): Read<readonly string[]> {
 
 export function parsePolicy(text: string): Read<PolicyTree> {
   return guarded(() => {
-    const answer = cedar.policyToJson(text)
+    const answer = engine().policyToJson(text)
     if (answer.type === 'success') return { value: answer.json }
     return { problems: answer.errors.map(error => problemOf(error, text, null)) }
   })
@@ -72,7 +73,7 @@ export function validatePolicies(
   policies: Readonly<Record<string, string>>,
 ): readonly PolicyProblem[] {
   const checked = guarded<readonly PolicyProblem[]>(() => {
-    const answer = cedar.validate({ schema, policies: { staticPolicies: policies } })
+    const answer = engine().validate({ schema, policies: { staticPolicies: policies } })
     if (answer.type === 'failure') return { problems: answer.errors.map(error => problemOf(error, '', null)) }
     return {
       value: [...answer.validationErrors, ...answer.validationWarnings].map(({ policyId, error }) =>
@@ -91,9 +92,16 @@ function problemOf(error: cedar.DetailedError, text: string, policy: string | nu
   return {
     policy,
     line: before === null ? null : lineAt(text, before.length),
-    say: `${error.message}${hint}`,
+    say: shortened(`${error.message}${hint}`),
   }
 }
+
+/** Names of a text come back in what is wrong with it, however long they are. */
+function shortened(text: string): string {
+  return text.length <= longestSay ? text : `${text.slice(0, longestSay - 1)}…`
+}
+
+const longestSay = 400
 
 /** The engine throws where it runs out of stack: a refusal like any other, never a crash of whoever asked. */
 function guarded<T>(run: () => Read<T>): Read<T> {
@@ -101,6 +109,7 @@ function guarded<T>(run: () => Read<T>): Read<T> {
     return run()
   } catch (error) {
     if (!(error instanceof Error)) throw error
+    recover(error)
     return { problems: [{ policy: null, line: null, say: 'The policy engine could not read this text.' }] }
   }
 }
@@ -121,9 +130,20 @@ export function prepare(policies: Readonly<Record<string, string>>): Prepared {
 const mostNames = 256
 const mostText = 4 * 1024 * 1024
 const names = new Map<Prepared, string>()
-const free = Array.from({ length: mostNames }, (_, index) => `set-${index}`)
+const allNames = Array.from({ length: mostNames }, (_, index) => `set-${index}`)
+let free = [...allNames]
 let held = 0
 let newest: Prepared | undefined
+
+/** Without this, one text that breaks the engine would be the last that anybody here had an answer to (threat C44). */
+function recover(error: Error): void {
+  if (!isBroken(error)) return
+  replaceEngine()
+  names.clear()
+  free = [...allNames]
+  held = 0
+  newest = undefined
+}
 
 function nameOf(prepared: Prepared): string | undefined {
   const known = names.get(prepared)
@@ -138,13 +158,13 @@ function nameOf(prepared: Prepared): string | undefined {
   }
   for (const [oldest, name] of names) {
     if (free.length > 0 && held + prepared.size <= mostText) break
-    cedar.preparsePolicySet(name, {})
+    engine().preparsePolicySet(name, {})
     names.delete(oldest)
     free.push(name)
     held -= oldest.size
   }
   const name = free.pop() as string
-  const answer = cedar.preparsePolicySet(name, { staticPolicies: prepared.policies })
+  const answer = engine().preparsePolicySet(name, { staticPolicies: prepared.policies })
   if (answer.type === 'failure') {
     free.push(name)
     return undefined
@@ -161,7 +181,7 @@ export function ask(prepared: Prepared, request: EngineRequest): EngineAnswer | 
     const name = nameOf(prepared)
     if (name === undefined) return undefined
     const { principal, action, resource, context, entities } = request
-    const answer = cedar.statefulIsAuthorized({
+    const answer = engine().statefulIsAuthorized({
       principal,
       action,
       resource,
@@ -178,6 +198,7 @@ export function ask(prepared: Prepared, request: EngineRequest): EngineAnswer | 
     }
   } catch (error) {
     if (!(error instanceof Error)) throw error
+    recover(error)
     return undefined
   }
 }

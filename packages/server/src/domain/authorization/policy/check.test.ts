@@ -28,8 +28,14 @@ test('refuses what nests so deep that the engine would die of it, and lives on',
     `${Array(5000).fill('1').join(' + ')} > 0`,
     `${Array(900).fill('1').join(' + ')} > 0`,
     `context${'.a'.repeat(900)}`,
+    // Accesses by a text in brackets, and calls of what was called, nest without a bracket within another.
+    `context${'["a"]'.repeat(5000)}`,
+    `context${'["a"]//\n'.repeat(5000)}`,
+    `ip${'(1)'.repeat(5000)}`,
     `${'if true then true else '.repeat(5000)}true`,
     `true }${' when { true }'.repeat(9000)} when { true`,
+    // A carriage return ends a comment.
+    `// x\r${'('.repeat(5000)}true${')'.repeat(5000)}`,
     // Brackets within strings and comments are none: they hide no others.
     `"${'('.repeat(40)}" == "" ${'//)\n'.repeat(40)} || ${'('.repeat(40)}true${')'.repeat(40)}`,
   ]
@@ -38,7 +44,7 @@ test('refuses what nests so deep that the engine would die of it, and lives on',
 })
 
 test('brackets in strings and comments are no nesting', () => {
-  assert.equal(says(when(`principal in Writ::Group::"${'(['.repeat(100)}"`)), '')
+  assert.equal(says(when(`principal is Writ::Agent && principal.name == "${'(['.repeat(100)}"`)), '')
   assert.equal(says(`// ${'('.repeat(100)}\n${when('context.granted')}`), '')
   assert.equal(says(`@id("a\\"${'('.repeat(10)}") ${when('context.granted')}`).includes('An id is'), true)
 })
@@ -95,10 +101,68 @@ test('refuses actions that nobody knows, wherever they are named', () => {
   }
 })
 
+test('refuses names that nothing can have: the rule would never apply', () => {
+  const ours = (type: string, id: string) => says(when(`principal == Writ::${type}::"${id}"`))
+  assert.match(ours('Agent', 'reporter'), /:1: A Writ::Agent is named by its id, agt_…, not by "reporter"/)
+  assert.match(ours('Person', 'ada'), /usr_…/)
+  assert.match(says(when('principal in Writ::Group::"pilots"')), /grp_…/)
+  assert.match(checkCondition('principal == Writ::Agent::"AGT_00000000000000000000000001"') ?? '', /agt_…/)
+  assert.equal(
+    says(`permit (principal in Writ::Group::"grp_00000000000000000000000001", action, resource);`),
+    '',
+  )
+  const resource = (id: string) => says(`permit (principal, action, resource in Writ::Resource::"${id}");`)
+  for (const id of [
+    'https://api.example/',
+    'HTTPS://api.example',
+    'https://api.example:443',
+    'https://API.example',
+  ])
+    assert.match(resource(id), /is spelt "https:\/\/api.example" in every question/, id)
+  assert.match(resource('API'), /named by its identifier/)
+  assert.equal(resource('https://api.example/v1'), '')
+  const tool = (id: string) => says(`permit (principal, action, resource == Writ::Tool::"${id}");`)
+  for (const id of [
+    'pay',
+    'https://api.example',
+    'https://api.example#',
+    'https://api.example/#pay',
+    'https://api.example#pay ',
+  ])
+    assert.notEqual(tool(id), '', id)
+  for (const id of ['https://api.example#pay', 'https://api.example#a#b', 'https://api.example#\\"it\'s\\"'])
+    assert.equal(tool(id), '', id)
+  const object = (id: string) => says(`permit (principal, action, resource == Writ::Object::"${id}");`)
+  for (const id of [
+    'http:/a',
+    'a#/b',
+    '#HTTP:/a',
+    '#http:/a/../b',
+    '#http:/a%40b',
+    '#http:a',
+    '#tool:pay',
+    '#http:',
+  ])
+    assert.notEqual(object(`https://api.example${id}`), '', id)
+  for (const id of ['#http:/a', '#sql:shop.public.orders', '#invoice:17:4'])
+    assert.equal(object(`https://api.example${id}`), '', id)
+  assert.match(ours('Subject', 'alice'), /<type>:<id>/)
+  assert.equal(ours('Subject', 'user:alice'), '')
+})
+
+test('tells no more of a problem than somebody reads', () => {
+  for (const body of [`principal is ${'A::'.repeat(30_000)}A`, `context.${'a'.repeat(90_000)}`])
+    for (const { say } of checkPolicies(when(body), [])) assert.ok(say.length <= 400, `${say.length}`)
+})
+
+test('tells which action is meant where only its letters differ', () => {
+  assert.match(says('permit (principal, action == Writ::Action::"GET", resource);'), /"GET": write "get"/)
+})
+
 test('refuses the arguments and claims of a call by any name but that of the context', () => {
   assert.match(
     says(when('Writ::Arguments::"call".hasTag("x")')),
-    /:1: Writ::Arguments has no names: write context.arguments/,
+    /:1: A Writ::Arguments has no names: write context.arguments/,
   )
   assert.match(
     checkCondition('[Writ::Claims::"call"].contains(context.claims)') ?? '',

@@ -1,9 +1,10 @@
 // What is wrong with policies before anybody relies on them: bounds, syntax, the schema, and the names of actions.
-import { commonActions } from '../spelling.ts'
+import { commonActions, folded } from '../spelling.ts'
 import { patternLengths } from './bounds.ts'
 import type { PolicyProblem } from './cedar.ts'
 import { conditionStatement } from './evaluate.ts'
 import { entitiesOf } from './mentioned.ts'
+import { nameProblem } from './names.ts'
 import { policyBytes } from './set.ts'
 import { parseStatements, type Statement } from './statements.ts'
 import { validate } from './validation.ts'
@@ -37,15 +38,17 @@ export function checkPolicies(source: string, actions: Iterable<string>): readon
 function unknownActions({ id, line, actions }: Statement, known: ReadonlySet<string>): PolicyProblem[] {
   return actions
     .filter(action => !known.has(action))
-    .map(action => ({
-      policy: id,
-      line,
-      say: `No resource has the action or scope ${JSON.stringify(action)}: correct it, or list it in the set's actions.`,
-    }))
+    .map(action => {
+      const meant = [...known].find(one => folded(one) === folded(action))
+      const hint = meant === undefined ? 'correct it' : `write ${JSON.stringify(meant)}`
+      const named = JSON.stringify(action)
+      const say = `No resource has the action or scope ${named}: ${hint}, or list it in the set's actions.`
+      return { policy: id, line, say }
+    })
 }
 
 const wrongOf = (statements: readonly Statement[]): readonly PolicyProblem[] => [
-  ...statements.flatMap(namedParts),
+  ...statements.flatMap(misnamed),
   ...longPatterns(statements),
 ]
 
@@ -55,11 +58,14 @@ const parts: Readonly<Record<string, string>> = {
   'Writ::Claims': 'context.claims',
 }
 
-/** By a name, they would be what no reading of the context tells: not handed to the engine, and unseen by a replay. */
-function namedParts({ id, line, tree }: Statement): readonly PolicyProblem[] {
-  const named = [...entitiesOf(tree)].find(({ type }) => Object.hasOwn(parts, type))
-  if (named === undefined) return []
-  return [{ policy: id, line, say: `${named.type} has no names: write ${parts[named.type]}.` }]
+function misnamed({ id, line, tree }: Statement): readonly PolicyProblem[] {
+  for (const named of entitiesOf(tree)) {
+    const { type } = named
+    // By a name, they would be what no reading of the context tells: not handed to the engine, and unseen by a replay.
+    const problem = Object.hasOwn(parts, type) ? `has no names: write ${parts[type]}` : nameProblem(named)
+    if (problem !== undefined) return [{ policy: id, line, say: `A ${type} ${problem}.` }]
+  }
+  return []
 }
 
 /**

@@ -47,7 +47,7 @@ export function typed(name: string): Named {
 }
 
 /** `<identifier>#<type>:<id>` in a policy is `<identifier>#<id>` of that type on the wire. */
-function within(name: string): Named {
+export function within(name: string): Named {
   const at = name.indexOf('#')
   const { type, id } = typed(name.slice(at + 1))
   return { type, id: `${name.slice(0, at)}#${id}` }

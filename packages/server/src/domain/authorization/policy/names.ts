@@ -1,0 +1,56 @@
+// The names that policies give to things: one that nothing can have makes a rule that never applies (threat C44).
+import { type IdPrefix, parseId } from '@writ/sdk/protocol/identifier'
+import { canonicalResource } from '@writ/sdk/protocol/uri'
+import { targetOf } from '../spelling.ts'
+import { type Named, typed, within } from './mentioned.ts'
+
+const prefixes: Readonly<Record<string, IdPrefix>> = {
+  'Writ::Agent': 'agt',
+  'Writ::Instance': 'ins',
+  'Writ::Person': 'usr',
+  'Writ::Group': 'grp',
+}
+
+/** What is wrong with the name of an entity, so that a question never has it; undefined where one could. */
+export function nameProblem({ type, id }: Named): string | undefined {
+  const prefix = Object.hasOwn(prefixes, type) ? prefixes[type] : undefined
+  if (prefix !== undefined)
+    return parseId(prefix, id) === undefined
+      ? `is named by its id, ${prefix}_…, not by ${quoted(id)}`
+      : undefined
+  switch (type) {
+    case 'Writ::Resource':
+      return resourceProblem(id)
+    case 'Writ::Tool':
+      return spellingProblem('tool', id, '<identifier>#<tool>')
+    case 'Writ::Object': {
+      const form = '<identifier>#<type>:<id>'
+      if (!/#.+:/.test(id)) return `is written ${form}, not ${quoted(id)}`
+      const object = within(id)
+      // What is a tool is never an object.
+      if (object.type === 'tool') return 'of the type tool is a Writ::Tool'
+      return spellingProblem(object.type, object.id, form)
+    }
+    case 'Writ::Foreign':
+    case 'Writ::Subject': {
+      const { type: own } = typed(id)
+      return own === '' || !id.includes(':') ? `is written <type>:<id>, not ${quoted(id)}` : undefined
+    }
+    default:
+      return undefined
+  }
+}
+
+const quoted = (text: string): string => JSON.stringify(text.slice(0, 128))
+
+function resourceProblem(id: string): string | undefined {
+  const canonical = canonicalResource(id)
+  if (canonical === undefined) return `is named by its identifier, which ${quoted(id)} is not`
+  return canonical === id ? undefined : `is spelt ${quoted(canonical)} in every question, not ${quoted(id)}`
+}
+
+function spellingProblem(type: string, id: string, form: string): string | undefined {
+  const { object, misspelt } = targetOf(type, id)
+  if (object === null || object.id === '' || type === '') return `is written ${form}, not ${quoted(id)}`
+  return misspelt === undefined ? undefined : `has no such spelling as ${quoted(id)}: ${misspelt}`
+}
