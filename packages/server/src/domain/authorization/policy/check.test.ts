@@ -175,6 +175,7 @@ test('ids are unique, bounded, and none of ours', () => {
   assert.match(says(`@id("a") ${always};\n@id("a") ${always};`), /^a:2: Another policy/)
   assert.match(says(`@id("policy1") ${always};\n${always};`), /^policy1:2: Another policy/)
   assert.match(says(`@id("writ.granted") ${always};`), /built in/)
+  assert.match(says(`@id("WRIT.granted") ${always};`), /built in/)
   assert.match(says(`@id("a b") ${always};`), /An id is/)
   assert.match(says(`@id("__proto__") ${always};`), /An id is/)
 })

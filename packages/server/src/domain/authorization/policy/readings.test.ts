@@ -32,6 +32,11 @@ test('a name that is computed, and arguments or a context as a whole, may be any
   assert.deepEqual(readings('[context].contains(context)'), ['all', 'all', true])
 })
 
+test('entities of the request are looked at under their names as well', () => {
+  assert.deepEqual(readings('Writ::Arguments::"call".hasTag("amount")'), ['', 'all', true])
+  assert.deepEqual(readings('Writ::Claims::"call".hasTag("x")'), ['claims', '', true])
+})
+
 test('a record whose members are called like operators hides nothing', () => {
   const record = '{ "hasTag": 1, "x": context.arguments.hasTag("y") } == { "hasTag": 1, "x": true }'
   assert.deepEqual(readings(record), ['', 'y', false])

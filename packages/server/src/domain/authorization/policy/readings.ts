@@ -70,7 +70,8 @@ function look(node: Node, found: Found): readonly unknown[] {
     found.parties = true
   }
   // By its variable, or as a literal: a policy may name who else is there.
-  if (node['Var'] === 'principal' || node['Var'] === 'resource' || '__entity' in node) found.parties = true
+  if (node['Var'] === 'principal' || node['Var'] === 'resource') found.parties = true
+  if ('__entity' in node) noteLiteral(found, node['__entity'])
   return Object.values(node)
 }
 
@@ -78,6 +79,16 @@ function look(node: Node, found: Found): readonly unknown[] {
 export function readsMember({ context, arguments: names }: Readings, member: string): boolean {
   if (context === 'all' || context.has(member)) return true
   return member === 'arguments' && (names === 'all' || names.size > 0)
+}
+
+/** Entities of the request itself are there under names that a text may know. */
+function noteLiteral(found: Found, entity: unknown): void {
+  const type = isNode(entity) ? entity['type'] : undefined
+  found.parties = true
+  if (type === 'Writ::Arguments') found.arguments = 'all'
+  if (type !== 'Writ::Claims') return
+  found.attributes = true
+  if (found.context !== 'all') found.context.add('claims')
 }
 
 function noteArgument(found: Found, name: string | undefined): void {

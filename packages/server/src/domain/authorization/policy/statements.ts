@@ -54,7 +54,8 @@ export function parseStatements(source: string): Statements {
 
 function wrongId(id: string, others: ReadonlySet<string>): string | undefined {
   if (others.has(id)) return 'Another policy has this id: ids are unique in a set.'
-  if (id.startsWith(reservedPrefix)) return `Ids that begin with \`${reservedPrefix}\` are built in.`
+  if (id.toLowerCase().startsWith(reservedPrefix))
+    return `Ids that begin with \`${reservedPrefix}\` are built in.`
   return idShape.test(id)
     ? undefined
     : 'An id is up to 128 letters, digits, dots, colons, dashes or underscores.'
