@@ -190,3 +190,25 @@ test('what was answered from memory is in the log within ten seconds, once each,
   const evaluated = `/events?agent=${agent.id}&type=decision.evaluated`
   assert.equal(expect(await writ.operator.manage('GET', evaluated), 200).items.length, 1)
 })
+
+test('what was done to an object of a long name keeps nothing else of what was answered from memory from the log', async t => {
+  const { writ, by, agent } = await scene(t)
+  await grant(writ, agent.id, ['read'])
+  const here = await site(t, writ, by)
+  const clerk = await holding(agent, 'read')
+  const long: Call = { action: 'read', object: { type: 'http', id: '/x'.repeat(950) } }
+  const short: Call = { action: 'read', object: { type: 'http', id: '/x' } }
+  for (const call of [long, short]) {
+    assert.equal((await here.call(clerk, call)).fromMemory, false)
+    assert.equal((await here.call(clerk, call)).fromMemory, true)
+  }
+  const path = `/events?agent=${agent.id}&type=decision.repeated`
+  await until('both are in the log', 10, async () => {
+    const { items } = expect(await writ.operator.manage('GET', path), 200)
+    return [long, short].every(({ object }) =>
+      items.some(({ resource }: { resource: string }) =>
+        object?.id === '/x' ? resource === `${api}#/x` : resource.startsWith(`${api}#/x/x`),
+      ),
+    )
+  })
+})

@@ -23,6 +23,8 @@ const rememberedSeconds = 24 * 3600
 /** As long as what can be decided: an honest report is never refused for what an agent called. */
 const mostCharacters = 2048
 const keptCharacters = 512
+/** A resource whose clock runs ahead by less is believed, as of now: refused, all that it has to say would be lost. */
+const aheadSeconds = 3600
 /** Of one decision in one report; what is counted of them is added up for years, and has to stay a whole number. */
 const mostTimes = 1_000_000_000
 
@@ -134,14 +136,14 @@ function itemOf(ctx: Ctx, value: unknown): Item {
   if (!isObject(subject) || !isObject(action) || !isObject(resource)) throw malformed('item')
   const { grants = [], chain = [] } = value
   if (!Array.isArray(chain) || chain.length > 16) throw malformed('item')
-  const lastAt = whole(value['last_at'], 'last_at', ctx.now + 60)
+  const lastAt = Math.min(ctx.now, whole(value['last_at'], 'last_at', ctx.now + aheadSeconds))
   return {
     subject: text(subject['id'], 'subject'),
     action: text(action['name'], 'action'),
     object: text(resource['id'], 'resource'),
     decidedBy: text(value['decided_by'], 'decided_by'),
     count: timesOf(value['count']),
-    firstAt: whole(value['first_at'], 'first_at', lastAt),
+    firstAt: Math.min(lastAt, whole(value['first_at'], 'first_at', ctx.now + aheadSeconds)),
     lastAt,
     rest: {
       instance: textOrNull(value['instance'], 'instance'),

@@ -126,7 +126,8 @@ export function createDecider(site: DeciderSite, options: DecisionOptions): Deci
     const context = isObject(body['context']) ? body['context'] : {}
     return {
       permission: Object.freeze({ decision, reservation: reservationIn(context), fromMemory: false }),
-      keepable: keepableIn(context),
+      // Without the id of the request nobody could be told what it is that was given again.
+      keepable: decision === '' ? undefined : keepableIn(context),
     }
   }
 

@@ -51,16 +51,37 @@ test('long names make smaller batches: none is larger than the issuer takes', as
     assert.ok(JSON.stringify(batch).length < 100_000, `${JSON.stringify(batch).length}`)
 })
 
-test('a batch that is refused for good is given up and said to be, and those behind it arrive', async () => {
-  const isPoison = ({ items }: Batch) => items.some(({ resource }) => resource.id.includes('poison'))
+const names = Array.from({ length: 70 }, (_, at) => `https://api.example#/${at}`)
+const idsOf = (batches: readonly Batch[]): readonly string[] =>
+  batches.flatMap(({ items }) => items.map(({ resource }) => resource.id))
+
+test('what is refused for good is given up alone and said to be, and all others of its batch arrive once', async () => {
+  const isPoison = ({ items }: Batch) => idsOf([{ batch: '', items }]).includes(names[33] as string)
   const { sent, troubles, reports, add } = reporting(batch => (isPoison(batch) ? 400 : 200))
-  add('https://api.example#/poison')
-  for (let at = 0; at < 100; at++) add(`https://api.example#/${at}`)
+  for (const name of names) add(name)
   await reports.close()
-  const arrived = sent.filter(batch => !isPoison(batch)).flatMap(({ items }) => items)
-  assert.equal(sent.filter(isPoison).length, 1)
-  assert.ok(arrived.length > 0)
-  assert.equal(troubles.filter(trouble => /400/.test(trouble)).length, 1)
+  const arrived = idsOf(sent.filter(batch => !isPoison(batch)))
+  assert.deepEqual([...arrived].sort(), names.filter(name => name !== names[33]).sort())
+  assert.equal(troubles.length, 1)
+  assert.ok(sent.length <= 2 * Math.ceil(Math.log2(names.length)) + 1, `${sent.length}`)
+})
+
+test('a batch that is too large for the issuer goes in pieces', async () => {
+  const { sent, troubles, reports, add } = reporting(({ items }) => (items.length > 9 ? 413 : 200))
+  for (const name of names) add(name)
+  await reports.close()
+  assert.equal(idsOf(sent.filter(({ items }) => items.length <= 9)).length, names.length)
+  assert.deepEqual(troubles, [])
+})
+
+test('an issuer that refuses whoever reports, or is busy, loses nothing', async () => {
+  for (const status of [401, 403, 429, 500, 503]) {
+    let answers = 0
+    const { sent, reports, add } = reporting(() => (answers++ === 0 ? status : 200))
+    add('https://api.example#/1')
+    await reports.close()
+    assert.deepEqual([sent.length, sent[0]?.batch], [2, sent[1]?.batch], `${status}`)
+  }
 })
 
 test('a batch that could not be taken now is sent again as it was', async () => {

@@ -98,7 +98,7 @@ export function reportsTo({ agent, url, audience, clock, onTrouble }: ReportsOpt
     }
   }
 
-  const send = async ({ id, items }: Batch): Promise<void> => {
+  const send = async ({ id, items }: Batch): Promise<'taken' | 'refused'> => {
     const report = agent.signReport({ batch: id, items })
     const answer = await agent.fetch(url, {
       method: 'POST',
@@ -109,18 +109,27 @@ export function reportsTo({ agent, url, audience, clock, onTrouble }: ReportsOpt
       signal: AbortSignal.timeout(5000),
     })
     await answer.body?.cancel()
-    if (answer.status === 200) return
-    if (!isFinal(answer.status)) throw new Error(`the issuer answered a report with ${answer.status}`)
-    // Sent again it would be refused again, for ever, and everything behind it would wait.
-    onTrouble(new Error(`a report of ${items.length} cached decisions was refused with ${answer.status}`))
+    if (answer.status === 200) return 'taken'
+    if (isFinal(answer.status)) return 'refused'
+    throw new Error(`the issuer answered a report with ${answer.status}`)
+  }
+
+  // Sent again it would be refused again, for ever, and everything behind it would wait: halved until what is refused is
+  // alone, so that nobody takes the deeds of others from the log with one of its own.
+  const divide = ({ items }: Batch): readonly Batch[] => {
+    const half = Math.ceil(items.length / 2)
+    if (items.length > 1)
+      return [items.slice(0, half), items.slice(half)].map(part => ({ id: randomUUID(), items: part }))
+    onTrouble(new Error('the issuer refuses the report of a cached decision; it was given up'))
+    return []
   }
 
   // In order, one at a time. A batch keeps its id until it is acknowledged, so that its second arrival counts nothing.
   const flush = async (): Promise<void> => {
     cut()
     for (let batch = waiting[0]; batch !== undefined; batch = waiting[0]) {
-      await send(batch)
-      waiting.shift()
+      const outcome = await send(batch)
+      waiting.splice(0, 1, ...(outcome === 'taken' ? [] : divide(batch)))
     }
   }
   const start = (): Promise<void> => {
