@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { api, expect, grant, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
 import { until } from '../harness/deadline.ts'
+import { assertionType } from '../harness/party.ts'
 import { enforce } from './policies.ts'
 import {
   type Call,
@@ -211,4 +212,24 @@ test('what was done to an object of a long name keeps nothing else of what was a
       ),
     )
   })
+})
+
+test('a session that has ended ends what is remembered of it, and nothing that is remembered beside it', async t => {
+  const { writ, by, agent } = await scene(t)
+  await grant(writ, agent.id, ['read'])
+  const here = await site(t, writ, by)
+  const { party } = agent
+  const evidence = { client_assertion_type: assertionType, client_assertion: party.assertion() }
+  const dpop = party.proof('/sessions', { nonce: await party.nonce() })
+  const { session } = expect(await party.post('/sessions', { ...evidence, task: 'sorts' }, { dpop }), 201)
+  const { access_token } = expect(await party.tokenRequest({ resource: api, session }), 200)
+  const [within, beside] = [{ party, token: access_token }, await holding(agent, 'read')]
+  for (const clerk of [within, beside])
+    for (const fromMemory of [false, true])
+      assert.equal((await here.call(clerk, { action: 'read' })).fromMemory, fromMemory)
+  expect(await writ.operator.manage('POST', `/sessions/${session}/end`, { reason: 'odd' }), 200)
+  await settled(writ, 1)
+  assert.equal(await said(here, within, { action: 'read' }), '401 invalid_token')
+  const other = await here.call(beside, { action: 'read' })
+  assert.deepEqual([other.status, other.fromMemory], [200, true])
 })

@@ -190,3 +190,25 @@ test('a halted grant is passed over while another gives the same right', async t
   expect(await lift(writ, id), 200)
   expect(await agent.tokenRequest({ resource: api, scope: 'read write' }), 200)
 })
+
+test('a halt of what is gone meanwhile holds for its namesake, and can be lifted', async t => {
+  const writ = await authority(t)
+  const resource = await registerApi(writ)
+  const { id: person } = expect(await writ.operator.manage('POST', '/people', { login: 'ada' }), 201)
+  const made: string[] = []
+  for (const [kind, target] of [
+    ['tool', `${api}#burn`],
+    ['resource', api],
+    ['person', person],
+  ] as const)
+    made.push(expect(await halt(writ, kind, target), 201).id)
+  expect(await writ.operator.manage('DELETE', `/resources/${resource}`), 204)
+  expect(await writ.operator.manage('DELETE', `/people/${person}`), 204)
+  await registerApi(writ)
+  const agent = await newAgent(writ, { scopes: ['read'] })
+  assert.equal((await agent.tokenRequest({ resource: api })).status, 400)
+  const { items } = expect(await writ.operator.manage('GET', '/resources'), 200)
+  const again = items.find(({ identifier }: { identifier: string }) => identifier === api).id
+  expect(await writ.operator.manage('DELETE', `/resources/${again}`), 204)
+  for (const id of made) assert.equal(expect(await lift(writ, id), 200).status, 'lifted')
+})

@@ -259,7 +259,9 @@ const lift = operation({
     if (halt.liftedAt !== null)
       throw new Fault('conflict', 'This halt was lifted already.', { kind: 'lifted' })
     // What it holds down may stand above whoever lifts it.
-    await mustStandAside(ctx, deps, caller, await find(ctx, deps, halt))
+    const found = await finders[halt.kind](ctx, deps, halt.target)
+    // What is gone is nobody's; its namesake, if one comes, must not be held down for ever.
+    if (found !== undefined) await mustStandAside(ctx, deps, caller, found)
     const lifted: Halt = { ...halt, liftedAt: ctx.now, liftedBy: caller.id }
     return {
       change: {
