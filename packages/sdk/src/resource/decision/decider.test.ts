@@ -1,5 +1,8 @@
 // Asking the decision point: whatever goes wrong on the way is a refusal, and memory never answers for what is over.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import type { Agent } from '../../agent/agent.ts'
 import { Fault, isFault } from '../../protocol/fault.ts'
@@ -306,6 +309,29 @@ test('options that would let memory answer for ever, or nobody ever answer, are 
     { withinSeconds: 0 },
   ])
     assert.throws(() => site(() => decision(kept), options), RangeError, JSON.stringify(options))
+})
+
+test('an answer that comes in drops, or not at all, is a refusal after the time that is waited', async t => {
+  const dripping = createServer((request, response) => {
+    if (request.url === '/silent') return
+    response.writeHead(200, { 'content-type': 'application/json' }).write('{"decision":true')
+    const drops = setInterval(() => response.write(' '), 20)
+    response.on('close', () => clearInterval(drops))
+  }).listen(0, '127.0.0.1')
+  t.after(() => {
+    dripping.closeAllConnections()
+    dripping.close()
+  })
+  await once(dripping, 'listening')
+  const { port } = dripping.address() as AddressInfo
+  for (const path of ['/dripping', '/silent']) {
+    const agent = {
+      issuer: 'https://writ.example',
+      fetch: (_: string, init: RequestInit) => fetch(`http://127.0.0.1:${port}${path}`, init),
+    } as unknown as Agent
+    const { decider } = site(() => decision(kept), { agent, withinSeconds: 0.2 })
+    assert.equal(await outcome(decider.decide(caller, { action: 'read' })), 'temporarily_unavailable', path)
+  }
 })
 
 test('an agent of another issuer cannot ask here', () => {

@@ -117,6 +117,14 @@ let newest: {
   readonly bytes: Uint8Array
 }
 
+/** What was found of the newest batch: thousands of listeners are offered the same one. */
+let looked: { readonly signals: readonly SignalAt[]; readonly isChanged: boolean } | undefined
+
+function changesHalts(signals: readonly SignalAt[]): boolean {
+  if (looked?.signals !== signals) looked = { signals, isChanged: isAboutHalts(signals) }
+  return looked.isChanged
+}
+
 const encoder = new TextEncoder()
 
 const encoded = (message: WrittenMessage): Uint8Array => encoder.encode(formatEvent(message))
@@ -162,7 +170,7 @@ function feedOf(
     const isAllNew = (signals[0]?.epoch ?? epoch) > epoch
     const news = isAllNew ? signals : signals.filter(signal => signal.epoch > epoch)
     if (news.length === 0) return
-    if (isAboutHalts(news)) readFirst(news)
+    if (changesHalts(news)) readFirst(news)
     else tell(news, undefined)
   }
   // Everything after it waits meanwhile: a listener that hears of an epoch confirms that it enforces what was halted.
