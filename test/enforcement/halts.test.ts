@@ -212,3 +212,14 @@ test('a halt of what is gone meanwhile holds for its namesake, and can be lifted
   expect(await writ.operator.manage('DELETE', `/resources/${again}`), 204)
   for (const id of made) assert.equal(expect(await lift(writ, id), 200).status, 'lifted')
 })
+
+test('a dozen switches thrown at once all take effect, and let go at once all give way', async t => {
+  const writ = await authority(t)
+  await registerApi(writ)
+  const agents = await Promise.all(Array.from({ length: 12 }, () => newAgent(writ, { scopes: ['read'] })))
+  const made = await Promise.all(agents.map(({ clientId }) => halt(writ, 'agent', clientId)))
+  assert.deepEqual(new Set(made.map(({ status }) => status)), new Set([201]))
+  for (const agent of agents) assert.equal((await agent.tokenRequest({ resource: api })).status, 400)
+  const lifted = await Promise.all(made.map(({ body }) => lift(writ, body.id)))
+  assert.deepEqual(new Set(lifted.map(({ status }) => status)), new Set([200]))
+})

@@ -154,6 +154,8 @@ const create = operation({
     .meta({ id: 'HaltCreate' }),
   status: 201,
   answer: haltShown,
+  // An emergency is when many of them come at once.
+  insists: true,
   async decide(ctx, deps, { body }, caller) {
     const found = await find(ctx, deps, body)
     await mustStandAside(ctx, deps, caller, found)
@@ -254,6 +256,7 @@ const lift = operation({
   body: z.strictObject({ reason: wire.reason }).meta({ id: 'HaltLift' }),
   status: 200,
   answer: haltShown,
+  insists: true,
   async decide(ctx, deps, { params: named, body }, caller) {
     const { version, ...halt } = await findHalt(ctx, deps, named.id)
     if (halt.liftedAt !== null)

@@ -103,6 +103,7 @@ const end = operation({
   body: z.strictObject({ reason: wire.reason }).meta({ id: 'SessionEnd' }),
   status: 200,
   answer: sessionShown,
+  insists: true,
   async decide(ctx, deps, { params: named, body }) {
     const { version, ...session } = await findSession(ctx, deps, named.id)
     if (!isSessionLive(session, ctx.now))
