@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { HaltId } from '@writ/sdk/protocol/identifier'
-import { type Halt, type HaltKind, haltedSubject, haltOn } from './halt.ts'
+import { toolSubject } from '@writ/sdk/protocol/revocation'
+import { type Halt, type HaltKind, haltedSubject, haltedTool, haltOn } from './halt.ts'
 
 const halt = (kind: HaltKind, target: string, liftedAt: number | null = null): Halt => ({
   id: 'hlt_00000000000000000000000001' as HaltId,
@@ -49,4 +50,13 @@ test('the end of a halt is told under the name that tokens bear', () => {
   assert.equal(haltedSubject(halt('key', 'thumb')), 'key:thumb')
   assert.equal(haltedSubject(halt('resource', 'https://api.example')), 'https://api.example')
   assert.equal(haltedSubject(halt('tool', 'https://api.example#burn')), undefined)
+})
+
+test('a halted tool is told by its resource and its name, whatever stands in the name; nothing else is told so', () => {
+  const named = (tool: string) => haltedTool(halt('tool', `https://api.example#${tool}`))
+  for (const tool of ['burn', 'a#b', '#', ' ', 'https://other.example#burn', '\ud800'])
+    assert.equal(named(tool), toolSubject('https://api.example', tool))
+  assert.notEqual(named('burn'), named('Burn'))
+  const others: readonly HaltKind[] = ['agent', 'instance', 'key', 'grant', 'resource', 'person', 'tenant']
+  for (const kind of others) assert.equal(haltedTool(halt(kind, 'https://api.example#burn')), undefined)
 })
