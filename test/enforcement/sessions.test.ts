@@ -57,6 +57,20 @@ test('an instance begins a session, its tokens name it, and they die when it end
   expect(await post(agent, '/sessions/end', { session }), 200)
 })
 
+test('a session is over when its instance said that it would be, and its tokens with it', async t => {
+  const { writ, agent } = await scene(t)
+  const asked = async (seconds: string) => post(agent, '/sessions', { task: 'sorts the post', seconds })
+  for (const wrong of ['0', '-1', '1.5', '1e3', '86401', '999999', ' 60', 'an hour', '٣'])
+    assert.equal((await asked(wrong)).status, 400, wrong)
+  const { session, created_at, expires_at } = expect(await asked('90'), 201)
+  assert.equal(Date.parse(expires_at) - Date.parse(created_at), 90_000)
+  const issued = expect(await agent.tokenRequest({ resource: api, session }), 200)
+  assert.ok(issued.expires_in <= 90, `${issued.expires_in}`)
+  writ.advance(90)
+  assert.equal(await isLive(writ, issued.access_token), false)
+  assert.equal((await agent.tokenRequest({ resource: api, session })).status, 400)
+})
+
 test('whoever is halted begins no session, and may end one', async t => {
   const { writ, agent } = await scene(t)
   const { session } = expect(await begin(agent), 201)

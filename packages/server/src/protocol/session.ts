@@ -19,11 +19,11 @@ import { recordRefusal } from './refusal.ts'
 /** OIDC-A §2.3: an `agent_context_id` is opaque text of at most so many characters. */
 const longestTask = 256
 /** A run that nobody ends is over by then; longer ones begin another session. */
-const sessionSeconds = 24 * 3600
+const longestSeconds = 24 * 3600
 
 /**
  * Begins a session of the instance whose key proved the request, by client assertion and DPoP proof alike. Throws what
- * authentication throws, `access_denied` for who is no instance or is halted, `invalid_request` for a task that is none.
+ * authentication throws, `access_denied` for who is no instance or is halted, `invalid_request` for a task or a time that is none.
  */
 export function beginSession(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<Session> {
   return asInstance(ctx, deps, { evidence, type: 'session.begun' }, async ({ proven, instance, key }) => {
@@ -33,6 +33,7 @@ export function beginSession(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<
       throw new Fault('invalid_request', `task must be a line of at most ${longestTask} characters.`, {
         kind: 'task',
       })
+    const seconds = secondsIn(one(evidence.form, 'seconds'))
     const session: Session = {
       id: newId('ses', deps.randomBytes),
       agent: instance.agent,
@@ -41,7 +42,7 @@ export function beginSession(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<
       key,
       peer: ctx.peer ?? null,
       createdAt: ctx.now,
-      expiresAt: ctx.now + sessionSeconds,
+      expiresAt: ctx.now + seconds,
       endedAt: null,
       endReason: null,
     }
@@ -51,6 +52,16 @@ export function beginSession(ctx: Ctx, deps: Deps, evidence: Evidence): Promise<
       session,
       decision: { rule: 'own_instance', epoch: proven.facts.epoch },
     }
+  })
+}
+
+/** For how long the instance wants it at most; longer than any may be is refused, and not cut in silence. */
+function secondsIn(text: string | undefined): number {
+  if (text === undefined) return longestSeconds
+  const seconds = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0
+  if (seconds >= 1 && seconds <= longestSeconds) return seconds
+  throw new Fault('invalid_request', `seconds must be a whole number from 1 to ${longestSeconds}.`, {
+    kind: 'seconds',
   })
 }
 
