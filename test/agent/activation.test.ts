@@ -1,12 +1,12 @@
 // The agent SDK opens what its agent is eligible for, against the authority itself, and the guide shows how.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { Agent } from '@writ/sdk/agent'
+import type { Agent } from '@writ/sdk/agent'
 import type { Code } from '@writ/sdk/protocol/fault'
 import { administrator, as, entries } from '../activation/scene.ts'
 import { api, expect, grant, registerApi } from '../harness/agent.ts'
 import { type Authority, authority } from '../harness/authority.ts'
-import { freshDirectory } from './agents.ts'
+import { enrolled } from './enrolled.ts'
 import { fault } from './refusals.ts'
 
 interface World {
@@ -22,28 +22,9 @@ interface World {
 async function world(t: TestContext): Promise<World> {
   const writ = await authority(t)
   await registerApi(writ)
-  const made = { name: 'deployer', owner: writ.operator.clientId, purpose: 'Deploys' }
-  const { id } = expect(await writ.operator.manage('POST', '/agents', made), 201)
-  const enrollment = expect(await writ.operator.manage('POST', `/agents/${id}/enrollments`), 201)
   const approver = await administrator(writ, ['writ:approvals'])
-  const lost = new Set<string>()
-  const asked: string[] = []
-  const reach: typeof fetch = async (input, init) => {
-    const request = new Request(input, init)
-    const { pathname } = new URL(request.url)
-    asked.push(pathname)
-    const answer = await writ.server.fetch(request)
-    answer.headers.set('date', new Date(writ.nowMs()).toUTCString())
-    if (lost.delete(pathname)) throw new TypeError('lost')
-    return answer
-  }
-  const agent = await Agent.load({
-    directory: freshDirectory(),
-    enrollment: `${enrollment.enroll_uri}#${enrollment.token}`,
-    fetch: reach,
-    clock: writ.nowMs,
-  })
-  t.after(() => agent.close())
+  const { agent, lost, asked } = await enrolled(t, writ)
+  const id = agent.clientId
   return {
     writ,
     agent,

@@ -114,7 +114,7 @@ async function run(program: string): Promise<string> {
   return stdout.trim()
 }
 
-test('the guide shows as many programs as are tested here', () => assert.equal(programs.length, 3))
+test('the guide shows as many programs as are tested here', () => assert.equal(programs.length, 4))
 
 test('three lines call an API, on the first start and on the next', async () => {
   assert.equal(await run(programs[0] ?? ''), "200 [ 'an invoice' ]")
@@ -127,4 +127,8 @@ test('a refusal says what is not granted', async () => {
 
 test('the official MCP client lists and calls tools with the fetch of the agent', async () => {
   assert.match(await run(programs[2] ?? ''), /text: 'hello'/)
+})
+
+test('a run is a session, and what it calls belongs to it', async () => {
+  assert.equal(await run(programs[3] ?? ''), '200 monthly report')
 })

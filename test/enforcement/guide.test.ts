@@ -8,8 +8,10 @@ import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { Agent } from '@writ/sdk/agent'
 import { generateKeyPair } from '@writ/sdk/protocol/jwk'
+import { require as demand, protect } from '@writ/sdk/resource/fetch'
 import { createVerifier } from '@writ/sdk/resource/verifier'
 import { createServer } from '@writ/server'
+import { freshDirectory } from '../agent/agents.ts'
 import { listen } from '../agent/listening.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -99,9 +101,26 @@ test('a program with the right to halt and no other stops an agent, and hears wh
   )
 })
 
-test('a program begins a session, asks for a token that belongs to it, and ends it', async () => {
-  const { id, file } = await scene.newcomer(api, 'invoices:read')
-  const [session] = (await run('sessions-and-risk.md', { INSTANCE: file })).split(' ')
+/** An API that takes tokens of this authority, by its identifier. */
+async function invoices(): Promise<string> {
+  let answer: (request: Request) => Promise<Response>
+  const { origin } = started.use(await listen(request => answer(request)))
+  const guard = protect({ issuer: scene.issuer, resource: origin })
+  started.defer(() => guard.verifier.close())
+  answer = guard(demand('invoices:read')(() => Response.json(['an invoice'])))
+  const scopes = [{ name: 'invoices:read', description: 'Read invoices' }]
+  await scene.manage('POST', '/resources', { identifier: origin, name: 'Own invoices', scopes })
+  await guard.verifier.ready()
+  return origin
+}
+
+test('a program begins a session, calls in it, and ends it', async () => {
+  const own = await invoices()
+  const { id } = await scene.newcomer(own, 'invoices:read')
+  const { enroll_uri, token } = await scene.manage('POST', `/agents/${id}/enrollments`)
+  const instance = { WRIT_ENROLLMENT: `${enroll_uri}#${token}`, WRIT_AGENT_DIRECTORY: freshDirectory() }
+  const [session, status] = (await run('sessions-and-risk.md', { API: own, ...instance })).split(' ')
+  assert.equal(status, '200')
   const seen = await scene.manage('GET', `/sessions/${session}`)
   assert.deepEqual([seen.agent, seen.task, seen.status], [id, 'sort the post', 'ended'])
   const { items } = await scene.manage('GET', `/events?agent=${id}&type=token.issued`)

@@ -1,19 +1,13 @@
 // The agent's side of Writ: an identity that rotates its own key, and a `fetch` that proves who calls.
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { AuthorizationDetail } from '../protocol/details/detail.ts'
 import { Fault } from '../protocol/fault.ts'
 import { importPrivate, type PrivateJwk } from '../protocol/jwk.ts'
 import { signJws } from '../protocol/jws.ts'
 import { Secret } from '../protocol/secret.ts'
 import { type ActivateOptions, type Activation, type Activations, createActivations } from './activation.ts'
-import {
-  type Authorization,
-  type AuthorizedInit,
-  authorizedFetch,
-  type FetchDeps,
-  scopesIn,
-} from './authorized-fetch.ts'
+import type { FetchDeps } from './authorized-fetch.ts'
+import { type Calls, callsWith } from './calls.ts'
 import { type Acting, type Credentials, keptCredentials } from './credentials.ts'
 import { createDiscovery, type Discovery } from './discovery.ts'
 import { enroll, parseEnrollment } from './enrollment.ts'
@@ -25,6 +19,7 @@ import { createProtectedResources } from './protected-resource.ts'
 import { isCutOff, type Replaced } from './rotation.ts'
 import { createRotation, type Rotation, type RotationReport } from './rotation-schedule.ts'
 import { createSecrets, type HeldLease, type HeldSecret, type Secrets } from './secrets.ts'
+import { createSessions, type Session, type SessionOptions, type Sessions } from './session.ts'
 import { createStepUps } from './step-up.ts'
 import { createTokenCache } from './token-cache.ts'
 import { type Ask, requestToken, type Token } from './token-request.ts'
@@ -32,11 +27,13 @@ import type { Wire } from './wire.ts'
 
 export type { ActivateOptions, Activation, ActivationState, WaitOptions } from './activation.ts'
 export type { Authorization, AuthorizedInit } from './authorized-fetch.ts'
+export type { ObtainedToken, TokenOptions } from './calls.ts'
 export { fileKeystore } from './keystores/file.ts'
 export type { Acceptance, Held, HeldKey, Keystore, Membership, StagedKey } from './keystores/keystore.ts'
 export { memoryKeystore } from './keystores/memory.ts'
 export type { RotationReport } from './rotation-schedule.ts'
 export type { HeldLease, HeldSecret } from './secrets.ts'
+export type { Session, SessionOptions } from './session.ts'
 
 /** What both ways to an agent take. */
 export interface AgentOptions {
@@ -75,46 +72,14 @@ export interface OperatorCredentials {
   readonly jwk: unknown
 }
 
-export interface TokenOptions {
-  readonly resource: string
-  /** The issuer's default where left out. */
-  readonly scope?: string
-  /** RFC 9396: what it is limited to; whatever the grants limit it to where left out. */
-  readonly authorizationDetails?: readonly AuthorizationDetail[]
-  /** A token that anybody who holds it can use, where the resource allows that. */
-  readonly bearer?: boolean
-}
-
-export interface ObtainedToken {
-  readonly accessToken: Secret<string>
-  readonly tokenType: 'DPoP' | 'Bearer'
-  readonly scope: string
-  /** Those that were granted; empty where the scopes alone say it. */
-  readonly authorizationDetails: readonly AuthorizationDetail[]
-  /** Epoch seconds. */
-  readonly expiresAt: number
-}
-
 /** One running instance of an agent. Its functions may be passed around on their own. */
-export interface Agent {
+export interface Agent extends Calls {
   readonly issuer: string
   readonly clientId: string
   /** Undefined for credentials that were given whole. */
   readonly instance: string | undefined
   /** The key that signs now: its RFC 7638 thumbprint, and when it ends, in epoch seconds. */
   key(): { readonly thumbprint: string; readonly expiresAt: number | null }
-  /**
-   * `fetch` with a token for the URL's resource and a proof for the request. Answers whatever the resource answers.
-   *
-   * @throws Fault `invalid_target` where the resource trusts other issuers than ours or claims to be another one,
-   *   `invalid_request` where the call could give credentials away, `invalid_client` where the agent was stopped,
-   *   `invalid_scope` where the scope is not granted, `invalid_authorization_details` where the details are not, `temporarily_unavailable` where the issuer does not answer.
-   */
-  fetch(input: string | URL | Request, init?: AuthorizedInit): Promise<Response>
-  /** A `fetch` with these settled, for libraries that take one. */
-  fetchFor(authorization?: Authorization): typeof fetch
-  /** A token itself, kept until it ends. Throws what `fetch` throws. */
-  token(options: TokenOptions): Promise<ObtainedToken>
   /**
    * A secret of the issuer's vault, kept for half of its lease: ask for it wherever it is used, so that a rotated one is
    * met in time. Throws what `fetch` throws, `access_denied` where the agent is no consumer, `conflict` where there is
@@ -141,6 +106,21 @@ export interface Agent {
    *   agent was stopped, `temporarily_unavailable` where the issuer does not answer.
    */
   activate(eligibility: string, options: ActivateOptions): Promise<Activation>
+  /**
+   * Begins a session: one run of this instance, with the task that it works on. What is called through it shows that it
+   * belongs to it, and is stopped with it.
+   *
+   * ```ts
+   * const session = await agent.session({ task: 'sort the post', seconds: 3600 })
+   * const answer = await session.fetch('https://api.example/invoices', { scope: 'invoices:read' })
+   * await session.end()
+   * ```
+   *
+   * @throws Fault `invalid_request` for a task that is no line or a time that is none, `access_denied` for credentials
+   *   that are no instance of an agent or are halted, `invalid_client` where the agent was stopped,
+   *   `temporarily_unavailable` where the issuer does not answer.
+   */
+  session(options?: SessionOptions): Promise<Session>
   /**
    * A report that this instance vouches for: a JWS of the type `decision-report+jwt` under the key that signs now. The
    * type is fixed, so that nothing else can be had signed by it.
@@ -222,6 +202,7 @@ interface Parts extends FetchDeps {
   readonly discovery: Discovery
   readonly secrets: Secrets
   readonly activations: Activations
+  readonly sessions: Sessions
   /** Undefined where the key is not ours to rotate. */
   rotation: Rotation | undefined
   asks: AskListener | undefined
@@ -243,18 +224,17 @@ function partsOf(wire: Wire, credentials: Credentials): Parts {
     stepUps: createStepUps(wire.clock),
     tokens: createTokenCache(request, wire.clock),
   }
+  const sibling = { wire, discovery, credentials, recover }
   const parts: Parts = {
     ...fetching,
     credentials,
     discovery,
     secrets: createSecrets({ ...fetching, discovery }),
     activations: createActivations({
-      wire,
-      discovery,
-      credentials,
-      recover,
+      ...sibling,
       onChanged: resource => fetching.tokens.outdate(resource),
     }),
+    sessions: createSessions({ ...fetching, ...sibling }),
     rotation: undefined,
     asks: undefined,
   }
@@ -271,6 +251,7 @@ function retireTokens({ tokens, wire, credentials }: Parts, { jkt, until }: Repl
 function agentOf(parts: Parts): Agent {
   const { issuer, clientId, instance } = parts.credentials.current()
   return {
+    ...callsWith(parts),
     issuer,
     clientId,
     instance,
@@ -278,15 +259,10 @@ function agentOf(parts: Parts): Agent {
       const { key, expiresAt } = parts.credentials.current()
       return { thumbprint: key.jkt, expiresAt }
     },
-    fetch: (input, init) => authorizedFetch(parts, input, init),
-    fetchFor:
-      (authorization = {}) =>
-      (input, init) =>
-        authorizedFetch(parts, input, { ...init, ...authorization }),
-    token: options => obtain(parts, options),
     secret: name => parts.secrets.get(name),
     lease: (name, { ttlSeconds } = {}) => parts.secrets.lease(name, ttlSeconds),
     activate: async (eligibility, options) => parts.activations.activate(eligibility, options),
+    session: async options => parts.sessions.begin(options),
     signReport(claims) {
       const { key, kid } = parts.credentials.current()
       const iat = Math.floor(parts.wire.origins.begin(issuer).nowMs / 1000)
@@ -308,20 +284,6 @@ function agentOf(parts: Parts): Agent {
       parts.rotation?.stop()
       parts.asks?.close()
     },
-  }
-}
-
-async function obtain(
-  { tokens }: Parts,
-  { resource, scope, authorizationDetails: details, bearer = false }: TokenOptions,
-): Promise<ObtainedToken> {
-  const token = await tokens.get({ resource, scopes: scopesIn(scope), details, bearer })
-  return {
-    accessToken: token.accessToken,
-    tokenType: token.key === undefined ? 'Bearer' : 'DPoP',
-    scope: token.scopes.join(' '),
-    authorizationDetails: token.details,
-    expiresAt: Math.floor(token.expiresAtMs / 1000),
   }
 }
 

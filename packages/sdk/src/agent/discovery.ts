@@ -14,6 +14,7 @@ export interface Discovery {
       | 'enrollment_endpoint'
       | 'key_rotation_endpoint'
       | 'activation_endpoint'
+      | 'session_endpoint'
       | 'revocation_stream'
       | 'vault',
   ): Promise<string>

@@ -34,7 +34,7 @@ function setUp(lifeMs = 100_000) {
 }
 const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
-test('keeps apart what differs in resource, scope, default scope, details or binding', async () => {
+test('keeps apart what differs in resource, scope, default scope, details, session or binding', async () => {
   const { cache, asked } = setUp()
   const asks: Ask[] = [
     ask,
@@ -46,6 +46,8 @@ test('keeps apart what differs in resource, scope, default scope, details or bin
     { ...ask, details: [] },
     { ...ask, details: [{ type: 'http' }] },
     { ...ask, scopes: ['a'], details: [{ type: 'http' }] },
+    { ...ask, session: 'ses_a' },
+    { ...ask, session: 'ses_b' },
   ]
   const tokens = new Set(await Promise.all(asks.map(one => cache.get(one))))
   assert.equal(tokens.size, asks.length)

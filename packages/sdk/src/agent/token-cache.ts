@@ -38,8 +38,14 @@ export function createTokenCache(request: (ask: Ask) => Promise<Token>, clock: (
   const outdated = boundedCache<number>(maxTokens)
 
   const slotOf = (ask: Ask): Slot => {
-    const { resource, scopes, details, bearer = false } = ask
-    const name = JSON.stringify([resource, scopes?.toSorted() ?? null, bearer, details ?? null])
+    const { resource, scopes, details, session, bearer = false } = ask
+    const name = JSON.stringify([
+      resource,
+      scopes?.toSorted() ?? null,
+      bearer,
+      details ?? null,
+      session ?? null,
+    ])
     const known = slots.get(name)
     if (known !== undefined) return known
     const slot: Slot = { token: undefined, request: undefined, replacedAtMs: -pauseMs, renewAfterMs: 0 }

@@ -19,6 +19,8 @@ export interface Ask {
   readonly scopes: readonly string[] | undefined
   /** RFC 9396: what the token is limited to; undefined for whatever the grants limit it to. */
   readonly details?: readonly AuthorizationDetail[] | undefined
+  /** The session that it belongs to and ends with; undefined for one that belongs to none. */
+  readonly session?: string | undefined
   /** Without a key of its own: whoever holds it may use it. */
   readonly bearer?: boolean
 }
@@ -76,6 +78,7 @@ async function requestWith({ wire, discovery, credentials, onAsked }: TokenDeps,
         resource: ask.resource,
         ...(ask.scopes === undefined ? {} : { scope: formatScope(ask.scopes) }),
         ...(ask.details === undefined ? {} : { authorization_details: JSON.stringify(ask.details) }),
+        ...(ask.session === undefined ? {} : { session: ask.session }),
         client_assertion_type: assertionType,
         client_assertion: createAssertion(subject, now),
       }).toString(),
