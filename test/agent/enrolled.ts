@@ -9,6 +9,8 @@ export interface Enrolled {
   readonly agent: Agent
   /** Of which paths the answer is lost, once each. */
   readonly lost: Set<string>
+  /** What happens while the answer of a path is on its way, once each. */
+  readonly meanwhile: Map<string, () => Promise<unknown>>
   /** The path of each request. */
   readonly asked: string[]
   /** Another process with the same keystore. */
@@ -21,6 +23,7 @@ export async function enrolled(t: TestContext, writ: Authority, of?: string): Pr
   const id = of ?? expect(await writ.operator.manage('POST', '/agents', made), 201).id
   const enrollment = expect(await writ.operator.manage('POST', `/agents/${id}/enrollments`), 201)
   const lost = new Set<string>()
+  const meanwhile: Enrolled['meanwhile'] = new Map()
   const asked: string[] = []
   const directory = freshDirectory()
   const reach: typeof fetch = async (input, init) => {
@@ -29,6 +32,9 @@ export async function enrolled(t: TestContext, writ: Authority, of?: string): Pr
     asked.push(pathname)
     const answer = await writ.server.fetch(request)
     answer.headers.set('date', new Date(writ.nowMs()).toUTCString())
+    const happens = meanwhile.get(pathname)
+    meanwhile.delete(pathname)
+    await happens?.()
     if (lost.delete(pathname)) throw new TypeError('lost')
     return answer
   }
@@ -42,5 +48,5 @@ export async function enrolled(t: TestContext, writ: Authority, of?: string): Pr
     t.after(() => agent.close())
     return agent
   }
-  return { agent: await load(), lost, asked, sibling: load }
+  return { agent: await load(), lost, meanwhile, asked, sibling: load }
 }

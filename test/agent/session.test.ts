@@ -134,11 +134,12 @@ test('one that an operator ended, or whose time is over, is told from every othe
 })
 
 test('a token that arrives after the end is handed to nobody', async t => {
-  const { agent } = await world(t)
+  const { agent, meanwhile } = await world(t)
   const session = await agent.session()
-  const late = session.token(onApi)
-  const [asked] = await Promise.allSettled([late, session.end()])
-  assert.ok(asked.status === 'rejected' && fault('conflict')(asked.reason))
+  await session.token({ resource: api })
+  meanwhile.set('/token', () => session.end())
+  await refuses(session.token(onApi), 'conflict', /is over/)
+  assert.equal(meanwhile.size, 0)
 })
 
 test('an end that the issuer did not hear of is one here, and is told to it again', async t => {
