@@ -130,6 +130,60 @@ test('nobody reports in the name of another, with another kind of token, or beyo
     assert.equal(answer.status, 400, name)
   }
   assert.equal((await entriesAbout(writ, subject.clientId)).length, 0)
+  const refused = await refusalsOf(writ, gate)
+  assert.equal(refused.length, wrong.length, 'each of them is an entry')
+  assert.deepEqual(refused.slice(0, 2).map(ruleOf), ['signature', 'signature'])
+})
+
+interface Refusal {
+  readonly outcome: string
+  readonly reason: string
+  readonly decision: Readonly<Record<string, unknown>>
+}
+
+const ruleOf = ({ decision }: Refusal) => decision['rule']
+
+const refusalsOf = async (writ: Authority, { clientId }: Party): Promise<readonly Refusal[]> => {
+  const path = `/events?agent=${clientId}&type=decision.reported&limit=200`
+  const { items } = expect(await writ.operator.manage('GET', path), 200)
+  return items.filter(({ outcome }: Refusal) => outcome === 'refused')
+}
+
+test('a report that is refused before it is read is an entry too, and a proof that was used before is nobody', async t => {
+  const { writ, gate, subject, token } = await scene(t)
+  const report = sign(writ, gate, { items: [itemOf(writ, subject)] })
+  const url = reportsOf(writ)
+  const raw = (body: string, headers: Record<string, string> = {}) =>
+    writ.fetch(url, {
+      method: 'POST',
+      headers: {
+        authorization: `DPoP ${token}`,
+        dpop: gate.proof(url, { accessToken: token }),
+        'content-type': 'application/json',
+        ...headers,
+      },
+      body,
+    })
+  assert.equal((await raw('{')).status, 400)
+  assert.equal((await raw(JSON.stringify({ report, more: 1 }))).status, 400)
+  assert.equal((await raw('x', { 'content-type': 'text/plain' })).status, 415)
+  assert.equal((await raw(JSON.stringify({ report: 'x'.repeat(300_000) }))).status, 413)
+  const dpop = gate.proof(url, { accessToken: token })
+  assert.equal((await raw(JSON.stringify({ report }), { dpop })).status, 200)
+  // What its report is worth, and that it was taken, is told to nobody who holds no key.
+  assert.equal((await raw(JSON.stringify({ report }), { dpop })).status, 401)
+  assert.equal((await raw('{', { dpop })).status, 401)
+  const refused = await refusalsOf(writ, gate)
+  assert.deepEqual(refused.map(ruleOf), [
+    'malformed_json',
+    'unknown_member',
+    'media_type',
+    'body_too_large',
+    'proof_replayed',
+    'proof_replayed',
+  ])
+  assert.ok(refused.every(({ reason }) => reason.length > 0))
+  assert.equal((await entriesAbout(writ, subject.clientId)).length, 1)
 })
 
 test('a report needs the right to ask for decisions', async t => {
@@ -137,6 +191,8 @@ test('a report needs the right to ask for decisions', async t => {
   const token = await writ.operator.token(`${writ.issuer}/api/v1`, 'writ:agents:read')
   const report = sign(writ, writ.operator, { items: [itemOf(writ, subject)] })
   assert.equal((await writ.operator.call('POST', reportsOf(writ), { token, body: { report } })).status, 403)
+  const [refused, ...others] = await refusalsOf(writ, writ.operator)
+  assert.deepEqual([refused?.decision['code'], others], ['insufficient_scope', []])
   const bare = await writ.fetch('/access/v1/reports', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

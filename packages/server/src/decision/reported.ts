@@ -1,6 +1,6 @@
 // Decisions that a resource gave again from its memory: counted there, vouched for by its key, an entry each in our log.
 import { createHash } from 'node:crypto'
-import { Fault } from '@writ/sdk/protocol/fault'
+import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { parseId } from '@writ/sdk/protocol/identifier'
 import { importPublic } from '@writ/sdk/protocol/jwk'
 import { readJws, verifyJws } from '@writ/sdk/protocol/jws'
@@ -10,6 +10,7 @@ import { isKeyLive } from '../domain/agent.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Store } from '../store/store.ts'
+import { decisionScopes, type Requested } from './evaluate.ts'
 
 export interface ReportDeps {
   readonly store: Pick<Store, 'keys' | 'commit'>
@@ -31,6 +32,11 @@ const mostTimes = 1_000_000_000
 const malformed = (kind: string): Fault =>
   new Fault('invalid_request', 'The report is not one of decisions of this authority.', { kind })
 
+export interface Taken {
+  readonly taken: number
+  readonly isRepeated: boolean
+}
+
 interface Item {
   readonly subject: string
   readonly action: string
@@ -43,16 +49,23 @@ interface Item {
 }
 
 /**
- * Takes a report once, however often it arrives. Throws `invalid_request` for what is none, or was not signed by a live
- * key of the caller, `invalid_dpop_proof` for a proof that was used before, `temporarily_unavailable`.
+ * Takes a report once, however often it arrives. Whatever happens to an authenticated caller is an entry. Throws what
+ * `read` throws, `insufficient_scope`, `invalid_request` for what is no report, or was not signed by a live key of the
+ * caller, `invalid_dpop_proof` for a proof that was used before, `temporarily_unavailable`.
  */
-export async function takeReport(
-  ctx: Ctx,
-  deps: ReportDeps,
-  caller: Caller,
-  report: unknown,
-): Promise<{ readonly taken: number; readonly isRepeated: boolean }> {
-  const { batch, items } = await read(ctx, deps, caller, report)
+export async function takeReport(ctx: Ctx, deps: ReportDeps, requested: Requested<unknown>): Promise<Taken> {
+  try {
+    return await take(ctx, deps, requested)
+  } catch (error) {
+    throw isFault(error) ? await recordRefusal(ctx, deps, requested.caller, error) : error
+  }
+}
+
+async function take(ctx: Ctx, deps: ReportDeps, { caller, read }: Requested<unknown>): Promise<Taken> {
+  const scope = decisionScopes.evaluate
+  if (!caller.scopes.has(scope))
+    throw new Fault('insufficient_scope', `This needs the scope ${scope}.`, { kind: 'scope', scope })
+  const { batch, items } = await reportIn(ctx, deps, caller, await read())
   const key = createHash('sha256').update(`${caller.id}\0${batch}`).digest('base64url')
   const expiresAt = ctx.now + rememberedSeconds
   const [first, ...others] = items.map(item => entryOf(ctx, caller, batch, item))
@@ -70,14 +83,39 @@ export async function takeReport(
     const again = await deps.store.commit(ctx, { ...change, entries: [entry] })
     if (again.kind === 'done') return { taken: 0, isRepeated: true }
   }
-  if (committed.kind === 'replayed')
-    throw new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
+  if (committed.kind === 'replayed') throw replayedProof()
   throw new Fault('temporarily_unavailable', 'The report could not be taken; send it again.', {
     kind: committed.kind,
   })
 }
 
-async function read(
+function replayedProof(): Fault {
+  return new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
+}
+
+/** The Fault to answer with, its entry committed. */
+async function recordRefusal(ctx: Ctx, deps: ReportDeps, caller: Caller, fault: Fault): Promise<Fault> {
+  // Our own inability is not a decision about the caller.
+  if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return fault
+  const { epoch, subjects } = caller.basis
+  const grants = subjects.filter(subject => subject.startsWith('grt_'))
+  const entry = ({ code, message, why }: Fault): EntryDraft => ({
+    ...base(ctx, caller, 'decision.reported'),
+    outcome: 'refused',
+    reason: excerpt(message, keptCharacters),
+    decision: { rule: why?.kind ?? code, code, grants, epoch },
+  })
+  const committed = await deps.store.commit(ctx, { claims: caller.claims, entries: [entry(fault)] })
+  if (committed.kind === 'done') return fault
+  const again = await deps.store.commit(ctx, { entries: [entry(replayedProof())] })
+  // Whoever shows a proof that was used before is nobody, and learns nothing of what its report was worth.
+  if (committed.kind === 'replayed' && again.kind === 'done') return replayedProof()
+  throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
+    kind: again.kind,
+  })
+}
+
+async function reportIn(
   ctx: Ctx,
   deps: ReportDeps,
   caller: Caller,

@@ -7,7 +7,6 @@ import { readJson } from '../body.ts'
 import { singleProof } from '../oauth.ts'
 import { json, published, type Route } from '../route.ts'
 
-const scope = 'writ:decisions:evaluate'
 const mostBytes = 256 * 1024
 
 export function decisionReportsRoute({ verifiedTokens }: { readonly verifiedTokens: VerifiedTokens }): Route {
@@ -25,14 +24,15 @@ export function decisionReportsRoute({ verifiedTokens }: { readonly verifiedToke
         uri: published(ctx.issuer, this.path),
       }
       const caller = await authenticate(ctx, { ...deps, verifiedTokens }, evidence, managementIdentifier(ctx))
-      if (!caller.scopes.has(scope))
-        throw new Fault('insufficient_scope', `This needs the scope ${scope}.`, { kind: 'scope', scope })
-      const { report, ...others } = await readJson(request, mostBytes)
-      if (Object.keys(others).length > 0)
-        throw new Fault('invalid_request', 'The body has report and nothing else.', {
-          kind: 'unknown_member',
-        })
-      const { taken, isRepeated } = await takeReport(ctx, deps, caller, report)
+      const read = async (): Promise<unknown> => {
+        const { report, ...others } = await readJson(request, mostBytes)
+        if (Object.keys(others).length > 0)
+          throw new Fault('invalid_request', 'The body has report and nothing else.', {
+            kind: 'unknown_member',
+          })
+        return report
+      }
+      const { taken, isRepeated } = await takeReport(ctx, deps, { caller, read })
       return json({ taken, repeated: isRepeated })
     },
   }
