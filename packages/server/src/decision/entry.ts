@@ -68,7 +68,7 @@ export function entryOfMany(
   }
 }
 
-type Facts = Readonly<Record<string, unknown>>
+export type Facts = Readonly<Record<string, unknown>>
 
 /** What is asked of each item by whoever counts, and told of it to whoever reads. */
 const itemsOwn: ReadonlySet<string> = new Set(['decision', 'rule', 'grants', 'action', 'object', 'party'])

@@ -39,6 +39,7 @@ export interface Taken {
 
 interface Item {
   readonly subject: string
+  readonly instance: string | null
   readonly action: string
   readonly object: string
   readonly decidedBy: string
@@ -177,6 +178,7 @@ function itemOf(ctx: Ctx, value: unknown): Item {
   const lastAt = Math.min(ctx.now, whole(value['last_at'], 'last_at', ctx.now + aheadSeconds))
   return {
     subject: text(subject['id'], 'subject'),
+    instance: textOrNull(value['instance'], 'instance'),
     action: text(action['name'], 'action'),
     object: text(resource['id'], 'resource'),
     decidedBy: text(value['decided_by'], 'decided_by'),
@@ -184,7 +186,6 @@ function itemOf(ctx: Ctx, value: unknown): Item {
     firstAt: Math.min(lastAt, whole(value['first_at'], 'first_at', ctx.now + aheadSeconds)),
     lastAt,
     rest: {
-      instance: textOrNull(value['instance'], 'instance'),
       session: textOrNull(value['session'], 'session'),
       task: textOrNull(value['task'], 'task'),
       peer: textOrNull(value['peer'], 'peer'),
@@ -217,7 +218,7 @@ function entryOf(ctx: Ctx, caller: Caller, batch: string, item: Item): EntryDraf
   return {
     ...base(ctx, caller, 'decision.repeated'),
     agent,
-    instance: null,
+    instance: agent === null ? null : (parseId('ins', item.instance ?? undefined) ?? null),
     person: parseId('usr', item.subject) ?? null,
     resource: item.object,
     action: item.action,

@@ -53,8 +53,8 @@ test('tokens count under each of their scopes, decisions under their action and 
     14,
   )
   const items = [
-    { decision: true, grants: ['grt_3'], action: 'read' },
-    { decision: false, grants: [], action: 'read' },
+    { decision: true, grants: ['grt_3'], action: 'read', subject: 'agent:agt_1' },
+    { decision: false, grants: [], action: 'read', subject: 'agent:agt_1' },
   ].map(item => JSON.stringify(item))
   usage.saw('default', entry({ type: 'decision.evaluations', outcome: 'refused', facts: { items } }), 15)
   const facts = { granted: ['grt_4'], count: 7 }
@@ -66,7 +66,7 @@ test('tokens count under each of their scopes, decisions under their action and 
     'grt_1 write  ins_1 10 12 2',
     'grt_1 call tool:send ins_1 14 14 1',
     'grt_2 call tool:send ins_1 14 14 1',
-    'grt_3 read  ins_1 15 15 1',
+    'grt_3 read  agt_1 15 15 1',
     'grt_4 see  agt_1 16 16 7',
   ])
   assert.equal(await flush(), 0)
@@ -74,7 +74,8 @@ test('tokens count under each of their scopes, decisions under their action and 
 
 test('operations of ours count under their names, and the addresses by which the log is read under none', async () => {
   const { usage, added, flush } = counter()
-  const own = { decision: { rule: 'scope', grants: ['grt_1'] } }
+  const chain = [{ sub: 'ins_1', kind: 'instance' }] as const
+  const own = { chain, decision: { rule: 'scope', grants: ['grt_1'] } }
   usage.saw('default', entry({ ...own, type: 'grant.created', action: 'grants.create' }), 10)
   usage.saw('default', entry({ ...own, type: 'secret.read', action: 'secret:read' }), 11)
   usage.saw('default', entry({ ...own, type: 'audit.read', action: 'https://writ.example/audit?from=1' }), 12)
@@ -84,6 +85,40 @@ test('operations of ours count under their names, and the addresses by which the
     'grt_1  grants.create ins_1 10 10 1',
     'grt_1  secret:read ins_1 11 11 1',
     'grt_1   ins_1 12 13 2',
+  ])
+})
+
+test('use is booked under the instance where it is known, else under the agent, and never under whom it was about', async () => {
+  const { usage, added, flush } = counter()
+  const facts = { granted: ['grt_1'], count: 7 }
+  const repeated = entry({ type: 'decision.repeated', instance: 'ins_1', action: 'see', facts })
+  usage.saw('default', repeated, 10)
+  usage.saw('default', { ...repeated, instance: null }, 11)
+  const item = { decision: true, action: 'see' }
+  const items = [
+    { ...item, grants: ['grt_2'], subject: 'agent:agt_2', instance: 'ins_2' },
+    { ...item, grants: ['grt_3'], subject: 'agent:agt_3' },
+  ].map(each => JSON.stringify(each))
+  const batch = entry({ type: 'decision.evaluations', agent: null, instance: null, facts: { items } })
+  usage.saw('default', batch, 12)
+  const common = JSON.stringify({ subject: 'agent:agt_4', instance: 'ins_4' })
+  const alike = [1, 2].map(() => JSON.stringify({ ...item, grants: ['grt_4'] }))
+  usage.saw('default', { ...batch, agent: 'agt_4', facts: { common, items: alike } }, 13)
+  const chain = [
+    { sub: 'agt_5', kind: 'agent' },
+    { sub: 'ins_5', kind: 'instance' },
+  ] as const
+  const decision = { rule: 'scope', grants: ['grt_5'] }
+  const about = { type: 'agent.suspended', agent: 'agt_6', instance: null, action: 'agents.suspend' }
+  usage.saw('default', entry({ ...about, chain, decision }), 14)
+  await flush()
+  assert.deepEqual(brief(added), [
+    'grt_1 see  ins_1 10 10 7',
+    'grt_1 see  agt_1 11 11 7',
+    'grt_2 see  ins_2 12 12 1',
+    'grt_3 see  agt_3 12 12 1',
+    'grt_4 see  ins_4 13 13 2',
+    'grt_5  agents.suspend ins_5 14 14 1',
   ])
 })
 

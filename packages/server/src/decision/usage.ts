@@ -4,6 +4,7 @@ import type { Ctx } from '../context.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import type { UsageRow } from '../store/authorization.ts'
 import type { Store } from '../store/store.ts'
+import { type Facts, itemFacts } from './entry.ts'
 
 export interface UsageCounter {
   /** Counts what an entry says was used; an entry that says nothing of grants costs a look at its type. */
@@ -29,6 +30,8 @@ interface Use {
   readonly scopes: readonly string[]
   readonly tool: string
   readonly times: number
+  /** Who acted, where the entry is about somebody else, or about several. */
+  readonly caller?: string
 }
 
 const listIn = (value: unknown): readonly string[] =>
@@ -47,7 +50,8 @@ const readers: Readonly<Record<string, (entry: EntryDraft) => readonly Use[]>> =
   'decision.evaluated': ({ action, decision, facts }) => [
     { grants: decision?.grants ?? [], scopes: [action ?? ''], tool: textIn(facts?.['object']), times: 1 },
   ],
-  'decision.evaluations': ({ facts }) => listIn(facts?.['items']).map(itemUse),
+  'decision.evaluations': ({ facts }) =>
+    listIn(facts?.['items']).map(item => itemUse(itemFacts(item, facts?.['common']))),
   'decision.repeated': ({ action, facts }) => [
     {
       grants: listIn(facts?.['granted']),
@@ -59,10 +63,12 @@ const readers: Readonly<Record<string, (entry: EntryDraft) => readonly Use[]>> =
 }
 
 /** What is decided at our own endpoints says which operation it was; the leaf follows from it. */
-function ownUse({ action, decision }: EntryDraft): readonly Use[] {
+function ownUse({ action, chain, decision }: EntryDraft): readonly Use[] {
   // The log is read by address, and addresses are without number.
   const tool = /^[a-z-]+[.:][a-z-]+$/.test(action ?? '') ? (action ?? '') : ''
-  return [{ grants: decision?.grants ?? [], scopes: [''], tool, times: 1 }]
+  // The entry is about whom the operation concerns; the grant is that of whoever made it.
+  const caller = chain?.at(-1)?.sub ?? ''
+  return [{ grants: decision?.grants ?? [], scopes: [''], tool, times: 1, caller }]
 }
 
 function readerOf({ type, decision }: EntryDraft): ((entry: EntryDraft) => readonly Use[]) | undefined {
@@ -72,14 +78,14 @@ function readerOf({ type, decision }: EntryDraft): ((entry: EntryDraft) => reado
 
 const textIn = (value: unknown): string => (typeof value === 'string' ? value : '')
 
-/** An item of a batch, as `entryOfMany` wrote it a moment ago. */
-function itemUse(text: string): Use {
-  const { decision, grants, action, object } = JSON.parse(text) as Record<string, unknown>
+/** An item of a batch: each has a subject of its own. */
+function itemUse({ decision, grants, action, object, subject, instance }: Facts): Use {
   return {
     grants: decision === true ? listIn(grants) : [],
     scopes: [textIn(action)],
     tool: textIn(object),
     times: 1,
+    caller: textIn(instance) || textIn(subject).replace(/^agent:/, ''),
   }
 }
 
@@ -117,8 +123,8 @@ export function createUsage({ store }: { readonly store: Pick<Store, 'usage'> })
       if (read === undefined || (entry.outcome !== 'allowed' && entry.type !== 'decision.evaluations')) return
       const rows = counts.get(tenant) ?? new Map()
       counts.set(tenant, rows)
-      const caller = entry.instance ?? entry.agent ?? ''
-      for (const { grants, scopes, tool, times } of read(entry)) {
+      const known = entry.instance ?? entry.agent ?? ''
+      for (const { grants, scopes, tool, times, caller = known } of read(entry)) {
         for (const grant of grants)
           for (const scope of scopes)
             count(rows, {
