@@ -143,6 +143,30 @@ test('ever other objects fill no table: beyond some names under a grant they cou
   assert.ok(added.some(({ grant, tool }) => grant === 'grt_2' && tool === 'invoice:499'))
 })
 
+test('what a resource says that it repeated fills no table either: its names of actions and instances are bounded', async () => {
+  const { usage, added, flush } = counter()
+  const repeated = (at: number) =>
+    entry({
+      type: 'decision.repeated',
+      instance: `ins_${at}`,
+      action: `act ${at}`,
+      facts: { granted: ['grt_1'], count: 2 },
+    })
+  for (let at = 0; at < 900; at += 1) usage.saw('default', repeated(at), at)
+  usage.saw('default', entry({ action: 'act_901', decision: { rule: 'r', grants: ['grt_1'] } }), 1)
+  await flush()
+  assert.ok(added.length <= 260, `${added.length} rows`)
+  assert.equal(
+    added.reduce((all, { count }) => all + count, 0),
+    1801,
+    'and none is lost',
+  )
+  assert.ok(
+    added.some(({ scope, caller }) => scope === 'act_901' && caller === 'ins_1'),
+    'what was decided here is',
+  )
+})
+
 test('what could not be added is added with the next', async () => {
   const { usage, added, state, flush } = counter()
   const issued = entry({ action: 'read', decision: { rule: 'r', grants: ['grt_1'] } })

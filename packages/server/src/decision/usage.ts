@@ -21,6 +21,8 @@ const mostRows = 20_000
 
 /** Names of tools and objects that one node tells apart under a grant; further ones count together, without a name. */
 const mostTools = 64
+/** Pairs of action and caller that are told apart of what resources report under a grant. */
+const mostReported = 256
 /** Grants whose names a node remembers. */
 const mostGrants = 1024
 
@@ -89,20 +91,29 @@ function itemUse({ decision, grants, action, object, subject, instance }: Facts)
   }
 }
 
+interface Told extends Pick<UsageRow, 'scope' | 'caller'> {
+  readonly isReported: boolean
+}
+
 type Rows = Map<string, { -readonly [K in keyof UsageRow]: UsageRow[K] }>
 
 export function createUsage({ store }: { readonly store: Pick<Store, 'usage'> }): UsageCounter {
   const counts = new Map<string, Rows>()
   const named = boundedCache<Set<string>>(mostGrants)
 
-  /** Whoever names ever other objects fills no table with them. */
-  const toldApart = (grant: string, tool: string): string => {
-    if (tool === '') return tool
-    const tools = named.get(grant) ?? new Set()
-    if (tools.size === 0) named.set(grant, tools)
-    if (tools.size < mostTools) tools.add(tool)
-    return tools.has(tool) ? tool : ''
+  /** Whoever names ever other things fills no table with them: beyond so many of a kind they count without a name. */
+  const isToldApart = (kind: string, name: string, most: number): boolean => {
+    const names = named.get(kind) ?? new Set()
+    if (names.size === 0) named.set(kind, names)
+    if (names.size < most) names.add(name)
+    return names.has(name)
   }
+
+  /** By whom and under which scope; what a resource says of it has been checked by nobody. */
+  const toldOf = (grant: string, { isReported, scope, caller }: Told): Pick<UsageRow, 'scope' | 'caller'> =>
+    isReported && !isToldApart(`reported ${grant}`, `${caller} ${scope}`, mostReported)
+      ? { scope: '', caller: '' }
+      : { scope, caller }
 
   const count = (rows: Rows, row: UsageRow): void => {
     const name = `${row.grant}\0${row.scope}\0${row.tool}\0${row.caller}`
@@ -123,12 +134,14 @@ export function createUsage({ store }: { readonly store: Pick<Store, 'usage'> })
       if (read === undefined || (entry.outcome !== 'allowed' && entry.type !== 'decision.evaluations')) return
       const rows = counts.get(tenant) ?? new Map()
       counts.set(tenant, rows)
+      const isReported = entry.type === 'decision.repeated'
       const known = entry.instance ?? entry.agent ?? ''
       for (const { grants, scopes, tool, times, caller = known } of read(entry)) {
         for (const grant of grants)
           for (const scope of scopes)
             count(rows, {
-              ...{ grant, scope, tool: toldApart(grant, tool), caller },
+              ...{ grant, tool: tool !== '' && isToldApart(grant, tool, mostTools) ? tool : '' },
+              ...toldOf(grant, { isReported, scope, caller }),
               ...{ firstAt: at, lastAt: at, count: times },
             })
       }

@@ -82,7 +82,10 @@ export interface UsageRow {
 
 /** Counts of use. They are sums that a node keeps for some seconds and then adds: a crash loses those, and no entry. */
 export interface Usage {
-  /** Adds the counts to those that stand; the earliest first and the latest last use of both are kept. */
+  /**
+   * Adds the counts to those that stand; the earliest first and the latest last use of both are kept. Those of a grant
+   * that the tenant does not have are dropped: nobody checked them, and nothing would ever forget them.
+   */
   add(scope: Scope, rows: readonly UsageRow[]): Promise<void>
   /** The newest use first, at most `limit`. */
   of(scope: Scope, grant: string, limit: number): Promise<readonly UsageRow[]>

@@ -56,7 +56,7 @@ export function authorizationSeeds(agent: AgentId) {
     halt: haltOf(),
     idle,
     budget: budgetOf(),
-    usage: usageOf(unique()),
+    usage: usageOf(idle.id, { lastAt: start - 1 }),
     point: pointOf(),
   }
 }

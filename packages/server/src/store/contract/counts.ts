@@ -4,12 +4,18 @@ import { test } from 'node:test'
 import { pointOf, usageOf } from './authorization-isolation.ts'
 import { fresh, type Given, grantOf, type Scene, sceneIn, start, throughNodes, unique } from './scene.ts'
 
+async function grantIn(scene: Scene): Promise<string> {
+  const value = grantOf({ createdAt: start })
+  await scene.done({ puts: [{ put: 'grant', value, ifVersion: 0 }] })
+  return value.id
+}
+
 /** Registers the tests of counts. */
 export function countsContract(given: () => Given): void {
   test('use adds up by grant, scope, tool and caller, with the earliest first and the latest last of all', () =>
     throughNodes(given(), async scenes => {
       const [scene] = scenes as [Scene]
-      const grant = fresh('grt')
+      const [grant, another] = [await grantIn(scene), await grantIn(scene)]
       const row = usageOf(grant, { count: 2, firstAt: start + 5, lastAt: start + 9 })
       await Promise.all(
         Array.from({ length: 20 }, (_, at) => {
@@ -25,7 +31,7 @@ export function countsContract(given: () => Given): void {
         { ...row, tool: 'search', lastAt: start + 1, count: 40 },
       ])
       assert.equal((await scene.store.usage.of(scene, grant, 1)).length, 1)
-      const others = { scope: 'write', caller: 'agt_2', grant: fresh('grt') }
+      const others = { scope: 'write', caller: 'agt_2', grant: another }
       for (const [member, value] of Object.entries(others)) {
         await scene.store.usage.add(scene, [{ ...row, [member]: value }])
       }
@@ -34,7 +40,7 @@ export function countsContract(given: () => Given): void {
 
   test('many counts are added at once, and one that cannot be stored spoils none of them', async () => {
     const scene = await sceneIn(given().store)
-    const grant = fresh('grt')
+    const grant = await grantIn(scene)
     const rows = Array.from({ length: 1200 }, (_, at) =>
       usageOf(grant, { tool: `${at}`, lastAt: start + at }),
     )
@@ -45,6 +51,22 @@ export function countsContract(given: () => Given): void {
       rows.map((_, at) => 1199 - at),
     )
     await scene.store.usage.add(scene, [])
+  })
+
+  // Nothing would ever sweep it, and whoever reports use may name what it likes.
+  test('use of a grant that there is not, or that is of another tenant, is kept nowhere', async () => {
+    const [scene, other] = [await sceneIn(given().store), await sceneIn(given().store)]
+    const [grant, foreign, none] = [await grantIn(scene), await grantIn(other), fresh('grt')]
+    await scene.store.usage.add(
+      scene,
+      [none, foreign, grant].map(id => usageOf(id)),
+    )
+    const kept = await Promise.all([none, foreign, grant].map(id => scene.store.usage.of(scene, id, 10)))
+    assert.deepEqual(
+      kept.map(rows => rows.length),
+      [0, 0, 1],
+    )
+    assert.deepEqual(await scene.store.usage.of(other, foreign, 10), [])
   })
 
   test('unused are live grants without a use since the instant that were there before it, with their last use', async () => {
@@ -173,7 +195,7 @@ function pointTests(given: () => Given): void {
   test('a tenant adds to no counts of another', async () => {
     const { store } = given()
     const [own, other] = [await sceneIn(store), await sceneIn(store)]
-    const row = usageOf(fresh('grt'))
+    const row = usageOf(await grantIn(own))
     await store.usage.add(own, [row])
     await store.usage.add(other, [{ ...row, count: 9 }])
     assert.deepEqual(await store.usage.of(own, row.grant, 5), [row])

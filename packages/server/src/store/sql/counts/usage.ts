@@ -42,7 +42,8 @@ const adderOf = ({ batch }: Batches) =>
     },
     input => sql`
     insert into usage (tenant, owner, scope, tool, caller, first_at, last_at, count)
-    select tenant, owner, scope, tool, caller, first, last, times from ${input} where true
+    select tenant, owner, scope, tool, caller, first, last, times from ${input}
+    where exists (select 1 from grants where grants.tenant = input.tenant and grants.id = input.owner)
     on conflict (tenant, owner, scope, tool, caller) do update set
       first_at = case when excluded.first_at < usage.first_at then excluded.first_at else usage.first_at end,
       last_at = case when excluded.last_at > usage.last_at then excluded.last_at else usage.last_at end,
