@@ -108,6 +108,12 @@ test('a lease is asked for within bounds, and a secret of leases is not read', a
     answers.map(({ status }) => status),
     [422, 400, 400, 400, 409],
   )
+  const leased = expect(await writ.operator.manage('GET', '/events?type=secret.leased'), 200).items
+  assert.deepEqual(
+    leased.map(({ decision }: { decision: { rule: string } }) => decision.rule),
+    ['ttl', 'ttl', 'ttl', 'unknown_member'],
+    'each is an entry, also where its body is malformed',
+  )
   assert.equal(await rolesOf(known), 0)
   const other = await newAgent(writ)
   await grantSecret(writ, other.clientId, 'task')

@@ -46,7 +46,7 @@ export function vaultRoutes(face: VaultFace): readonly Route[] {
       path,
       async handle(ctx, deps, request) {
         const { caller, name } = await callerOf(ctx, { ...deps, ...face }, request)
-        const ttlSeconds = await ttlOf(request, deps.config.maxBodyBytes)
+        const ttlSeconds = () => ttlOf(request, deps.config.maxBodyBytes)
         const leased = await lease(ctx, depsOf(deps, face), caller, { name, ttlSeconds })
         const body = {
           lease: leased.lease,

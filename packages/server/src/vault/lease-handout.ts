@@ -45,20 +45,23 @@ interface Pending extends Entitled {
 }
 
 /**
- * Makes a value for this caller, for `ttlSeconds` or as long as the secret allows. Throws what `entitled` and `readAs`
- * throw, `invalid_value` for a longer time, `conflict` where this secret has versions or the upstream refuses,
+ * Makes a value for this caller, for `ttlSeconds` or as long as the secret allows. Throws what `ttlSeconds`, `entitled`
+ * and `readAs` throw, `invalid_value` for a longer time, `conflict` where this secret has versions or the upstream refuses,
  * `rate_limited` for one lease too many, `temporarily_unavailable` where the upstream is away.
  */
 export async function lease(
   ctx: Ctx,
   deps: LeaseDeps,
   caller: Caller,
-  asked: { readonly name: string; readonly ttlSeconds: number | undefined },
+  { name, ttlSeconds }: { readonly name: string; readonly ttlSeconds: () => Promise<number | undefined> },
 ): Promise<Leased> {
-  const resource = secretIdentifier(ctx.issuer, asked.name)
+  const resource = secretIdentifier(ctx.issuer, name)
   const reading = { type: 'secret.leased', action: secretScope, resource, caller } as const
+  let ttl: Promise<number | undefined> | undefined
   const pending = await readAs(ctx, deps, reading, async attempt => {
-    const made = await begin(ctx, deps, caller, { ...asked, ...attempt })
+    // Read in here, once: what is wrong with it is an entry like every other refusal.
+    ttl ??= ttlSeconds()
+    const made = await begin(ctx, deps, caller, { name, ttlSeconds: await ttl, ...attempt })
     return {
       change: {
         bases: [made.basis, ...made.decided.bases],
