@@ -1,6 +1,7 @@
 // The one place of the management API that writes: authority, decision, then one commit of effect, proof and entry.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { parseId } from '@writ/sdk/protocol/identifier'
+import { recordedRefusal, replayedProof } from '../audit/refusal.ts'
 import type { Ctx } from '../context.ts'
 import type { Decided } from '../decision/decided.ts'
 import { decideOwn, decisionFacts } from '../decision/own.ts'
@@ -184,10 +185,8 @@ const keptCharacters = 128
 const keptOfReason = 512
 
 /** The Fault to answer with, its entry committed. Throws where the entry cannot be written. */
-async function recordRefusal(ctx: Ctx, deps: AdminDeps, call: Call, fault: Fault): Promise<Fault> {
-  // Our own inability is not a decision about the caller.
-  if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return fault
-  const entry = (refused: Fault) =>
+function recordRefusal(ctx: Ctx, deps: AdminDeps, call: Call, fault: Fault): Promise<Fault> {
+  const entryFor = (refused: Fault): EntryDraft =>
     entryOf(ctx, call, {
       type: call.operation.event,
       outcome: 'refused',
@@ -195,17 +194,5 @@ async function recordRefusal(ctx: Ctx, deps: AdminDeps, call: Call, fault: Fault
       rule: refused.why?.kind ?? refused.code,
       code: refused.code,
     })
-  const committed = await deps.store.commit(ctx, { claims: call.caller.claims, entries: [entry(fault)] })
-  if (committed.kind === 'done') return fault
-  // Whoever shows a proof that was used before is nobody: it must not even learn what its request was worth.
-  const replayed = replayedProof()
-  const again = await deps.store.commit(ctx, { entries: [entry(replayed)] })
-  if (committed.kind === 'replayed' && again.kind === 'done') return replayed
-  throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
-    kind: again.kind,
-  })
-}
-
-function replayedProof(): Fault {
-  return new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
+  return recordedRefusal(ctx, deps, fault, { claims: call.caller.claims, entryOf: entryFor })
 }

@@ -6,6 +6,7 @@ import { learn, mostShort, type Purses } from '../domain/authorization/purses.ts
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Change } from '../domain/change.ts'
 import type { Store } from '../store/store.ts'
+import { recordedRefusal, refusalOf, replayedProof } from './refusal.ts'
 
 type ReadDeps = { readonly store: Pick<Store, 'commit' | 'signals'> }
 
@@ -98,34 +99,23 @@ async function orRefused<T>(
   try {
     return await decide()
   } catch (error) {
-    if (isFault(error)) await recordRefusal(ctx, { store }, reading, error)
-    throw error
+    throw isFault(error) ? await recordRefusal(ctx, { store }, reading, error) : error
   }
 }
 
-function replayedProof(): Fault {
-  return new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
-}
-
-async function recordRefusal(
+function recordRefusal(
   ctx: Ctx,
   { store }: ReadDeps,
   reading: Reading & { readonly caller: Caller },
   fault: Fault,
-): Promise<void> {
-  // Our own inability is not a decision about the caller.
-  if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return
-  const draft = entryOf(ctx, reading)
-  const decision = { ...draft.decision, rule: fault.why?.kind ?? fault.code, code: fault.code }
-  const entry: EntryDraft = { ...draft, outcome: 'refused', reason: kept(fault.message), decision }
-  const committed = await store.commit(ctx, { claims: reading.caller.claims, entries: [entry] })
-  if (committed.kind === 'done') return
-  const again = await store.commit(ctx, { entries: [entry] })
-  // Whoever shows a proof that was used before is nobody, and learns nothing of what its request was worth.
-  if (committed.kind === 'replayed' && again.kind === 'done') throw replayedProof()
-  throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
-    kind: again.kind,
+): Promise<Fault> {
+  const entryFor = (refused: Fault): EntryDraft => ({
+    ...entryOf(ctx, reading),
+    outcome: 'refused',
+    reason: kept(refused.message),
+    decision: refusalOf(reading.caller, refused),
   })
+  return recordedRefusal(ctx, { store }, fault, { claims: reading.caller.claims, entryOf: entryFor })
 }
 
 function entryOf(

@@ -1,5 +1,6 @@
 // The one place where decisions are written: proof of who asked, what is spent, and the entry, before anything is told.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
+import { recordedRefusal, refusalOf, replayedProof } from '../audit/refusal.ts'
 import type { Ctx } from '../context.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import type { Spend } from '../domain/authorization/budget.ts'
@@ -139,20 +140,14 @@ function reservedBy({ now }: Ctx, caller: Caller, spends: readonly Spend[]): rea
   }))
 }
 
-function replayedProof(): Fault {
-  return new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
-}
-
 /** The Fault to answer with, its entry committed. */
-async function recordRefusal(
+function recordRefusal(
   ctx: Ctx,
   { store }: Pick<CommitDeps, 'store'>,
   { caller, type, scope }: Asking,
   fault: Fault,
 ): Promise<Fault> {
-  // Our own inability is not a decision about the caller.
-  if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return fault
-  const entry = (refused: Fault): EntryDraft => ({
+  const entryOf = (refused: Fault): EntryDraft => ({
     type,
     outcome: 'refused',
     reason: excerpt(refused.message, 512),
@@ -161,20 +156,8 @@ async function recordRefusal(
     chain: chainOf(caller),
     resource: managementIdentifier(ctx),
     action: scope,
-    decision: {
-      rule: refused.why?.kind ?? refused.code,
-      code: refused.code,
-      grants: caller.basis.subjects.filter(subject => subject.startsWith('grt_')),
-      epoch: caller.basis.epoch,
-    },
+    decision: refusalOf(caller, refused),
     ...askedBy(ctx, caller),
   })
-  const committed = await store.commit(ctx, { claims: caller.claims, entries: [entry(fault)] })
-  if (committed.kind === 'done') return fault
-  // Whoever shows a proof that was used before is nobody, and learns nothing of what its request was worth.
-  const again = await store.commit(ctx, { entries: [entry(replayedProof())] })
-  if (committed.kind === 'replayed' && again.kind === 'done') return replayedProof()
-  throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
-    kind: again.kind,
-  })
+  return recordedRefusal(ctx, { store }, fault, { claims: caller.claims, entryOf })
 }

@@ -5,6 +5,7 @@ import { parseId } from '@writ/sdk/protocol/identifier'
 import { importPublic } from '@writ/sdk/protocol/jwk'
 import { readJws, verifyJws } from '@writ/sdk/protocol/jws'
 import { isTyp, parseClaims } from '@writ/sdk/protocol/jwt'
+import { recordedRefusal, refusalOf, replayedProof } from '../audit/refusal.ts'
 import type { Ctx } from '../context.ts'
 import { isKeyLive } from '../domain/agent.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
@@ -90,30 +91,15 @@ async function take(ctx: Ctx, deps: ReportDeps, { caller, read }: Requested<unkn
   })
 }
 
-function replayedProof(): Fault {
-  return new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
-}
-
 /** The Fault to answer with, its entry committed. */
-async function recordRefusal(ctx: Ctx, deps: ReportDeps, caller: Caller, fault: Fault): Promise<Fault> {
-  // Our own inability is not a decision about the caller.
-  if (fault.code === 'temporarily_unavailable' || fault.code === 'server_error') return fault
-  const { epoch, subjects } = caller.basis
-  const grants = subjects.filter(subject => subject.startsWith('grt_'))
-  const entry = ({ code, message, why }: Fault): EntryDraft => ({
+function recordRefusal(ctx: Ctx, deps: ReportDeps, caller: Caller, fault: Fault): Promise<Fault> {
+  const entryFor = (refused: Fault): EntryDraft => ({
     ...base(ctx, caller, 'decision.reported'),
     outcome: 'refused',
-    reason: excerpt(message, keptCharacters),
-    decision: { rule: why?.kind ?? code, code, grants, epoch },
+    reason: excerpt(refused.message, keptCharacters),
+    decision: refusalOf(caller, refused),
   })
-  const committed = await deps.store.commit(ctx, { claims: caller.claims, entries: [entry(fault)] })
-  if (committed.kind === 'done') return fault
-  const again = await deps.store.commit(ctx, { entries: [entry(replayedProof())] })
-  // Whoever shows a proof that was used before is nobody, and learns nothing of what its report was worth.
-  if (committed.kind === 'replayed' && again.kind === 'done') return replayedProof()
-  throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
-    kind: again.kind,
-  })
+  return recordedRefusal(ctx, deps, fault, { claims: caller.claims, entryOf: entryFor })
 }
 
 async function reportIn(

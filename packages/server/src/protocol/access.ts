@@ -3,9 +3,10 @@ import { type AccessTokenClaims, subjectsOf } from '@writ/sdk/protocol/access-to
 import type { BoundedCache } from '@writ/sdk/protocol/bounded-cache'
 import { Fault } from '@writ/sdk/protocol/fault'
 import { type AgentId, type ClientId, parseId } from '@writ/sdk/protocol/identifier'
+import { recordedRefusal, refusalOf } from '../audit/refusal.ts'
 import type { Ctx } from '../context.ts'
 import { isAgentLive } from '../domain/agent.ts'
-import { excerpt } from '../domain/audit-entry.ts'
+import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Claim } from '../domain/change.ts'
 import type { CallerFacts } from '../store/store.ts'
@@ -77,8 +78,8 @@ export async function authenticate(
   const caller = callerOf(claims, binding.claim)
   const wrong = await whyNotLive(ctx, deps, caller, evidence)
   if (wrong !== undefined) {
-    await recordRefusal(ctx, deps, caller, { wrong, audience, action: `${method} ${uri}` })
-    throw refuse(wrong, { client: caller.id })
+    const fault = refuse(wrong, { client: caller.id })
+    throw await recordRefusal(ctx, deps, caller, { fault, audience, action: `${method} ${uri}` })
   }
   return caller
 }
@@ -165,32 +166,31 @@ function whyNotStanding(ctx: Ctx, facts: CallerFacts | undefined): string | unde
 }
 
 interface Refused {
-  readonly wrong: string
+  readonly fault: Fault
   readonly audience: string
   readonly action: string
 }
 
-async function recordRefusal(ctx: Ctx, deps: AccessDeps, caller: Caller, refused: Refused): Promise<void> {
-  const entry = {
+function recordRefusal(
+  ctx: Ctx,
+  deps: AccessDeps,
+  caller: Caller,
+  { fault, audience, action }: Refused,
+): Promise<Fault> {
+  const entryOf = (refused: Fault): EntryDraft => ({
     type: 'access.refused',
     outcome: 'refused',
-    reason: 'The access token is not valid here.',
+    reason: refused.message,
     agent: caller.agent,
     instance: caller.instance,
     key: caller.key,
     chain: chainOf(caller),
-    resource: refused.audience,
-    action: excerpt(refused.action, 512),
-    decision: { rule: refused.wrong, code: 'invalid_token', epoch: caller.basis.epoch },
+    resource: audience,
+    action: excerpt(action, 512),
+    decision: refusalOf(caller, refused),
     requestId: ctx.requestId,
     traceId: ctx.traceId ?? null,
     peer: ctx.peer ?? null,
-  } as const
-  const committed = await deps.store.commit(ctx, { claims: caller.claims, entries: [entry] })
-  const again = committed.kind === 'replayed' ? await deps.store.commit(ctx, { entries: [entry] }) : committed
-  if (again.kind !== 'done') {
-    throw new Fault('temporarily_unavailable', 'The refusal could not be recorded; try again.', {
-      kind: again.kind,
-    })
-  }
+  })
+  return recordedRefusal(ctx, deps, fault, { claims: caller.claims, entryOf })
 }
