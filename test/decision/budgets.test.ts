@@ -11,11 +11,15 @@ async function scene(t: Parameters<typeof authority>[0], limits: Record<string, 
   const agent = await newAgent(writ)
   const id = await grant(writ, agent.clientId, ['read'], limits)
   const point = await enforcementPoint(writ)
-  const ask = async (context: Record<string, unknown> = {}, options = {}) => {
+  const ask = async (
+    context: Record<string, unknown> = {},
+    options = {},
+    resource = { type: 'resource', id: api },
+  ) => {
     const answer = await point.ask('evaluation', {
       subject: { type: 'agent', id: agent.clientId },
       action: { name: 'read' },
-      resource: { type: 'resource', id: api },
+      resource,
       context,
       options,
     })
@@ -138,6 +142,8 @@ test('budgets and conditions that say nothing, or nothing that holds, are not st
     { condition: 'true }; permit (principal, action, resource) when { true' },
     { condition: 'context.nothing == 1' },
     { condition: 'principal.name' },
+    // What would always hold, for the action is `delete` in every question.
+    { condition: 'action != Writ::Action::"Delete"' },
   ]
   for (const limits of wrong) {
     const answer = await writ.operator.manage('POST', '/grants', {
@@ -158,6 +164,14 @@ test('the condition of a grant is held at each call', async t => {
   const denied = await ask({ peer: '192.0.2.1' }, { explain: true })
   assert.deepEqual([denied.decision, denied.context.writ.refused_by], [false, 'condition'])
   assert.equal((await ask()).decision, false, 'where nobody knows the address')
+})
+
+test('what a condition names is not passed in other letters', async t => {
+  const condition = `resource != Writ::Object::"${api}#http:/admin"`
+  const { ask } = await scene(t, { condition })
+  const at = async (path: string) => (await ask({}, {}, { type: 'http', id: `${api}#${path}` })).decision
+  assert.equal(await at('/orders'), true)
+  for (const path of ['/admin', '/Admin', '/admin/']) assert.equal(await at(path), false, path)
 })
 
 const calls = (limit: number) => [{ unit: 'calls', limit, window_seconds: 3600 }]

@@ -193,7 +193,8 @@ function answerAt(
     if (isGone(party, facts)) return `the ${party.kind} is not registered any more`
     const unknown = unknownOf(policies, recorded, { question, facts, party })
     if (unknown !== undefined) return unknown
-    if (isOtherSpelling(policies, question)) return refusing(party, { reasons: [spellingRule], errors: [] })
+    if (isOtherSpelling(policies.sliced.statements, question))
+      return refusing(party, { reasons: [spellingRule], errors: [] })
     const answer = evaluate(policies, { question, facts, party }, party.kind === 'agent')
     if (!answer.allowed) return refusing(party, answer)
     for (const reason of answer.reasons) reasons.add(reason)

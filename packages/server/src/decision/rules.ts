@@ -7,6 +7,7 @@ import {
   conditionHolds,
   conditionReadsClock,
   evaluate,
+  statementsOfCondition,
 } from '../domain/authorization/policy/evaluate.ts'
 import { isOtherSpelling, spellingRule } from '../domain/authorization/policy/other-spelling.ts'
 import type { PolicySet } from '../domain/authorization/policy/set.ts'
@@ -27,11 +28,13 @@ export function rulesOf(
     over: (otherQuestion, otherFacts) => rulesOf(ctx, otherQuestion, otherFacts, set),
     covers: coversOperation,
     policy: (party, granted) =>
-      isOtherSpelling(policies, question)
+      isOtherSpelling(policies.sliced.statements, question)
         ? spelling
         : evaluate(policies, { question, facts, party }, granted),
     condition: (text, party) => ({
-      holds: conditionHolds(text, { question, facts, party }),
+      holds: isOtherSpelling(statementsOfCondition(text), question)
+        ? 'error'
+        : conditionHolds(text, { question, facts, party }),
       readsClock: conditionReadsClock(text),
     }),
   }

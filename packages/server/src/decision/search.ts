@@ -179,7 +179,7 @@ async function actions(
     ...Object.keys(resource?.actions?.actions ?? {}),
     ...(resource?.scopes.filter(({ includes }) => includes.length === 0).map(({ name }) => name) ?? []),
     ...(active?.actions ?? []),
-    ...mentionedIn(compilePolicies(active)).actions,
+    ...mentionedIn(compilePolicies(active).sliced.statements).actions,
     ...commonActions,
   ])
   const all = [...names].map(name => ({
@@ -191,7 +191,7 @@ async function actions(
 
 async function mentioned(ctx: Ctx, store: SearchDeps['store']) {
   const { active } = await store.facts.governing(ctx)
-  return mentionedIn(compilePolicies(active))
+  return mentionedIn(compilePolicies(active).sliced.statements)
 }
 
 const behind = (after: string) => ({ limit: mostOfPage, ...(after === '' ? {} : { after }) })

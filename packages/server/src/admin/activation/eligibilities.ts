@@ -11,7 +11,14 @@ import type { Change, Versioned } from '../../domain/change.ts'
 import { type Grant, isGrantLive, mostGrants } from '../../domain/grant.ts'
 import { mustBeFuture, mustHaveVersion } from '../agents/agents.ts'
 import { findResource, mustKnow } from '../grants/grants.ts'
-import { budgetsGiven, budgetsOf, conditionGiven, limitsShown, showLimits } from '../grants/limits.ts'
+import {
+  budgetsGiven,
+  budgetsOf,
+  conditionGiven,
+  limitsShown,
+  mustNameActions,
+  showLimits,
+} from '../grants/limits.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
 import { scopeToken } from '../resources/resources.ts'
 import * as wire from '../wire.ts'
@@ -110,6 +117,7 @@ const create = operation({
     const scopes = [...new Set(body.scopes ?? [])]
     const authorizationDetails = detailsOf(body.authorization_details) ?? []
     mustKnow(resource, scopes)
+    mustNameActions(resource, body.condition)
     mustBeAbout(resource, { authorizationDetails })
     if (scopes.length + authorizationDetails.length === 0)
       throw new Fault(

@@ -16,7 +16,14 @@ import { operation, type Reads, readEvent } from '../operation.ts'
 import { scopeToken } from '../resources/resources.ts'
 import * as wire from '../wire.ts'
 import { detailsFor } from './details.ts'
-import { budgetsGiven, budgetsOf, conditionGiven, limitsShown, showLimits } from './limits.ts'
+import {
+  budgetsGiven,
+  budgetsOf,
+  conditionGiven,
+  limitsShown,
+  mustNameActions,
+  showLimits,
+} from './limits.ts'
 
 export const grantShown = z
   .strictObject({
@@ -147,6 +154,7 @@ const create = operation({
     const scopes = [...new Set(body.scopes ?? [])]
     const authorizationDetails = detailsFor(ctx, resource, body.authorization_details)
     mustKnow(resource, scopes)
+    mustNameActions(resource, body.condition)
     // Who may give rights gives those of its own, and no higher (threat C60).
     if (resource.identifier === managementIdentifier(ctx)) mustHold(caller, leavesOf(resource.scopes, scopes))
     await mustHaveRoom(ctx, deps, agent.id, resource.identifier)

@@ -1,8 +1,11 @@
 // What limits a grant beyond its scopes: budgets and a condition, as the API takes and shows them. Strict: nothing is stored that nobody keeps.
+import { Fault } from '@writ/sdk/protocol/fault'
 import { z } from 'zod'
 import { type Budget, budgetName } from '../../domain/authorization/budget.ts'
-import { checkCondition } from '../../domain/authorization/policy/check.ts'
+import { checkCondition, unknownInCondition } from '../../domain/authorization/policy/check.ts'
 import type { Grant } from '../../domain/grant.ts'
+import type { Resource } from '../../domain/resource.ts'
+import { access } from '../access.ts'
 
 const mostBudgets = 8
 const longestWindow = 366 * 86_400
@@ -55,6 +58,18 @@ export const conditionGiven = z
     if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
   })
   .meta({ description: 'A Cedar condition that must hold at each call' })
+
+/** Throws `invalid_value` for a condition about actions that the resource does not have. */
+export function mustNameActions({ scopes, actions }: Resource, condition: string | null | undefined): void {
+  // Operations of the management API are no scopes of it, and may be named wherever a condition is.
+  const known = [
+    ...Object.keys(access),
+    ...scopes.map(({ name }) => name),
+    ...Object.keys(actions?.actions ?? {}),
+  ]
+  const problem = condition == null ? undefined : unknownInCondition(condition, known)
+  if (problem !== undefined) throw new Fault('invalid_value', problem, { kind: 'unknown_action' })
+}
 
 export const limitsShown = {
   condition: z.string().nullable(),

@@ -1,7 +1,7 @@
 // Bad policies: what is too long, too deep, unknown, contradictory or not what it claims to be is refused, and says why.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkCondition, checkPolicies } from './check.ts'
+import { checkCondition, checkPolicies, unknownInCondition } from './check.ts'
 import { policyBytes } from './set.ts'
 
 const always = 'permit (principal, action, resource)'
@@ -101,10 +101,39 @@ test('refuses actions that nobody knows, wherever they are named', () => {
   }
 })
 
+test('thousands of unknown actions beside thousands of known ones are refused without a look at each pair', () => {
+  const unknown = Array.from({ length: 6000 }, (_, at) => `Writ::Action::"u${at.toString(36)}"`).join(',')
+  const known = Array.from({ length: 5000 }, (_, at) => `${'Ä'.repeat(100)}${at}`)
+  let looks = 0
+  const counted = {
+    *[Symbol.iterator]() {
+      for (const one of known) {
+        looks += 1
+        yield one
+      }
+    },
+  }
+  const problems = checkPolicies(`permit (principal, action in [${unknown}], resource);`, counted)
+  assert.deepEqual([problems.length, looks], [20, known.length])
+})
+
+test('the condition of a grant names actions that its resource has, in their one spelling', () => {
+  const says = (text: string): string => unknownInCondition(text, ['orders:read']) ?? ''
+  assert.equal(says('action == Writ::Action::"orders:read" || action == Writ::Action::"delete"'), '')
+  assert.match(says('action != Writ::Action::"Delete"'), /"Delete": write "delete"/)
+  assert.match(says('action != Writ::Action::"fly"'), /"fly": correct it/)
+})
+
 test('refuses names that nothing can have: the rule would never apply', () => {
   const ours = (type: string, id: string) => says(when(`principal == Writ::${type}::"${id}"`))
   assert.match(ours('Agent', 'reporter'), /:1: A Writ::Agent is named by its id, agt_…, not by "reporter"/)
   assert.match(ours('Person', 'ada'), /usr_…/)
+  assert.match(ours('Client', 'dashboard'), /cli_…/)
+  // A question makes a party of ours of these, and never a subject of others.
+  for (const type of ['agent', 'Person', 'client'])
+    assert.match(ours('Subject', `${type}:x`), /is one of ours/, type)
+  assert.equal(ours('Subject', 'a%3Ab:x'), '')
+  for (const type of ['a%3ab', 'a%']) assert.match(ours('Subject', `${type}:x`), /is written <type>:<id>/)
   assert.match(says(when('principal in Writ::Group::"pilots"')), /grp_…/)
   assert.match(checkCondition('principal == Writ::Agent::"AGT_00000000000000000000000001"') ?? '', /agt_…/)
   assert.equal(

@@ -31,20 +31,30 @@ export function checkPolicies(source: string, actions: Iterable<string>): readon
   if ('problems' in parsed) return parsed.problems.slice(0, mostProblems)
   const { statements } = parsed
   const known = new Set([...commonActions, ...actions])
-  const wrong = [...statements.flatMap(statement => unknownActions(statement, known)), ...wrongOf(statements)]
+  const unknown = unknownActions(statements, known).map(({ id, line, say }) => ({
+    policy: id,
+    line,
+    say: `No resource has ${say}, or list it in the set's actions.`,
+  }))
+  const wrong = [...unknown, ...wrongOf(statements)]
   return [...wrong, ...(wrong.length > 0 ? [] : validate(statements))].slice(0, mostProblems)
 }
 
-function unknownActions({ id, line, actions }: Statement, known: ReadonlySet<string>): PolicyProblem[] {
-  return actions
-    .filter(action => !known.has(action))
-    .map(action => {
-      const meant = [...known].find(one => folded(one) === folded(action))
-      const hint = meant === undefined ? 'correct it' : `write ${JSON.stringify(meant)}`
-      const named = JSON.stringify(action)
-      const say = `No resource has the action or scope ${named}: ${hint}, or list it in the set's actions.`
-      return { policy: id, line, say }
-    })
+/**
+ * The actions that nobody has, no more of them than are told. A text names thousands, and each hint that looked through
+ * all that exist would make a check of seconds (threat C44).
+ */
+function unknownActions(statements: readonly Statement[], known: ReadonlySet<string>) {
+  const unknown = statements
+    .flatMap(({ id, line, actions }) => actions.map(action => ({ id, line, action })))
+    .filter(({ action }) => !known.has(action))
+    .slice(0, mostProblems)
+  const meant = unknown.length === 0 ? undefined : new Map([...known].map(one => [folded(one), one]))
+  return unknown.map(({ id, line, action }) => {
+    const other = meant?.get(folded(action))
+    const hint = other === undefined ? 'correct it' : `write ${JSON.stringify(other)}`
+    return { id, line, say: `the action or scope ${JSON.stringify(action)}: ${hint}` }
+  })
 }
 
 const wrongOf = (statements: readonly Statement[]): readonly PolicyProblem[] => [
@@ -94,4 +104,15 @@ export function checkCondition(text: string): string | undefined {
   const statement = conditionStatement(text)
   if (statement === undefined) return 'The condition is not one Cedar expression.'
   return [...wrongOf([statement]), ...validate([statement])][0]?.say
+}
+
+/**
+ * What is wrong with the actions that a condition names, by those of its resource: one that nothing there is called by
+ * makes a limit that never binds. Undefined where nothing is.
+ */
+export function unknownInCondition(text: string, actions: Iterable<string>): string | undefined {
+  const statement = conditionStatement(text)
+  if (statement === undefined) return undefined
+  const [unknown] = unknownActions([statement], new Set([...commonActions, ...actions]))
+  return unknown && `The condition names what the resource has not, ${unknown.say}.`
 }

@@ -27,6 +27,7 @@ export interface CompiledPolicies {
 }
 
 interface Slice {
+  readonly statements: readonly Statement[]
   readonly prepared: Prepared
   /** What of a request its policies look at: nothing else is made for it. */
   readonly readings: Readings
@@ -100,7 +101,7 @@ function sliceFor({ sliced, slices }: CompiledPolicies, sides: Sides): Slice {
 
 function sliceWith(statements: readonly Statement[], texts: Readonly<Record<string, string>>): Slice {
   const readsClock = statements.some(statement => statement.readsClock)
-  return { prepared: prepare(texts), readings: readingsOf(statements), readsClock }
+  return { statements, prepared: prepare(texts), readings: readingsOf(statements), readsClock }
 }
 
 function answered(prepared: Prepared, request: EngineRequest): Omit<PolicyAnswer, 'readsClock'> {
@@ -157,4 +158,9 @@ export function conditionHolds(condition: string, asked: Asked): true | false | 
 /** Whether another instant may make another answer of the condition. */
 export function conditionReadsClock(condition: string): boolean {
   return sliceOfCondition(condition)?.readsClock ?? true
+}
+
+/** The policy that the condition is, the same one for the same text; none where it makes none. */
+export function statementsOfCondition(condition: string): readonly Statement[] {
+  return sliceOfCondition(condition)?.statements ?? []
 }

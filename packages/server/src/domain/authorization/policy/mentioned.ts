@@ -1,5 +1,5 @@
 // What the policies of a set name: the only things that are not records of ours which anybody could be asking about.
-import type { CompiledPolicies } from './evaluate.ts'
+import type { Statement } from './statements.ts'
 
 /** The entities that the policies name, and nobody else keeps: subjects and objects of others, actions. */
 export interface Mentioned {
@@ -14,10 +14,10 @@ export interface Named {
 }
 
 /** In the order of the policies, each once. */
-export function mentionedIn({ sliced }: CompiledPolicies): Mentioned {
+export function mentionedIn(statements: readonly Statement[]): Mentioned {
   const subjects = new Map<string, Named>()
   const objects = new Map<string, Named>()
-  for (const { tree } of sliced.statements) {
+  for (const { tree } of statements) {
     for (const { type, id } of entitiesOf(tree)) {
       if (type === 'Writ::Subject') subjects.set(id, typed(id))
       if (type === 'Writ::Foreign') objects.set(id, typed(id))
@@ -25,7 +25,7 @@ export function mentionedIn({ sliced }: CompiledPolicies): Mentioned {
       if (type === 'Writ::Object') objects.set(`object:${id}`, within(id))
     }
   }
-  const actions = new Set(sliced.statements.flatMap(statement => statement.actions))
+  const actions = new Set(statements.flatMap(statement => statement.actions))
   return { subjects: [...subjects.values()], objects: [...objects.values()], actions: [...actions] }
 }
 

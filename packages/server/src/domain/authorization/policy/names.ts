@@ -1,14 +1,16 @@
 // The names that policies give to things: one that nothing can have makes a rule that never applies (threat C44).
 import { type IdPrefix, parseId } from '@writ/sdk/protocol/identifier'
 import { canonicalResource } from '@writ/sdk/protocol/uri'
-import { targetOf } from '../spelling.ts'
+import { folded, targetOf } from '../spelling.ts'
 import { type Named, typed, within } from './mentioned.ts'
+import { typedId } from './schema.ts'
 
 const prefixes: Readonly<Record<string, IdPrefix>> = {
   'Writ::Agent': 'agt',
   'Writ::Instance': 'ins',
   'Writ::Person': 'usr',
   'Writ::Group': 'grp',
+  'Writ::Client': 'cli',
 }
 
 /** What is wrong with the name of an entity, so that a question never has it; undefined where one could. */
@@ -27,19 +29,31 @@ export function nameProblem({ type, id }: Named): string | undefined {
       const form = '<identifier>#<type>:<id>'
       if (!/#.+:/.test(id)) return `is written ${form}, not ${quoted(id)}`
       const object = within(id)
+      if (
+        typedId(object.type, id.slice(id.indexOf(':', id.indexOf('#')) + 1)) !== id.slice(id.indexOf('#') + 1)
+      )
+        return `is written ${form}, not ${quoted(id)}`
       // What is a tool is never an object.
       if (object.type === 'tool') return 'of the type tool is a Writ::Tool'
       return spellingProblem(object.type, object.id, form)
     }
     case 'Writ::Foreign':
     case 'Writ::Subject': {
-      const { type: own } = typed(id)
-      return own === '' || !id.includes(':') ? `is written <type>:<id>, not ${quoted(id)}` : undefined
+      const named = typed(id)
+      if (named.type === '' || !id.includes(':') || typedId(named.type, named.id) !== id)
+        return `is written <type>:<id>, not ${quoted(id)}`
+      // Who is of ours is never a subject of others, and no question makes one of it.
+      return type === 'Writ::Subject' && ownTypes.includes(folded(named.type))
+        ? `of the type ${named.type} is one of ours: name it by its id`
+        : undefined
     }
     default:
       return undefined
   }
 }
+
+/** Types of subjects that are records of ours. */
+const ownTypes: readonly string[] = ['agent', 'person', 'client']
 
 const quoted = (text: string): string => JSON.stringify(text.slice(0, 128))
 

@@ -1,8 +1,8 @@
 // Another spelling of what policies name: a rule about `/admin` must not be passed by `/Admin` or `/admin/` (threat C44).
 import type { Question } from '../question.ts'
 import { folded } from '../spelling.ts'
-import type { CompiledPolicies } from './evaluate.ts'
 import { mentionedIn } from './mentioned.ts'
+import type { Statement } from './statements.ts'
 
 /** The rule that refuses, as decisions name it. */
 export const spellingRule = 'writ.spelling'
@@ -10,15 +10,15 @@ export const spellingRule = 'writ.spelling'
 /** What the policies name by the form in which spellings fall together. */
 type Spellings = ReadonlyMap<string, ReadonlySet<string>>
 
-// As long as the set is kept ready: names are folded once, not with each decision.
-const known = new WeakMap<CompiledPolicies, Spellings>()
+// As long as the policies are kept ready: names are folded once, not with each decision.
+const known = new WeakMap<readonly Statement[], Spellings>()
 
 /**
  * Whether the action, or what it is done to within a resource, is one that the policies name, in other letters. Names
  * that differ in nothing else are one to many servers; whoever means both names both.
  */
 export function isOtherSpelling(
-  policies: CompiledPolicies,
+  policies: readonly Statement[],
   { operation, foreign }: Pick<Question, 'operation' | 'foreign'>,
 ): boolean {
   const spellings = known.get(policies) ?? spellingsOf(policies)
@@ -35,7 +35,7 @@ export function isOtherSpelling(
   return isOther(foldedObject(object.type, id), id)
 }
 
-function spellingsOf(policies: CompiledPolicies): Spellings {
+function spellingsOf(policies: readonly Statement[]): Spellings {
   const { actions, objects } = mentionedIn(policies)
   const spellings = new Map<string, Set<string>>()
   const add = (name: string, id: string): void => {
