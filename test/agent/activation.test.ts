@@ -80,6 +80,8 @@ test('a denial is an answer; who waits no longer hears that it is pending, and m
   const of = await eligible({ approval: 'required' })
   const asked = await agent.activate(of, wish)
   assert.equal((await asked.decided({ seconds: 0 })).state, 'pending')
+  for (const seconds of [Number.NaN, -1])
+    await assert.rejects(asked.decided({ seconds }), { code: 'invalid_request' })
   const aborted = asked.decided({ signal: AbortSignal.abort(new Error('shutting down')) })
   await assert.rejects(aborted, /shutting down/)
   await decide(asked.id, 'deny', { reason: 'freeze' })

@@ -169,6 +169,8 @@ async function decided(
   clock: () => number,
   { seconds = Number.POSITIVE_INFINITY, signal }: WaitOptions = {},
 ): Promise<Activation> {
+  // What is no number is no end, and no pause either: the issuer would be asked without one.
+  if (Number.isNaN(seconds) || seconds < 0) throw wrong('seconds must be a number from 0 on.')
   const endMs = clock() + seconds * 1000
   let found = first
   for (

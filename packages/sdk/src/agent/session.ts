@@ -140,7 +140,9 @@ function tokensOf(id: string, tokens: TokenCache, mustBeLive: () => void): Token
 
 /** The token endpoint finds nothing else wrong with the form that we make. */
 function isRefusedAsOver(error: unknown): error is Fault {
-  return isFault(error) && error.code === 'invalid_request' && error.why?.kind === refused
+  const why = isFault(error) ? error.why : undefined
+  // By its own word: what a proxy in between says in another way is no end of a session.
+  return why?.kind === refused && why['named'] === 'invalid_request'
 }
 
 function over(session: string, cause?: Fault): Fault {

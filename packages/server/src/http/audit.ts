@@ -6,6 +6,7 @@ import { exportLines, findStretch, type Limit } from '../audit/export.ts'
 import { type Reading, readAs } from '../audit/reading.ts'
 import { readBundle, readHashTile, type Served } from '../audit/tiles.ts'
 import type { Ctx } from '../context.ts'
+import { decisionFacts } from '../decision/own.ts'
 import type { EntryDraft } from '../domain/audit-entry.ts'
 import { authenticate, type VerifiedTokens } from '../protocol/access.ts'
 import { singleProof } from './oauth.ts'
@@ -168,8 +169,10 @@ export async function readGuarded(
   const caller = await authenticate(ctx, deps, evidence, managementIdentifier(ctx))
   const { search } = new URL(request.url)
   return readAs(ctx, deps, { caller, type, action: `${uri}${search}` }, async attempt => {
-    const { bases, spends } = await decideAs(ctx, deps, caller, { operation: 'events.list', ...attempt })
-    return { ...(await decide()), change: { bases, spends } }
+    const decided = await decideAs(ctx, deps, caller, { operation: 'events.list', ...attempt })
+    const { facts, answer } = await decide()
+    const { bases, spends } = decided
+    return { facts: { ...decisionFacts(decided), ...facts }, answer, change: { bases, spends } }
   })
 }
 

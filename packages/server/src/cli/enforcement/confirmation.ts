@@ -4,6 +4,7 @@ import type { AdminClient } from '@writ/sdk/admin'
 
 export interface Confirmed {
   readonly points: number
+  /** Of those that were connected at the end of the wait. */
   readonly confirmed: number
   /** When each of them was first seen to enforce it, in milliseconds after the wait began. */
   readonly afterMs: readonly number[]
@@ -17,21 +18,16 @@ const everyMs = 20
 /** `sinceMs`: when it became true, by `performance.now()`; the beginning of the wait unless it is told. */
 export async function confirmed(admin: AdminClient, sinceMs = performance.now()): Promise<Confirmed> {
   const first = await admin.call('enforcement-points.list', {})
-  const at = new Map<number, number>()
+  const afterMs: number[] = []
   let { items } = first
   for (;;) {
     const nowMs = performance.now() - sinceMs
-    for (const [index, point] of items.entries())
-      if (point.epoch >= first.epoch && !at.has(index)) at.set(index, nowMs)
-    if (at.size >= items.length || nowMs > boundMs) break
+    // Counted anew at each look: they come and go meanwhile, and one that has left speaks for no other.
+    const enforcing = items.filter(({ epoch }) => epoch >= first.epoch).length
+    while (afterMs.length < enforcing) afterMs.push(Math.round(nowMs))
+    if (enforcing === items.length || nowMs > boundMs)
+      return { points: items.length, confirmed: enforcing, afterMs, lastMs: Math.max(0, ...afterMs) }
     await pause(everyMs)
     items = (await admin.call('enforcement-points.list', {})).items
-  }
-  const afterMs = [...at.values()].map(Math.round)
-  return {
-    points: items.length,
-    confirmed: Math.min(items.length, at.size),
-    afterMs,
-    lastMs: Math.max(0, ...afterMs),
   }
 }

@@ -6,7 +6,7 @@ import { agentId, personId } from '../names.ts'
 import { acting, type Paging, paged, printPages, type Session } from '../session.ts'
 import { confirm, destructive, type Sure } from '../terminal/confirm.ts'
 import { type Column, instant, type Printer, state } from '../terminal/print.ts'
-import { confirmed } from './confirmation.ts'
+import { type Confirmed, confirmed } from './confirmation.ts'
 
 type Halt = Answer<'halts.get'>
 
@@ -60,15 +60,24 @@ function createCommand(terminal: Terminal): Command {
       await confirm(terminal, options, `Halt the ${kind} ${target}?`)
       const halt = await admin.call('halts.create', { body: { kind, target, reason: options.reason } })
       // Its own token has ended with the tenant.
-      const seen = await confirmed(kind === 'tenant' ? haltsOnly(session) : admin)
-      show(print, halt, { confirmation: seen })
-      print.hint(
-        seen.points === 0
-          ? 'no enforcement point is connected'
-          : `${seen.confirmed} of ${seen.points} enforcement points enforce it, the last after ${seen.lastMs} ms`,
-      )
+      const asking = confirmed(kind === 'tenant' ? haltsOnly(session) : admin)
+      // It is in force, whether or not anybody can say who has heard of it: its id is what lifts it.
+      const seen = await asking.catch((error: unknown) => {
+        if (error instanceof Error) return error
+        throw error
+      })
+      show(print, halt, { confirmation: seen instanceof Error ? null : seen })
+      print.hint(confirmationSays(seen))
     }),
   )
+}
+
+function confirmationSays(seen: Confirmed | Error): string {
+  if (seen instanceof Error)
+    return `it is in force; who enforces it could not be asked (${seen.message}): see writ halt points`
+  return seen.points === 0
+    ? 'no enforcement point is connected'
+    : `${seen.confirmed} of ${seen.points} enforcement points enforce it, the last after ${seen.lastMs} ms`
 }
 
 async function wishOf({ admin, issuer, args: [kind = '', target] }: Session<unknown>) {

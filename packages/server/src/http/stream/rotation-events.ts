@@ -3,6 +3,7 @@ import { decideAs } from '../../admin/access.ts'
 import { showRotation } from '../../admin/rotation/rotations.ts'
 import { readAs } from '../../audit/reading.ts'
 import type { Ctx } from '../../context.ts'
+import { decisionFacts } from '../../decision/own.ts'
 import type { Caller } from '../../domain/caller.ts'
 import { authenticate, type VerifiedTokens } from '../../protocol/access.ts'
 import type { SignalAt } from '../../store/store.ts'
@@ -38,8 +39,9 @@ export function rotationEventsRoute(face: { readonly verifiedTokens: VerifiedTok
       const reading = { type: 'management.read', action: 'rotations.events', caller } as const
       await readAs(ctx, deps, reading, async attempt => {
         const asked = { operation: 'rotations.list', ...attempt }
-        const { bases, spends } = await decideAs(ctx, deps, caller, asked)
-        return { facts: {}, answer: undefined, change: { bases, spends } }
+        const decided = await decideAs(ctx, deps, caller, asked)
+        const { bases, spends } = decided
+        return { facts: decisionFacts(decided), answer: undefined, change: { bases, spends } }
       })
       return request.method === 'HEAD' ? new Response(null, { headers }) : stream(ctx, deps, request, caller)
     },
