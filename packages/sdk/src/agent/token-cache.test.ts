@@ -127,3 +127,15 @@ test('holds a bounded number of tokens', async () => {
   await cache.get({ ...ask, scopes: ['s0'] })
   assert.equal(asked.length, 2_001)
 })
+
+test('what was asked for before something changed is not the answer to who asks after it, however the resource is written', async () => {
+  const { cache, time, asked } = setUp()
+  const before = cache.get({ ...ask, resource: 'https://API.example/' })
+  time.nowMs += 1
+  cache.outdate('https://api.example')
+  time.nowMs += 1
+  const after = await cache.get({ ...ask, resource: 'https://API.example/' })
+  assert.notEqual(after, await before)
+  assert.equal(await cache.get({ ...ask, resource: 'https://API.example/' }), after)
+  assert.equal(asked.length, 2)
+})

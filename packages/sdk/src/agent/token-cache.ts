@@ -1,5 +1,6 @@
 // Tokens kept while they are good: one request at a time for each, renewed ahead of their end, and bounded in number.
 import { boundedCache } from '../protocol/bounded-cache.ts'
+import { canonicalResource } from '../protocol/uri.ts'
 import type { Ask, Token } from './token-request.ts'
 
 export interface TokenCache {
@@ -24,9 +25,13 @@ const lastMs = 2_000
 /** Between two replacements of refused tokens, and between two attempts of a renewal that failed. */
 const pauseMs = 1_000
 
+/** A resource is one, however it was written. */
+const nameOf = (resource: string): string => canonicalResource(resource) ?? resource
+
 interface Slot {
   token: Token | undefined
   request: Promise<Token> | undefined
+  requestedAtMs: number
   replacedAtMs: number
   renewAfterMs: number
 }
@@ -48,7 +53,13 @@ export function createTokenCache(request: (ask: Ask) => Promise<Token>, clock: (
     ])
     const known = slots.get(name)
     if (known !== undefined) return known
-    const slot: Slot = { token: undefined, request: undefined, replacedAtMs: -pauseMs, renewAfterMs: 0 }
+    const slot: Slot = {
+      token: undefined,
+      request: undefined,
+      requestedAtMs: 0,
+      replacedAtMs: -pauseMs,
+      renewAfterMs: 0,
+    }
     slots.set(name, slot)
     return slot
   }
@@ -58,16 +69,22 @@ export function createTokenCache(request: (ask: Ask) => Promise<Token>, clock: (
     const ownEnd = token.expiresAtMs - Math.min(lastMs, lifeMs / 2)
     return Math.min(ownEnd, (token.key && retired.get(token.key.jkt)) ?? Number.POSITIVE_INFINITY)
   }
+  const isOutdated = ({ resource }: Ask, atMs: number): boolean =>
+    atMs <= (outdated.get(nameOf(resource)) ?? -1)
   const renew = (slot: Slot, ask: Ask): Promise<Token> => {
-    slot.request ??= request(ask)
+    // One that was begun before something changed brings a token that does not know of it.
+    if (slot.request !== undefined && !isOutdated(ask, slot.requestedAtMs)) return slot.request
+    slot.requestedAtMs = clock()
+    const asking = request(ask)
       .then(token => {
-        slot.token = token
+        if (slot.request === asking) slot.token = token
         return token
       })
       .finally(() => {
-        slot.request = undefined
+        if (slot.request === asking) slot.request = undefined
       })
-    return slot.request
+    slot.request = asking
+    return asking
   }
   const renewInBackground = (slot: Slot, ask: Ask): void => {
     slot.renewAfterMs = clock() + pauseMs
@@ -80,8 +97,8 @@ export function createTokenCache(request: (ask: Ask) => Promise<Token>, clock: (
       const slot = slotOf(ask)
       const { token } = slot
       const nowMs = clock()
-      const isOutdated = (token?.obtainedAtMs ?? 0) <= (outdated.get(ask.resource) ?? -1)
-      if (token === undefined || isOutdated || nowMs >= endOf(token)) return renew(slot, ask)
+      if (token === undefined || isOutdated(ask, token.obtainedAtMs) || nowMs >= endOf(token))
+        return renew(slot, ask)
       const dueAtMs = token.obtainedAtMs + (endOf(token) - token.obtainedAtMs) * renewalShare
       if (nowMs >= dueAtMs && nowMs >= slot.renewAfterMs && slot.request === undefined)
         renewInBackground(slot, ask)
@@ -99,7 +116,7 @@ export function createTokenCache(request: (ask: Ask) => Promise<Token>, clock: (
       return renew(slot, ask)
     },
     outdate(resource) {
-      outdated.set(resource, clock())
+      outdated.set(nameOf(resource), clock())
     },
     retire(jkt, untilMs) {
       retired.set(jkt, untilMs)
