@@ -61,11 +61,17 @@ function mustFit(count: number, identifier: string): void {
   if (count <= mostGrants) return
   throw new Fault(
     'conflict',
-    `More than ${mostGrants} grants would change with this, and one change takes no more: list them with ` +
-      'GET /grants?status=active&resource=…, take some back with DELETE /grants/{id}, and ask again.',
+    `More than ${mostGrants} grants and eligibilities would change with this, and one change takes no more: list them ` +
+      'with GET /grants?status=active&resource=… and GET /eligibilities, take some back, and ask again.',
     { kind: 'too_many_grants', resource: identifier },
   )
 }
+
+/** What an entry says of it; nothing where nothing ended. */
+export const endedFacts = ({ ids, eligibilities }: Ended): Readonly<Record<string, readonly string[]>> => ({
+  ...(ids.length === 0 ? {} : { ended_grants: ids }),
+  ...(eligibilities.length === 0 ? {} : { ended_eligibilities: eligibilities }),
+})
 
 /**
  * All of them: rights given for a resource that is gone would come back to life with the next one of that name. The
@@ -76,8 +82,8 @@ export const endedWhole =
   right => ({ ...right, revokedAt: ctx.now })
 
 /**
- * Takes the scopes that are new from the grants and eligibilities that name them already: what was given under such a name was given for
- * another scope, which was removed since, and must not come back to life with this one.
+ * Takes the scopes that are new from the grants and eligibilities that name them already: what was given under such a
+ * name was given for another scope, which was removed since, and must not come back to life with this one.
  */
 export async function endFormer(ctx: Ctx, deps: Reads, before: Resource, after: Resource): Promise<Ended> {
   const known = new Set(before.scopes.map(scope => scope.name))

@@ -13,7 +13,7 @@ import { mustHaveVersion } from '../agents/agents.ts'
 import { operation, type Reads, readEvent } from '../operation.ts'
 import * as wire from '../wire.ts'
 import { actionsGiven, actionsShown, mapOf, nextMap, showActions } from './actions.ts'
-import { endedWhole, endFormer, endGrants } from './ended-grants.ts'
+import { endedFacts, endedWhole, endFormer, endGrants } from './ended-grants.ts'
 
 const maxScopes = 100
 
@@ -184,7 +184,11 @@ const create = operation({
       },
       about: {
         resource: identifier,
-        facts: { resource_id: resource.id, scopes: scopes.map(scope => scope.name) },
+        facts: {
+          resource_id: resource.id,
+          scopes: scopes.map(scope => scope.name),
+          ...endedFacts(leftover),
+        },
       },
       answer: showResource(resource),
       location: `/resources/${resource.id}`,
@@ -333,10 +337,7 @@ const remove = operation({
       },
       about: {
         resource: resource.identifier,
-        facts: {
-          ended_grants: ended.ids,
-          ...(ended.eligibilities.length === 0 ? {} : { ended_eligibilities: ended.eligibilities }),
-        },
+        facts: { ended_grants: ended.ids, ...endedFacts(ended) },
       },
       answer: undefined,
     }

@@ -8,7 +8,7 @@ import { endLease, moveVersion, secretIdentifier, type VaultSecret } from '../..
 import { mustHaveVersion } from '../agents/agents.ts'
 import { reasonBody } from '../agents/moves.ts'
 import { operation, type Reads } from '../operation.ts'
-import { endedWhole, endGrants } from '../resources/ended-grants.ts'
+import { endedFacts, endedWhole, endGrants } from '../resources/ended-grants.ts'
 import * as wire from '../wire.ts'
 import { findInUse, secretParam, secretShown, showSecret } from './shown.ts'
 
@@ -66,6 +66,7 @@ const retire = operation({
           secret: secret.id,
           resource_id: secret.resource,
           ended_grants: grants.ids,
+          ...endedFacts(grants),
           ended_versions: versions.map(({ value }) => value.id),
           ended_rotations: rotations.map(({ value }) => value.id),
           ending_leases: ending.length,
