@@ -88,19 +88,25 @@ test('what is filed together is followed as one, and decided, approved and evalu
   assert.deepEqual([after.status, after.body.code], [409, 'invalid_task_state'])
 })
 
-test('cancelled, what waits of it is cancelled, and what was decided stays as it is', async t => {
-  const { pep, deny, file, follow, move, waiting } = await denied(t)
+test('cancelled, what waits of it is cancelled and named in the log, and what was decided stays as it is', async t => {
+  const { writ, pep, deny, file, follow, move, waiting } = await denied(t)
   const cancel = (task: { links: { cancel: string } }) =>
     pep.party.call('POST', task.links.cancel, { token: pep.token, body: { comment: 'found another way' } })
   const all = expect(await file([await deny('write', 'a'), await deny('write', 'b')]), 201).task
+  const both = await waiting()
   const gone = expect(await cancel(all), 200).task
   assert.deepEqual([gone.status, statesOf(gone)], ['cancelled', ['cancelled', 'cancelled']])
   const some = expect(await file([await deny('write', 'c'), await deny('write', 'd')]), 201).task
-  const [c] = (await waiting()) as [string]
+  const [c, d] = (await waiting()) as [string, string]
   expect(await move(c, 'approve', {}), 200)
   const mixed = expect(await cancel(some), 200).task
   assert.deepEqual([mixed.status, statesOf(mixed)], ['partial', ['approved', 'cancelled']])
   assert.deepEqual(expect(await follow(some), 200).task, mixed)
+  const told = await entries(writ, 'approval.cancelled')
+  assert.deepEqual(
+    told.map(({ decision }) => decision['tasks']),
+    [both, [d]],
+  )
 })
 
 test('every item is bound by a denial of its own; half a bundle is none, and nobody else follows it', async t => {

@@ -231,19 +231,48 @@ test('entries are for holders of writ:events:read only, and each reading is an e
   }
 })
 
-test('a proof that was used for one reading is refused for the next', async t => {
+test('a proof that was used for one reading is refused for the next, and the log says that somebody tried', async t => {
   const site = await authority(t)
-  const url = `${site.issuer}/audit/entries`
-  const token = await site.operator.token(`${site.issuer}/api/v1`, 'writ:events:read')
-  const headers = {
-    authorization: `DPoP ${token}`,
-    dpop: site.operator.proof(url, { method: 'GET', accessToken: token }),
+  for (const [path, scope, type] of [
+    ['/audit/entries', 'writ:events:read', 'audit.read'],
+    ['/api/v1/audit/export', 'writ:events:read', 'audit.exported'],
+    ['/api/v1/rotations/events', 'writ:rotations:read', 'management.read'],
+  ] as const) {
+    const url = site.issuer + path
+    const token = await site.operator.token(`${site.issuer}/api/v1`, scope)
+    const headers = {
+      authorization: `DPoP ${token}`,
+      dpop: site.operator.proof(url, { method: 'GET', accessToken: token }),
+    }
+    const first = await site.fetch(url, { headers })
+    assert.equal(first.status, 200, path)
+    await first.body?.cancel()
+    const again = await site.fetch(url, { headers })
+    assert.equal(again.status, 401, path)
+    assert.equal(((await again.json()) as { code: string }).code, 'invalid_dpop_proof')
+    const refusal = await site.operator.manage(
+      'GET',
+      `/events?request_id=${again.headers.get('x-request-id')}`,
+    )
+    assert.deepEqual(
+      refusal.body.items.map((entry: Refused) => [
+        entry.type,
+        entry.outcome,
+        entry.agent,
+        entry.decision.rule,
+      ]),
+      [[type, 'refused', site.operator.clientId, 'proof_replayed']],
+      path,
+    )
   }
-  assert.equal((await site.fetch(url, { headers })).status, 200)
-  const again = await site.fetch(url, { headers })
-  assert.equal(again.status, 401)
-  assert.equal(((await again.json()) as { code: string }).code, 'invalid_dpop_proof')
 })
+
+interface Refused {
+  readonly type: string
+  readonly outcome: string
+  readonly agent: string
+  readonly decision: { readonly rule: string }
+}
 
 test('wrong questions are refused by name, and never answered with something else', async t => {
   const site = await authority(t)

@@ -59,6 +59,32 @@ test('a consumer with a grant reads the secret with its key, and the log says so
   assert.equal(version.used_until, read.expires_at)
 })
 
+test('a captured token and proof open nothing a second time, and the log says who tried', async t => {
+  const { writ, agent, secret } = await scene(t)
+  const token = await agent.token(secret.uri, 'secret:read')
+  const dpop = agent.proof(secret.uri, { method: 'GET', accessToken: token })
+  const replay = async () => {
+    const answer = await writ.fetch(secret.uri, { headers: { authorization: `DPoP ${token}`, dpop } })
+    return { status: answer.status, body: (await answer.json()) as { code?: string } }
+  }
+  assert.equal((await replay()).status, 200)
+  assert.deepEqual(await refusedWithout(secret.value, replay()), [401, 'invalid_dpop_proof'])
+  const { items } = expect(await writ.operator.manage('GET', '/events?type=secret.read'), 200)
+  assert.deepEqual(items.map(readingOf), [
+    ['allowed', agent.clientId, secret.uri, 'scope'],
+    ['refused', agent.clientId, secret.uri, 'proof_replayed'],
+  ])
+})
+
+interface Entry {
+  readonly outcome: string
+  readonly agent: string
+  readonly resource: string
+  readonly decision: { readonly rule: string }
+}
+
+const readingOf = ({ outcome, agent, resource, decision }: Entry) => [outcome, agent, resource, decision.rule]
+
 test('neither a grant without being a consumer nor being a consumer without a grant is enough', async t => {
   const { writ, secret } = await scene(t)
   const granted = await newAgent(writ)

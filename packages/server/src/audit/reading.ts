@@ -25,6 +25,8 @@ export interface Reading {
   readonly resource?: string
 }
 
+type ReadingOf = Reading & { readonly caller: Caller }
+
 export interface Decided<T> {
   readonly facts: NonNullable<EntryDraft['facts']>
   readonly answer: T
@@ -53,21 +55,33 @@ const kept = (text: string): string => excerpt(text, keptCharacters)
  */
 export async function readAs<T>(
   ctx: Ctx,
-  { store }: ReadDeps,
-  { caller, ...reading }: Reading & { readonly caller: Caller },
+  deps: ReadDeps,
+  reading: ReadingOf,
   decide: (attempt: Attempt) => Promise<Decided<T>>,
 ): Promise<T> {
+  try {
+    return await decideAndCommit(ctx, deps, reading, decide)
+  } catch (error) {
+    throw isFault(error) ? await recordRefusal(ctx, deps, reading, error) : error
+  }
+}
+
+async function decideAndCommit<T>(
+  ctx: Ctx,
+  { store }: ReadDeps,
+  reading: ReadingOf,
+  decide: (attempt: Attempt) => Promise<Decided<T>>,
+): Promise<T> {
+  const { caller } = reading
   const purses: Purses = new Map()
   for (let [stale, short] = [0, 0]; ; ) {
     const attempt: Attempt = { fresh: stale > 0, purses: new Map(purses) }
-    const { facts, answer, change } = await orRefused(ctx, { store }, { caller, ...reading }, () =>
-      decide(attempt),
-    )
+    const { facts, answer, change } = await decide(attempt)
     const committed = await store.commit(ctx, {
       ...change,
       bases: [caller.basis, ...(change?.bases ?? [])],
       claims: caller.claims,
-      entries: [{ ...entryOf(ctx, { caller, ...reading }), outcome: 'allowed', facts }],
+      entries: [{ ...entryOf(ctx, reading), outcome: 'allowed', facts }],
     })
     if (committed.kind === 'done') return answer
     if (committed.kind === 'replayed') throw replayedProof()
@@ -90,25 +104,7 @@ export async function readAs<T>(
   }
 }
 
-async function orRefused<T>(
-  ctx: Ctx,
-  { store }: ReadDeps,
-  reading: Reading & { readonly caller: Caller },
-  decide: () => Promise<Decided<T>>,
-): Promise<Decided<T>> {
-  try {
-    return await decide()
-  } catch (error) {
-    throw isFault(error) ? await recordRefusal(ctx, { store }, reading, error) : error
-  }
-}
-
-function recordRefusal(
-  ctx: Ctx,
-  { store }: ReadDeps,
-  reading: Reading & { readonly caller: Caller },
-  fault: Fault,
-): Promise<Fault> {
+function recordRefusal(ctx: Ctx, { store }: ReadDeps, reading: ReadingOf, fault: Fault): Promise<Fault> {
   const entryFor = (refused: Fault): EntryDraft => ({
     ...entryOf(ctx, reading),
     outcome: 'refused',
@@ -118,10 +114,7 @@ function recordRefusal(
   return recordedRefusal(ctx, { store }, fault, { claims: reading.caller.claims, entryOf: entryFor })
 }
 
-function entryOf(
-  ctx: Ctx,
-  { type, action, resource, caller }: Reading & { readonly caller: Caller },
-): Omit<EntryDraft, 'outcome'> {
+function entryOf(ctx: Ctx, { type, action, resource, caller }: ReadingOf): Omit<EntryDraft, 'outcome'> {
   return {
     type,
     agent: caller.agent,

@@ -10,11 +10,12 @@ import type { Ctx } from '../context.ts'
 import { isKeyLive } from '../domain/agent.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import { type Caller, chainOf } from '../domain/caller.ts'
+import type { Committed } from '../domain/change.ts'
 import type { Store } from '../store/store.ts'
 import { decisionScopes, type Requested } from './evaluate.ts'
 
 export interface ReportDeps {
-  readonly store: Pick<Store, 'keys' | 'commit'>
+  readonly store: Pick<Store, 'keys' | 'commit' | 'signals'>
 }
 
 /** A batch: as many as one change holds with room to spare, and each of them an entry. */
@@ -53,7 +54,8 @@ interface Item {
 /**
  * Takes a report once, however often it arrives. Whatever happens to an authenticated caller is an entry. Throws what
  * `read` throws, `insufficient_scope`, `invalid_request` for what is no report, or was not signed by a live key of the
- * caller, `invalid_dpop_proof` for a proof that was used before, `temporarily_unavailable`.
+ * caller, `invalid_dpop_proof` for a proof that was used before, `invalid_token` where the rights of the caller ended
+ * meanwhile, `temporarily_unavailable`.
  */
 export async function takeReport(ctx: Ctx, deps: ReportDeps, requested: Requested<unknown>): Promise<Taken> {
   try {
@@ -79,16 +81,24 @@ async function take(ctx: Ctx, deps: ReportDeps, { caller, read }: Requested<unkn
     entries: [first, ...others],
   })
   if (committed.kind === 'done') return { taken: items.length, isRepeated: false }
-  if (committed.kind === 'conflict') {
-    // Its acknowledgement was lost: what it says stands in the log already.
-    const entry = { ...base(ctx, caller, 'decision.reported'), facts: { batch, repeated: true } }
-    const again = await deps.store.commit(ctx, { ...change, entries: [entry] })
-    if (again.kind === 'done') return { taken: 0, isRepeated: true }
-  }
-  if (committed.kind === 'replayed') throw replayedProof()
-  throw new Fault('temporarily_unavailable', 'The report could not be taken; send it again.', {
-    kind: committed.kind,
-  })
+  if (committed.kind !== 'conflict') throw await notTaken(ctx, deps, caller, committed)
+  // Its acknowledgement was lost: what it says stands in the log already.
+  const entry = { ...base(ctx, caller, 'decision.reported'), facts: { batch, repeated: true } }
+  const again = await deps.store.commit(ctx, { ...change, entries: [entry] })
+  if (again.kind === 'done') return { taken: 0, isRepeated: true }
+  throw await notTaken(ctx, deps, caller, again)
+}
+
+async function notTaken(
+  ctx: Ctx,
+  { store }: ReportDeps,
+  { basis }: Caller,
+  { kind }: Committed,
+): Promise<Fault> {
+  if (kind === 'replayed') return replayedProof()
+  if (kind === 'stale' && (await store.signals.isNarrowed(ctx, basis.subjects, basis.epoch)))
+    return new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })
+  return new Fault('temporarily_unavailable', 'The report could not be taken; send it again.', { kind })
 }
 
 /** The Fault to answer with, its entry committed. */

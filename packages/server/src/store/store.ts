@@ -279,11 +279,15 @@ export interface Secrets {
     page: PageRequest,
     filter: { secret?: string; agent?: string },
   ): Promise<Page<Versioned<SecretLease>>>
-  /** Leases that have not ended, of this agent or secret: those to be withdrawn with it. */
+  /**
+   * Leases that have not ended, of this agent or secret, in the order of their ids, at most `limit`; those after the
+   * id `after`, which needs to be none of them: what ends between two pages hides nothing.
+   */
   liveLeases(
     scope: Scope,
     of: { agent?: string; secret?: string },
     limit: number,
+    after?: string,
   ): Promise<readonly Versioned<SecretLease>[]>
   /** At most `limit` leases whose `dueAt` is at or before `now`. */
   dueLeases(scope: Scope, now: number, limit: number): Promise<readonly Versioned<SecretLease>[]>

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { Fault } from '@writ/sdk/protocol/fault'
+import { newId, parseId } from '@writ/sdk/protocol/identifier'
 import { Secret } from '@writ/sdk/protocol/secret'
 import { z } from 'zod'
 import type { Ctx } from '../context.ts'
@@ -181,6 +182,30 @@ test('whatever of a lease is halted ends it, and a halt of something else ends n
     await halt(targets.own[kind])
     await run(3)
     assert.equal((await state(held))?.state, 'ended', kind)
+  }
+})
+
+test('every lease ends with what it rested on, however many there are, and behind however many others', async t => {
+  const kinds = ['agent', 'instance', 'key', 'tenant'] as const
+  for (const kind of kinds) {
+    const { lease, run, done, store, tenant, targets } = await world(t)
+    await run()
+    const own = await lease()
+    const many = (more: Partial<SecretLease>) =>
+      Array.from({ length: 600 }, () => ({ ...own, ...more, id: newId('lea', randomBytes) }))
+    const ofSibling = many({ instance: parseId('ins', targets.other.instance) ?? null })
+    const [onTheirWay, held] = [many({ state: 'ending' }), many({})]
+    for (const some of [ofSibling, onTheirWay, held])
+      await done({ puts: some.map(value => put('secretLease', value)) })
+    const target = targets.own[kind]
+    const subject = haltedSubject({ kind, target }) ?? ''
+    await done({ puts: [put('halt', haltOf({ kind, target }))], ...narrowed(haltSubject, subject) })
+    await run(2)
+    const left = await store.secrets.liveLeases({ tenant }, {}, 5000)
+    const live = left.filter(({ state }) => state === 'live')
+    const spared = kind === 'instance' || kind === 'key' ? ofSibling.length : 0
+    assert.equal(live.length, spared, kind)
+    assert.ok(live.every(({ instance }) => instance === targets.other.instance))
   }
 })
 

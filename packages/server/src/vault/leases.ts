@@ -14,7 +14,7 @@ import {
   secretIdentifier,
   type VaultSecret,
 } from '../domain/vault/secret.ts'
-import type { Store } from '../store/store.ts'
+import type { SignalAt, Store } from '../store/store.ts'
 import { contextOf, withinTime } from './lease-upstream.ts'
 import { type RotatorDeps, usingOf } from './rotator-use.ts'
 
@@ -37,7 +37,8 @@ export interface LeaseMemory {
 
 const duePerRun = 200
 const signalsPerRun = 1000
-const leasesOfSubject = 1000
+/** As many as end in one change. */
+const leasesOfPage = 200
 /** Withdrawn at the same time: each is a call upstream. */
 const atOnce = 8
 /** A run begins nothing more after so long, so that its own lease is renewed in time. */
@@ -94,69 +95,120 @@ async function hearEnds(
   const atMsOf = new Map(heard.map(({ subject, atMs }) => [subject, atMs]))
   const { halts } =
     heard.length === 0 ? { halts: [] } : await deps.store.facts.governing(ctx, { fresh: true })
-  const lost = new Map<string, Versioned<SecretLease>>()
-  for (const [subject, atMs] of atMsOf) {
-    for (const lease of await leasesOf(ctx, deps, subject, halts)) {
-      // What ends a holder or its key ends what was obtained until then for ever, as with tokens, whatever is live again.
-      const isFinal = /^(agt_|ins_|key:)/.test(subject) && lease.createdAt * 1000 <= atMs
-      if (isFinal || !(await holdsStill(ctx, deps, lease, halts))) lost.set(lease.id, lease)
-    }
-  }
-  for (const lease of lost.values()) {
-    if (lease.state === 'ending') continue
-    const { version: ifVersion, ...bare } = lease
-    const ending = endLease(bare, ctx.now)
-    const committed = await deps.commit(ctx, {
-      ...(fence && { fence }),
-      puts: [{ put: 'secretLease', value: ending, ifVersion }],
-      entries: [
-        entryOf(ctx, ending, { type: 'secret.lease_ending', outcome: 'allowed', reason: 'right_ended' }),
-      ],
-    })
-    // It changed meanwhile, for example came to life: the next run hears of the same ends again.
-    if (committed.kind !== 'done') return
-  }
+  const hearing: Hearing = { halts, fence, holders: new Map() }
+  for (const [subject, atMs] of atMsOf) if (!(await hearEnd(ctx, deps, { subject, atMs }, hearing))) return
   memory.heardUntil = heard.at(-1)?.epoch ?? head ?? memory.heardUntil
   if (head !== undefined && (memory.heardUntil ?? 0) < head) memory.heardUntil = head
 }
 
-/** Leases that may rest on the subject of a signal. */
-async function leasesOf(
+interface Hearing {
+  readonly halts: readonly Halt[]
+  readonly fence: Fence | undefined
+  /** Who was looked at in this run, and whether it could still ask: asked once, however many leases it holds. */
+  readonly holders: Map<string, boolean>
+}
+
+/**
+ * Ends what rested on one subject, page by page to the last: what nobody looked at would outlive its end. False where
+ * one changed meanwhile, for example came to life: the next run hears of the same end again.
+ */
+async function hearEnd(
+  ctx: Ctx,
+  deps: LeaseWork,
+  end: Pick<SignalAt, 'subject' | 'atMs'>,
+  hearing: Hearing,
+): Promise<boolean> {
+  const resting = await restingOn(ctx, deps, end.subject, hearing.halts)
+  if (resting === undefined) return true
+  const { instance, ...of } = resting
+  for (let after: string | undefined; ; ) {
+    const page = await deps.store.secrets.liveLeases(ctx, of, leasesOfPage, after)
+    const lost: Versioned<SecretLease>[] = []
+    for (const lease of page) {
+      if (lease.state === 'ending' || (instance !== undefined && lease.instance !== instance)) continue
+      if (await isLost(ctx, deps, { lease, end }, hearing)) lost.push(lease)
+    }
+    if (!(await endAll(ctx, deps, lost, hearing.fence))) return false
+    if (page.length < leasesOfPage) return true
+    after = page.at(-1)?.id
+  }
+}
+
+async function isLost(
+  ctx: Ctx,
+  deps: LeaseWork,
+  { lease, end }: { readonly lease: SecretLease; readonly end: Pick<SignalAt, 'subject' | 'atMs'> },
+  { halts, holders }: Hearing,
+): Promise<boolean> {
+  // What ends a holder or its key ends what was obtained until then for ever, as with tokens, whatever is live again.
+  if (/^(agt_|ins_|key:)/.test(end.subject) && lease.createdAt * 1000 <= end.atMs) return true
+  const holder = `${lease.secret} ${lease.agent} ${lease.instance}`
+  const holds = holders.get(holder) ?? (await holdsStill(ctx, deps, lease, halts))
+  holders.set(holder, holds)
+  return !holds
+}
+
+/** One change for all of them; false where it could not be made. */
+async function endAll(
+  ctx: Ctx,
+  deps: LeaseWork,
+  lost: readonly Versioned<SecretLease>[],
+  fence: Fence | undefined,
+): Promise<boolean> {
+  const told = { type: 'secret.lease_ending', outcome: 'allowed', reason: 'right_ended' } as const
+  const ending = lost.map(({ version: ifVersion, ...lease }) => ({
+    ifVersion,
+    value: endLease(lease, ctx.now),
+  }))
+  const [first, ...others] = ending.map(({ value }) => entryOf(ctx, value, told))
+  if (first === undefined) return true
+  const committed = await deps.commit(ctx, {
+    ...(fence && { fence }),
+    puts: ending.map(each => ({ put: 'secretLease', ...each })),
+    entries: [first, ...others],
+  })
+  return committed.kind === 'done'
+}
+
+interface Resting {
+  readonly secret?: string
+  readonly agent?: string
+  readonly instance?: string | null
+}
+
+/** Whose leases may rest on the subject of a signal: of the whole tenant where nothing is named. */
+async function restingOn(
   ctx: Ctx,
   { store }: LeaseWork,
   subject: string,
   halts: readonly Halt[],
-): Promise<readonly Versioned<SecretLease>[]> {
-  const { secrets } = store
-  if (subject === ctx.issuer) return secrets.liveLeases(ctx, {}, leasesOfSubject)
+): Promise<Resting | undefined> {
+  if (subject === ctx.issuer) return {}
   if (subject.startsWith(secretIdentifier(ctx.issuer, ''))) {
-    const secret = await secrets.byName(ctx, subject.slice(secretIdentifier(ctx.issuer, '').length))
-    return secret === undefined ? [] : secrets.liveLeases(ctx, { secret: secret.id }, leasesOfSubject)
+    const name = subject.slice(secretIdentifier(ctx.issuer, '').length)
+    const secret = await store.secrets.byName(ctx, name)
+    return secret && { secret: secret.id }
   }
   if (subject.startsWith('ins_')) {
     const id = parseId('ins', subject)
     const instance = id && (await store.agents.instance(ctx, id))
-    if (instance === undefined) return []
-    const held = await secrets.liveLeases(ctx, { agent: instance.agent }, leasesOfSubject)
-    return held.filter(lease => lease.instance === instance.id)
+    return instance && { agent: instance.agent, instance: instance.id }
   }
-  if (subject.startsWith('agt_')) return secrets.liveLeases(ctx, { agent: subject }, leasesOfSubject)
-  if (subject.startsWith('sec_')) return secrets.liveLeases(ctx, { secret: subject }, leasesOfSubject)
+  if (subject.startsWith('agt_')) return { agent: subject }
+  if (subject.startsWith('sec_')) return { secret: subject }
   if (subject.startsWith('grt_')) {
     const grant = await store.grants.get(ctx, subject)
-    return grant === undefined ? [] : secrets.liveLeases(ctx, { agent: grant.agent }, leasesOfSubject)
+    return grant && { agent: grant.agent }
   }
   if (subject.startsWith('key:')) {
     const key = await store.keys.byThumbprint(ctx, subject.slice('key:'.length))
     const agent = key === undefined ? undefined : parseId('agt', key.owner)
-    if (key === undefined || agent === undefined) return []
+    if (key === undefined || agent === undefined) return undefined
     // One that was rotated ended as well, and its instance goes on.
     const isHalted = haltOn(halts, { keys: [key.thumbprint], tenant: ctx.issuer }) !== undefined
-    if (key.state !== 'revoked' && !isHalted) return []
-    const held = await secrets.liveLeases(ctx, { agent }, leasesOfSubject)
-    return held.filter(({ instance }) => instance === key.instance)
+    return key.state === 'revoked' || isHalted ? { agent, instance: key.instance } : undefined
   }
-  return []
+  return undefined
 }
 
 /** Whether its holder could still ask for one like it. */

@@ -213,12 +213,13 @@ const cancel = operation({
       waiting.map(task => planCancel(ctx, deps, caller.id, { found: task, reason })),
     )
     const cancelled = new Map(moves.map(({ approval }) => [approval.id, approval]))
+    const about = aboutApproval({ approval: cancelled.get(first.id) ?? first, grant: null }, reason)
     return {
       change: {
         puts: moves.flatMap(({ change }) => change.puts ?? []),
         signals: moves.flatMap(({ change }) => change.signals ?? []),
       },
-      about: aboutApproval({ approval: cancelled.get(first.id) ?? first, grant: null }, reason),
+      about: { ...about, facts: { ...about.facts, tasks: [...cancelled.keys()] } },
       answer: afterCancel(ctx, id, found, cancelled),
     }
   },

@@ -158,6 +158,30 @@ function leaseTests(given: () => Given): void {
     assert.deepEqual(await listed({ agent, secret }), [0, 3])
   })
 
+  test('live leases are read page by page, each of them once, also where some end between two pages', async () => {
+    const scene = await sceneIn(given().store)
+    const agent = fresh('agt')
+    const all = Array.from({ length: 7 }, () => secretLeaseOf({ agent }))
+    for (const one of [...all].reverse()) await scene.done({ puts: [lease(one)] })
+    const inOrder = [...all].sort((a, b) => (a.id < b.id ? -1 : 1))
+    const { secrets } = scene.store
+    for (const whose of [{ agent }, {}]) {
+      const first = await secrets.liveLeases(scene, whose, 3)
+      const second = await secrets.liveLeases(scene, whose, 3, first.at(-1)?.id)
+      const third = await secrets.liveLeases(scene, whose, 3, second.at(-1)?.id)
+      assert.deepEqual([first, second, third].map(ids), [
+        ids(inOrder.slice(0, 3)),
+        ids(inOrder.slice(3, 6)),
+        ids(inOrder.slice(6)),
+      ])
+      assert.deepEqual(await secrets.liveLeases(scene, whose, 3, third.at(-1)?.id), [])
+    }
+    const [first, second, ...rest] = inOrder as [SecretLease, SecretLease, ...SecretLease[]]
+    const ended = { state: 'ended', dueAt: null } as const
+    await scene.done({ puts: [lease({ ...first, ...ended }, 1), lease({ ...second, ...ended }, 1)] })
+    assert.deepEqual(ids(await secrets.liveLeases(scene, { agent }, 10, second.id)), ids(rest))
+  })
+
   test('leases are due from their instant on until they have ended, the longest due first', async () => {
     const scene = await sceneIn(given().store)
     const all = [-1, -50, 0, 1].map(after => secretLeaseOf({ dueAt: start + after }))

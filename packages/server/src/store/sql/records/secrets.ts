@@ -137,13 +137,15 @@ export const secretsOver = (db: Db): Secrets => ({
   },
   lease: (scope, id) => findRecord(db, secretLeaseCodec, scope, { is: id }),
   leases: (scope, page, filter) => listRecords(db, secretLeaseCodec, scope, { page, where: { ...filter } }),
-  async liveLeases(scope, { agent, secret }, limit) {
-    if (!isStorable(agent ?? '') || !isStorable(secret ?? '')) return []
+  async liveLeases(scope, { agent, secret }, limit, after = '') {
+    if (!isStorable(agent ?? '') || !isStorable(secret ?? '') || !isStorable(after)) return []
     let query = db
       .selectFrom('secret_leases')
       .select(['version', 'body'])
       .where('tenant', '=', scope.tenant)
       .where('state', '!=', 'ended')
+      .where('id', '>', after)
+      .orderBy('id')
       .limit(limit)
     if (agent !== undefined) query = query.where('agent', '=', agent)
     if (secret !== undefined) query = query.where('secret', '=', secret)
