@@ -70,7 +70,12 @@ test('a batch spends what its budget has and no more, and equal items are answer
     [false, false, false, false],
     'four alike are one too many',
   )
-  assert.deepEqual(await ask(['a', 'b', 'c', 'd', 'e']), [true, true, true, false, false])
+  assert.deepEqual(
+    await ask(['a', 'a', 'a', 'a', 'a', 'b']),
+    [false, false, false, false, false, true],
+    'what is too little for those alike is enough for another',
+  )
+  assert.deepEqual(await ask(['a', 'b', 'c', 'd', 'e']), [true, true, false, false, false])
   const single = expect(
     await point.ask('evaluation', { ...common, ...tool('a'), options: { explain: true } }),
     200,
@@ -95,4 +100,20 @@ test('what is permitted once is spent once, by any number of questions at the sa
   const answers = await Promise.all(Array.from({ length: 20 }, () => point.ask('evaluation', question)))
   assert.equal(answers.filter(({ body }) => body.decision === true).length, 5)
   assert.ok(answers.every(({ status }) => status === 200))
+})
+
+test('however many budgets of a batch are spent, each of its items has its answer', async t => {
+  const writ = await authority(t)
+  const scopes = Array.from({ length: 40 }, (_, at) => ({ name: `s${at}`, description: 'One of many' }))
+  await registerApi(writ, { scopes })
+  const point = await enforcementPoint(writ)
+  const agent = await newAgent(writ)
+  const budgets = [{ unit: 'calls', limit: 1, window_seconds: 3600 }]
+  for (const { name } of scopes) await grant(writ, agent.clientId, [name], { budgets })
+  const subject = { type: 'agent', id: agent.clientId }
+  const evaluations = scopes.map(({ name }) => ({ action: { name } }))
+  const body = { subject, resource: { type: 'resource', id: api }, evaluations }
+  const ask = async () => new Set(decisions(expect(await point.ask('evaluations', body), 200)))
+  assert.deepEqual(await ask(), new Set([true]))
+  assert.deepEqual(await ask(), new Set([false]))
 })

@@ -189,6 +189,22 @@ test('where the budget of one grant is spent another grant of the agent answers,
   assert.equal((await ask()).decision, true, 'one that has no budget answers before all others')
 })
 
+test('an agent with more spent grants than are tried is refused, and the refusal is an entry', async t => {
+  const rows = { budgets: [{ unit: 'rows', limit: 1, window_seconds: 3600 }] }
+  const { writ, agent, point } = await scene(t, rows)
+  for (let at = 0; at < 35; at += 1) await grant(writ, agent.clientId, ['read'], rows)
+  const answer = await point.ask('evaluation', {
+    subject: { type: 'agent', id: agent.clientId },
+    action: { name: 'read' },
+    resource: { type: 'resource', id: api },
+    context: { amounts: { rows: 2 } },
+  })
+  assert.deepEqual([answer.status, answer.body.code], [403, 'access_denied'])
+  const { items } = expect(await writ.operator.manage('GET', '/events?type=decision.evaluated'), 200)
+  const [{ outcome, decision }] = items
+  assert.deepEqual([outcome, decision.rule], ['refused', 'budget:exhausted'])
+})
+
 test('why-not says that a budget is spent, and until when, and spends nothing itself', async t => {
   const { writ, agent, id, ask } = await scene(t, { budgets: calls(2) })
   const second = await grant(writ, agent.clientId, ['read'], { budgets: calls(1) })

@@ -112,3 +112,33 @@ test('at our own endpoints too one spent grant bars no other', async t => {
   }
   assert.deepEqual(statuses, [201, 201, 201, 403, 403])
 })
+
+test('more spent grants than are tried are a refusal with its entry, at the management API and where the log is read', async t => {
+  const writ = await authority(t)
+  const once = { budgets: [{ ...twice[0], limit: 1 }] }
+  const agent = await limited(writ, ['writ:events:read'], once)
+  const audience = `${writ.issuer}/api/v1`
+  const more = {
+    agent: agent.clientId,
+    resource: audience,
+    scopes: ['writ:events:read'],
+    reason: 'test',
+    ...once,
+  }
+  for (let at = 1; at < 34; at += 1) expect(await writ.operator.manage('POST', '/grants', more), 201)
+  const token = await agent.token(audience)
+  for (let at = 0; at < 33; at += 1)
+    assert.equal((await agent.call('GET', `${audience}/events`, { token })).status, 200, `grant ${at}`)
+  for (const path of ['/events', '/audit/export']) {
+    const answer = await agent.call('GET', `${audience}${path}`, { token })
+    assert.deepEqual([answer.status, answer.body.code], [403, 'access_denied'], path)
+  }
+  const { items } = expect(
+    await writ.operator.manage('GET', `/events?agent=${agent.clientId}&limit=100`),
+    200,
+  )
+  const rules = items
+    .filter(({ outcome }: { outcome: string }) => outcome === 'refused')
+    .map(({ decision }: { decision: { rule: string } }) => decision.rule)
+  assert.deepEqual(rules, ['budget:exhausted', 'budget:exhausted'])
+})

@@ -22,9 +22,9 @@ const actions = {
   pay: { any_of: ['write'], recorded: ['amount', 'lines', 'note'] },
 }
 
-async function scene(t: TestContext): Promise<Scene> {
+async function scene(t: TestContext, map: object = actions): Promise<Scene> {
   const writ = await authority(t)
-  await registerApi(writ, { actions })
+  await registerApi(writ, { actions: map })
   // What the map says now is what it said then only where it is older than what it is held against.
   writ.advance(60)
   const [point, agent] = [await enforcementPoint(writ), await newAgent(writ, { scopes: ['read', 'write'] })]
@@ -170,6 +170,18 @@ test('nobody supposes what was cut, redacted, or recorded under another map', as
   const { id } = items.find((resource: { identifier: string }) => resource.identifier === api)
   expect(await writ.operator.manage('PATCH', `/resources/${id}`, { name: 'API, renamed' }), 200)
   assert.equal((await replay(writ, noted)).not_replayed[0].decisions, 3)
+})
+
+test('an argument whose name has an equals sign, or is as long as a secret, is replayed like any other', async t => {
+  const long = 'a_name_as_long_as_the_random_part_of_a_secret_'.repeat(2)
+  const { writ, ask } = await scene(t, { pay: { any_of: ['write'], recorded: ['a=b', long] } })
+  assert.match(await ask('pay', { arguments: { 'a=b': 5, [long]: 6 } }), /^true/)
+  for (const name of ['a=b', long]) {
+    const { changed, not_replayed } = await replay(writ, forbid(`context.arguments.hasTag("${name}")`))
+    assert.deepEqual([changed.length, not_replayed], [1, []], name)
+  }
+  const { changed, not_replayed } = await replay(writ, forbid('context.arguments.hasTag("a")'))
+  assert.deepEqual([changed, not_replayed], [[], [{ why: 'the argument a was not recorded', decisions: 1 }]])
 })
 
 test('attributes that somebody claimed are not recorded, and a decision that had none is replayed', async t => {

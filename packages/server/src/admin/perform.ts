@@ -1,7 +1,7 @@
 // The one place of the management API that writes: authority, decision, then one commit of effect, proof and entry.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
 import { parseId } from '@writ/sdk/protocol/identifier'
-import { recordedRefusal, replayedProof } from '../audit/refusal.ts'
+import { exhaustedBudgets, recordedRefusal, replayedProof } from '../audit/refusal.ts'
 import type { Ctx } from '../context.ts'
 import type { Decided } from '../decision/decided.ts'
 import { decideOwn, decisionFacts } from '../decision/own.ts'
@@ -51,7 +51,7 @@ async function decideAndCommit(ctx: Ctx, deps: AdminDeps, work: Work): Promise<A
   const purses: Purses = new Map()
   let [tries, short, conflicts] = [0, 0, 0]
   const most = operation.insists ? insistently : attempts
-  while (tries < most && short < mostShort) {
+  while (tries < most && short <= mostShort) {
     const first = work.memo && (await deps.store.remembering.recall(ctx, work.memo.key, ctx.now))
     if (work.memo && first) return repeat(ctx, deps, work.call, openAnswer(ctx, deps, work.memo, first))
     // Before the decision reads: what ends after this instant makes the commit stale, what ended before it is seen.
@@ -63,7 +63,7 @@ async function decideAndCommit(ctx: Ctx, deps: AdminDeps, work: Work): Promise<A
     if (committed.kind === 'done') return answerOf(operation, plan)
     if (committed.kind === 'exhausted') {
       // Decided again, another grant covers, or its budget refuses.
-      learn(purses, decided.spends, committed)
+      learn(purses, decided.spends, committed.short)
       short += 1
       continue
     }
@@ -72,6 +72,7 @@ async function decideAndCommit(ctx: Ctx, deps: AdminDeps, work: Work): Promise<A
     const isLost = committed.kind === 'conflict' && work.memo === undefined && !operation.insists
     if (isLost && ++conflicts > 1) break
   }
+  if (short > mostShort) throw exhaustedBudgets()
   throw new Fault('conflict', 'This was changed by somebody else just now; look again.', {
     kind: 'lost_race',
   })

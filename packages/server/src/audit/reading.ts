@@ -6,7 +6,7 @@ import { learn, mostShort, type Purses } from '../domain/authorization/purses.ts
 import { type Caller, chainOf } from '../domain/caller.ts'
 import type { Change } from '../domain/change.ts'
 import type { Store } from '../store/store.ts'
-import { recordedRefusal, refusalOf, replayedProof } from './refusal.ts'
+import { exhaustedBudgets, recordedRefusal, refusalOf, replayedProof } from './refusal.ts'
 
 type ReadDeps = { readonly store: Pick<Store, 'commit' | 'signals'> }
 
@@ -85,18 +85,19 @@ async function decideAndCommit<T>(
     })
     if (committed.kind === 'done') return answer
     if (committed.kind === 'replayed') throw replayedProof()
-    if (committed.kind === 'exhausted' && short < mostShort) {
+    if (committed.kind === 'exhausted') {
       // Decided again, another grant covers, or its budget refuses.
-      learn(purses, change?.spends ?? [], committed)
+      learn(purses, change?.spends ?? [], committed.short)
       short += 1
-      continue
+      if (short <= mostShort) continue
+      throw await recordRefusal(ctx, { store }, { caller, ...reading }, exhaustedBudgets())
     }
     const { subjects, epoch } = caller.basis
     if (change === undefined || (await store.signals.isNarrowed(ctx, subjects, epoch))) {
       throw new Fault('invalid_token', 'The access token is not valid here.', { kind: 'ended_in_flight' })
     }
     stale += 1
-    if (stale === attempts || committed.kind === 'exhausted') {
+    if (stale === attempts) {
       throw new Fault('temporarily_unavailable', 'This changes too often just now; try again.', {
         kind: committed.kind,
       })

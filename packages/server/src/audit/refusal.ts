@@ -39,6 +39,11 @@ export function replayedProof(): Fault {
   return new Fault('invalid_dpop_proof', 'The DPoP proof is not valid.', { kind: 'proof_replayed' })
 }
 
+/** The refusal of what was decided as often as may be, and each time rested on budgets that have not enough. */
+export function exhaustedBudgets(): Fault {
+  return new Fault('access_denied', 'This is not allowed.', { kind: 'budget:exhausted' })
+}
+
 /** What an entry says of the decision that was a refusal: by which rule, and on which rights the caller came. */
 export function refusalOf(
   { basis }: Pick<Caller, 'basis'>,

@@ -1,6 +1,6 @@
 // The one place where decisions are written: proof of who asked, what is spent, and the entry, before anything is told.
 import { Fault, isFault } from '@writ/sdk/protocol/fault'
-import { recordedRefusal, refusalOf, replayedProof } from '../audit/refusal.ts'
+import { exhaustedBudgets, recordedRefusal, refusalOf, replayedProof } from '../audit/refusal.ts'
 import type { Ctx } from '../context.ts'
 import { type EntryDraft, excerpt } from '../domain/audit-entry.ts'
 import type { Spend } from '../domain/authorization/budget.ts'
@@ -78,7 +78,7 @@ async function decideAndCommit<T>(
   const purses: Purses = new Map()
   const resource = managementIdentifier(ctx)
   let [stale, short] = [0, 0]
-  while (stale < attempts && short < mostShort) {
+  while (stale < attempts && short <= mostShort) {
     const attempt: Attempt = { fresh: stale > 0, purses: new Map(purses) }
     const own = await decideOwn(ctx, deps, caller, { resource, action: scope, scope, ...attempt })
     const { bases, spends, change, entry, answer } = await work(attempt)
@@ -98,7 +98,7 @@ async function decideAndCommit<T>(
         throw replayedProof()
       case 'exhausted':
         // Decided again, another grant covers, or the answer is no.
-        learn(purses, allSpends, committed)
+        learn(purses, allSpends, committed.short)
         short += 1
         break
       case 'stale':
@@ -118,6 +118,7 @@ async function decideAndCommit<T>(
         })
     }
   }
+  if (short > mostShort) throw exhaustedBudgets()
   throw new Fault('temporarily_unavailable', 'This changes too often just now; try again.', { kind: 'stale' })
 }
 

@@ -206,7 +206,14 @@ const namesOf = (names: readonly string[]): readonly string[] | undefined =>
 
 /** Only arguments that the map of the resource names: of the others not even that they were there. */
 function recordedOf(given: Readonly<Record<string, unknown>>, names: readonly string[]): readonly string[] {
-  return names
-    .filter(name => Object.hasOwn(given, name))
-    .map(name => excerpt(`${name}=${JSON.stringify(given[name]) ?? ''}`, kept))
+  return names.filter(name => Object.hasOwn(given, name)).map(name => argumentText(name, given[name]))
+}
+
+/** In quotes, a name ends where they do: else an `=` in it would be taken for its end. */
+export const needsQuotes = (name: string): boolean => name.includes('=') || name.startsWith('"')
+
+/** `name=value`, the value as JSON. The name is one of the map, and stands whole: what is cut is what the caller gave. */
+export function argumentText(name: string, value: unknown): string {
+  const head = `${needsQuotes(name) ? JSON.stringify(name) : name}=`
+  return head + excerpt(JSON.stringify(value) ?? '', Math.max(0, kept - head.length))
 }

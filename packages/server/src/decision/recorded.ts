@@ -2,7 +2,7 @@
 import type { ApprovalId, InstanceId } from '@writ/sdk/protocol/identifier'
 import { typed } from '../domain/authorization/policy/mentioned.ts'
 import type { Party, Question } from '../domain/authorization/question.ts'
-import { itemFacts, kept } from './entry.ts'
+import { itemFacts, kept, needsQuotes } from './entry.ts'
 
 /** A decision as it was recorded, with as much of its question as the entry has. */
 export interface Recorded {
@@ -103,6 +103,8 @@ export function recordedIn(text: string): readonly Recorded[] {
 function read(common: Common, facts: Facts, answer: Pick<Recorded, 'item' | 'allowed'>): Recorded[] {
   // The entry of a caller that might not ask, or of a question that was none, has no subject.
   if (typeof facts['subject'] !== 'string' || typeof facts['rule'] !== 'string') return []
+  const given = textsIn(facts, 'arguments').map(argumentIn)
+  const cut = given.flatMap(one => ('value' in one ? [] : [one.names]))
   return [
     {
       ...common,
@@ -112,15 +114,11 @@ function read(common: Common, facts: Facts, answer: Pick<Recorded, 'item' | 'all
       rule: facts['rule'],
       policies: textsIn(facts, 'policies'),
       policyVersion: Number(facts['policy_version'] ?? 0),
-      question: questionIn(facts, common.timeMs),
+      question: questionIn(facts, common.timeMs, Object.fromEntries(given.flatMap(pairOf))),
       risks: new Map(pairsIn(facts, 'risk').map(([id, score]) => [id, Number(score)])),
       claimed: Number(facts['claimed'] ?? 0),
-      isCut: names.some(name => [facts[name]].flat().some(isCut)),
-      cutArguments: new Set(
-        textsIn(facts, 'arguments')
-          .filter(isCut)
-          .map(text => text.slice(0, text.indexOf('='))),
-      ),
+      isCut: names.some(name => [facts[name]].flat().some(isCut)) || cut.some(isNameless),
+      cutArguments: new Set(cut.flat()),
     },
   ]
 }
@@ -142,7 +140,38 @@ function isCut(text: unknown): boolean {
   return typeof text === 'string' && (text.length >= kept || text.includes('[redacted]'))
 }
 
-function questionIn(facts: Facts, nowMs: number): Question {
+type Argument = { readonly name: string; readonly value: unknown } | { readonly names: readonly string[] }
+
+/** An argument as `argumentText` wrote it; where its value is not whole, the names that it may have been under. */
+function argumentIn(text: string): Argument {
+  const quoted = /^("(?:[^"\\]|\\.)*")=/.exec(text)?.[1] ?? ''
+  const unquoted = parsed(quoted)?.value
+  // Entries of before names were quoted have them as they are, quotes and all.
+  const isQuoted = typeof unquoted === 'string' && needsQuotes(unquoted)
+  const at = isQuoted ? quoted.length : text.indexOf('=')
+  const name = isQuoted ? unquoted : text.slice(0, Math.max(0, at))
+  const value = isCut(text) ? undefined : parsed(text.slice(at + 1))
+  if (name !== '' && value !== undefined) return { name, ...value }
+  if (isQuoted) return { names: [name] }
+  return { names: [...text.matchAll(/=/g)].map(({ index }) => text.slice(0, index)) }
+}
+
+const pairOf = (one: Argument): (readonly [string, unknown])[] =>
+  'value' in one ? [[one.name, one.value]] : []
+
+/** Entries of before have a name redacted that is as long as a secret: which one it was, nobody knows. */
+const isNameless = ([name]: readonly string[]): boolean => name === undefined || name.includes('[redacted]')
+
+function parsed(text: string): { readonly value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    // What an entry has only the beginning of is no JSON, and entries stand for ever: it is unknown, and no failure.
+    return undefined
+  }
+}
+
+function questionIn(facts: Facts, nowMs: number, given: Readonly<Record<string, unknown>>): Question {
   const text = (name: string): string | null => {
     const value = facts[name]
     return typeof value === 'string' ? value : null
@@ -159,9 +188,7 @@ function questionIn(facts: Facts, nowMs: number): Question {
       action: text('action') ?? '',
       resource,
       object: object === null ? null : typed(object),
-      arguments: Object.fromEntries(
-        pairsIn(facts, 'arguments').map(([name, value]) => [name, JSON.parse(value)]),
-      ),
+      arguments: given,
     },
     foreign: foreign === null ? null : { type: foreign, id: resource },
     // Grants and the token were judged before the policies; what is asked anew is the policies alone.
@@ -205,12 +232,12 @@ function textsIn(facts: Facts, name: string): readonly string[] {
   return Array.isArray(texts) ? texts.map(String) : []
 }
 
-/** `name=value`, those that are whole. */
+/** `name=value`, those that are whole; the values are numbers or the names of currencies, and have no `=`. */
 function pairsIn(facts: Facts, name: string): readonly (readonly [string, string])[] {
   return textsIn(facts, name)
     .filter(text => !isCut(text))
     .map(text => {
-      const at = text.indexOf('=')
+      const at = text.lastIndexOf('=')
       return [text.slice(0, at), text.slice(at + 1)]
     })
 }

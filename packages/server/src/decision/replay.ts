@@ -9,9 +9,16 @@ import { type Readings, readingsOf } from '../domain/authorization/policy/readin
 import type { PolicySet } from '../domain/authorization/policy/set.ts'
 import { sliceOf } from '../domain/authorization/policy/slice.ts'
 import type { DecisionFacts, Party, Question } from '../domain/authorization/question.ts'
-import type { Log } from '../store/store.ts'
+import type { Log, StoredEntry } from '../store/store.ts'
 import { type DecisionReads, readFacts, readOnce } from './facts.ts'
-import { type Recorded, recordedIn, repeated, repeatedType, repetitionIn } from './recorded.ts'
+import {
+  type Recorded,
+  type Repetition,
+  recordedIn,
+  repeated,
+  repeatedType,
+  repetitionIn,
+} from './recorded.ts'
 
 export interface ReplayDeps {
   readonly store: DecisionReads & { readonly log: Pick<Log, 'find'> }
@@ -62,6 +69,8 @@ const types = ['decision.evaluated', 'decision.evaluations', repeatedType] as co
 /** Decisions of one page, beyond those of its last entry: batches have many, and the answer must stay one that is read. */
 const mostLooks = 2000
 const looksPerTurn = 50
+/** To parse so much of an entry takes about as long as to look at one decision. */
+const charactersOfLook = 16_384
 
 /**
  * One page of the window. Only the policies are judged anew: what was refused for another reason stays refused, and
@@ -74,6 +83,8 @@ export async function replay(
   window: Window,
 ): Promise<Replay> {
   const { entries, next } = await entriesIn(ctx, store.log, window)
+  const pause = pauses()
+  const decisionsOf = await readerOf(ctx, store.log, { entries, pause })
   const policies = compilePolicies(proposed)
   // Many decisions of a page are about the same records.
   const reads = { ...store, facts: readOnce(store.facts) }
@@ -83,49 +94,76 @@ export async function replay(
   const look = async (recorded: Recorded | Unknown): Promise<void> => {
     decisions += recorded.count
     looks += 1
-    // Everything comes from memory: without a pause nobody else would be served meanwhile.
-    if (looks % looksPerTurn === 0) await nextTurn()
+    await pause(1)
     if ('why' in recorded) return void unknown.push(recorded)
     if (!isOfPolicies(recorded)) return
     const after = await again(ctx, reads, policies, recorded)
     if (typeof after === 'string') unknown.push(unsaid(recorded, after))
     else if (after.allowed !== recorded.allowed) changed.push({ recorded, after })
   }
-  for (const { index, those } of await decisionsIn(ctx, store.log, entries)) {
-    if (looks >= mostLooks) return { decisions, changed, unknown, next: index - 1 }
-    for (const recorded of those) await look(recorded)
+  for (const one of entries) {
+    if (looks >= mostLooks) return { decisions, changed, unknown, next: one.entry.index - 1 }
+    for (const recorded of await decisionsOf(one)) await look(recorded)
   }
   return { decisions, changed, unknown, next }
 }
 
-/** The decisions of the entries; of what was reported, the one that was repeated, wherever in the log it stands. */
-async function decisionsIn(
+type Pause = (looks: number) => Promise<void>
+
+/** Everything comes from memory: without a pause after so much work nobody else would be served meanwhile. */
+function pauses(): Pause {
+  let done = 0
+  return async looks => {
+    done += looks
+    if (done < looksPerTurn) return
+    done = 0
+    await nextTurn()
+  }
+}
+
+interface Typed {
+  readonly entry: StoredEntry
+  readonly type: (typeof types)[number]
+}
+
+interface Reading {
+  readonly entries: readonly Typed[]
+  readonly pause: Pause
+}
+
+/**
+ * What gives the decisions of an entry, which is parsed when it is come to: a page of them is more than one turn has
+ * time for. Of what was reported, it is the decision that was repeated, wherever in the log that stands.
+ */
+async function readerOf(
   ctx: Ctx,
   log: Pick<Log, 'find'>,
-  entries: readonly { readonly index: number; readonly text: string }[],
-): Promise<readonly { readonly index: number; readonly those: readonly (Recorded | Unknown)[] }[]> {
-  const repetitions = new Map(
-    entries.flatMap(({ text }) => {
-      const repetition = repetitionIn(text)
-      return repetition === undefined ? [] : [[text, repetition] as const]
-    }),
-  )
+  { entries, pause }: Reading,
+): Promise<(one: Typed) => Promise<readonly (Recorded | Unknown)[]>> {
+  const parse = async <T>({ text }: StoredEntry, read: (text: string) => T): Promise<T> => {
+    await pause(text.length / charactersOfLook)
+    return read(text)
+  }
+  const repetitions = new Map<number, Repetition>()
+  for (const { entry, type } of entries) {
+    const repetition = type === repeatedType ? await parse(entry, repetitionIn) : undefined
+    if (repetition !== undefined) repetitions.set(entry.index, repetition)
+  }
   const requests = new Set([...repetitions.values()].map(({ decidedBy }) => decidedBy))
-  const firsts = new Map(
-    await Promise.all(
-      [...requests].map(async requestId => {
-        const [entry] = await log.find(ctx, { type: 'decision.evaluated', requestId }, -1, 1)
-        return [requestId, entry && recordedIn(entry.text)[0]] as const
-      }),
-    ),
+  const found = await Promise.all(
+    [...requests].map(requestId => log.find(ctx, { type: 'decision.evaluated', requestId }, -1, 1)),
   )
-  const given = (text: string): readonly (Recorded | Unknown)[] => {
-    const repetition = repetitions.get(text)
-    if (repetition === undefined) return recordedIn(text)
+  const firsts = new Map<string, Recorded | undefined>()
+  for (const [at, requestId] of [...requests].entries()) {
+    const [entry] = found[at] ?? []
+    firsts.set(requestId, entry && (await parse(entry, recordedIn))[0])
+  }
+  return async ({ entry }) => {
+    const repetition = repetitions.get(entry.index)
+    if (repetition === undefined) return parse(entry, recordedIn)
     const why = 'the decision that was given again is not in the log'
     return [repeated(firsts.get(repetition.decidedBy), repetition) ?? { ...repetition, item: null, why }]
   }
-  return entries.map(({ index, text }) => ({ index, those: given(text) }))
 }
 
 function unsaid({ question, event, item, request, timeMs, count }: Recorded, why: string): Unknown {
@@ -140,9 +178,11 @@ async function entriesIn(ctx: Ctx, log: Pick<Log, 'find'>, { after, limit, since
       log.find(ctx, { type, sinceMs, ...(untilMs === null ? {} : { untilMs }) }, after, limit + 1),
     ),
   )
-  const all = found.flat().sort((a, b) => a.index - b.index)
+  const all = types
+    .flatMap((type, at) => (found[at] ?? []).map((entry): Typed => ({ entry, type })))
+    .sort((a, b) => a.entry.index - b.entry.index)
   const entries = all.slice(0, limit)
-  return { entries, next: all.length > limit ? (entries.at(-1)?.index ?? null) : null }
+  return { entries, next: all.length > limit ? (entries.at(-1)?.entry.index ?? null) : null }
 }
 
 /** Whether policies had a say in it: they come last, and lift no other refusal. */

@@ -171,13 +171,23 @@ export interface Change {
   readonly entries: readonly [EntryDraft, ...EntryDraft[]]
 }
 
+/** A budget that has not enough for a change: the first spend of it that did not fit. */
+export interface Short {
+  /** Which of the spends of the change, from 0: those before it of the same budget did fit. */
+  readonly at: number
+  /** What the budget still has after those before it. */
+  readonly leftover: number
+  /** The first instant at which the amount may fit; null where it never will. */
+  readonly againAt: number | null
+}
+
 /**
  * What became of a change. Only `done` changed anything: a change that failed leaves none of its claims marked, so it
  * may be decided again and committed anew. What a refused caller showed is used up by the change that records the
  * refusal. Of several reasons the first of this order is told: stale, replayed, exhausted, unsettled, spent or absent,
  * conflict. `record` of a conflict is the kind of record, or `oneTime`, or `answer` for an Idempotency-Key in use.
- * `exhausted`: this would spend more than the budget has; `leftover` is what it still has, `againAt` the first instant
- * at which the amount may fit, null where it never will. `unsettled`: no such reservation waits to be settled.
+ * `exhausted`: this would spend more than a budget has; `short` has each budget of which that is so, in the order of the
+ * spends. `unsettled`: no such reservation waits to be settled.
  */
 export type Committed =
   | {
@@ -187,12 +197,7 @@ export type Committed =
     }
   | { readonly kind: 'replayed'; readonly claim: Claim }
   | { readonly kind: 'spent' | 'absent'; readonly take: Take }
-  | {
-      readonly kind: 'exhausted'
-      readonly spend: Spend
-      readonly leftover: number
-      readonly againAt: number | null
-    }
+  | { readonly kind: 'exhausted'; readonly short: readonly Short[] }
   | { readonly kind: 'unsettled'; readonly settlement: Settlement }
   | { readonly kind: 'conflict'; readonly record: string; readonly id: string }
   | { readonly kind: 'stale' }

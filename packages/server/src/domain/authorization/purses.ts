@@ -1,6 +1,6 @@
 // What budgets are known to have left while one request is decided: a commit said so, and the next attempt goes by it.
 
-import type { Committed } from '../change.ts'
+import type { Short } from '../change.ts'
 import { budgetName, type Spend, spenderOf } from './budget.ts'
 
 interface Purse {
@@ -17,7 +17,10 @@ export type Purses = Map<string, Purse>
 /** Somebody else may spend between two attempts; after so many, nothing is tried any more. */
 const mostTimes = 3
 
-/** How often one request is decided again because a budget had not enough: each time another grant may cover. */
+/**
+ * How often one request is decided again because budgets had not enough: each time another grant may cover. After that it
+ * is refused: whoever has many spent grants must not have a request of theirs decided for ever.
+ */
 export const mostShort = 32
 
 /** One for all grants that spend the budget together: what one of them has found short is short for the others. */
@@ -40,16 +43,16 @@ export function takeFrom(purses: Purses, spends: readonly Spend[], times = 1): S
   return undefined
 }
 
-/** Notes what a commit of these spends said of the one that did not fit. */
-export function learn(
-  purses: Purses,
-  spends: readonly Spend[],
-  { spend, leftover, againAt }: Extract<Committed, { readonly kind: 'exhausted' }>,
-): void {
-  const name = purseOf(spend)
-  const times = (purses.get(name)?.times ?? 0) + 1
-  // What the budget had before anything of this change was taken from it: the commit tells what was left at that spend.
-  const taken = spends.slice(0, Math.max(0, spends.indexOf(spend))).filter(one => purseOf(one) === name)
-  const left = taken.reduce((sum, { amount }) => sum + amount, leftover)
-  purses.set(name, { left: times < mostTimes ? left : 0, againAt, times })
+/** Notes what a commit of these spends said of each budget that has not enough. */
+export function learn(purses: Purses, spends: readonly Spend[], short: readonly Short[]): void {
+  for (const { at, leftover, againAt } of short) {
+    const spend = spends[at]
+    if (spend === undefined) continue
+    const name = purseOf(spend)
+    const times = (purses.get(name)?.times ?? 0) + 1
+    // What the budget had before anything of this change was taken from it: the commit tells what was left at that spend.
+    const taken = spends.slice(0, at).filter(one => purseOf(one) === name)
+    const left = taken.reduce((sum, { amount }) => sum + amount, leftover)
+    purses.set(name, { left: times < mostTimes ? left : 0, againAt, times })
+  }
 }

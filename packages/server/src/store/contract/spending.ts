@@ -50,7 +50,7 @@ export function spendingContract(given: () => Given): void {
       const refused = all.filter(({ kind }) => kind !== 'done')
       assert.equal(refused.length, 13)
       for (const one of refused) {
-        assert.deepEqual(one, { kind: 'exhausted', spend: wish, leftover: 0, againAt: start + 61 })
+        assert.deepEqual(one, { kind: 'exhausted', short: [{ at: 0, leftover: 0, againAt: start + 61 }] })
       }
       assert.equal(await scene.store.log.size(scene), size + 7)
       for (const { store } of scenes) {
@@ -96,7 +96,8 @@ export function spendingContract(given: () => Given): void {
     await scene.done({ spends: [{ ...wish, amount: 2 }] })
     const told = async (amount: number, after = 0) => {
       const committed = await scene.commit({ spends: [{ ...wish, amount }] }, after)
-      return committed.kind === 'exhausted' ? [committed.leftover, committed.againAt] : committed.kind
+      if (committed.kind !== 'exhausted') return committed.kind
+      return committed.short.flatMap(({ leftover, againAt }) => [leftover, againAt])
     }
     assert.deepEqual(await told(2), [1, start + 61])
     assert.deepEqual(await told(4), [1, null])
@@ -151,12 +152,37 @@ export function spendingContract(given: () => Given): void {
     const [wide, narrow] = [spendOf(), spendOf({ budget: budgetOf({ limit: 1 }) })]
     await scene.done({ spends: [wide, narrow] })
     const failed = await scene.commit({ spends: [wide, narrow] })
-    assert.deepEqual(failed.kind === 'exhausted' && failed.spend, narrow)
+    assert.deepEqual(failed, { kind: 'exhausted', short: [{ at: 1, leftover: 0, againAt: start + 61 }] })
     assert.equal(await leftOf(scene, wide), 2)
     // The same budget twice in one change is taken from twice.
-    assert.equal((await scene.commit({ spends: [wide, wide, wide] })).kind, 'exhausted')
+    assert.deepEqual(await scene.commit({ spends: [wide, wide, wide] }), {
+      kind: 'exhausted',
+      short: [{ at: 2, leftover: 0, againAt: start + 61 }],
+    })
     await scene.done({ spends: [wide, wide] })
     assert.equal(await leftOf(scene, wide), 0)
+  })
+
+  test('every budget of a change that has not enough is told at once, by the first spend that it has not enough for', async () => {
+    const scene = await sceneIn(given().store)
+    const [wide, narrow, other] = [spendOf(), spendOf({ budget: budgetOf({ limit: 1 }) }), spendOf()]
+    const [shared, never] = [
+      { ...wide, amount: 2 },
+      { ...other, amount: 4 },
+    ]
+    await scene.done({ spends: [narrow] })
+    const committed = await scene.commit({
+      spends: [wide, narrow, shared, shared, wide, never, narrow, other],
+    })
+    assert.deepEqual(committed, {
+      kind: 'exhausted',
+      short: [
+        { at: 1, leftover: 0, againAt: start + 61 },
+        { at: 3, leftover: 0, againAt: start + 61 },
+        { at: 5, leftover: 3, againAt: null },
+      ],
+    })
+    for (const wish of [wide, other]) assert.equal(await leftOf(scene, wish), 3, 'nothing was taken')
   })
 
   failureTests(given)

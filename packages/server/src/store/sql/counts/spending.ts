@@ -10,7 +10,7 @@ import {
   spenderOf,
   unspent,
 } from '../../../domain/authorization/budget.ts'
-import type { Committed } from '../../../domain/change.ts'
+import type { Committed, Short } from '../../../domain/change.ts'
 import type { Member } from '../admission.ts'
 import { type Row, type Scalar, type Step, step } from '../engine/engine.ts'
 import { type BudgetWriter, parseBudget } from './budgets.ts'
@@ -52,12 +52,16 @@ export function* readBudgets(
 /** The budgets after everything this member takes and settles, or why it does not fit; nothing is changed here. */
 export function takeFrom(known: Known, { tenant, now, change }: Member): Map<string, Left> | Committed {
   const next = new Map<string, Left>()
-  for (const wish of change.spends ?? []) {
+  // All of them, so that whoever decides again does so once and not once for each.
+  const short = new Map<string, Short>()
+  for (const [at, wish] of (change.spends ?? []).entries()) {
     const name = nameOf(tenant, wish)
+    if (short.has(name)) continue
     const spent = spend(next.get(name)?.state ?? known.get(name) ?? unspent, wish, now)
-    if ('exhausted' in spent) return { kind: 'exhausted', spend: wish, ...spent.exhausted }
-    next.set(name, { state: spent.state, budget: wish.budget })
+    if ('exhausted' in spent) short.set(name, { at, ...spent.exhausted })
+    else next.set(name, { state: spent.state, budget: wish.budget })
   }
+  if (short.size > 0) return { kind: 'exhausted', short: [...short.values()] }
   for (const settlement of change.settlements ?? []) {
     const name = nameOf(tenant, settlement)
     const state = settle(next.get(name)?.state ?? known.get(name) ?? unspent, settlement, now)
