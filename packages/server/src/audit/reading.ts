@@ -90,7 +90,7 @@ async function decideAndCommit<T>(
       learn(purses, change?.spends ?? [], committed.short)
       short += 1
       if (short <= mostShort) continue
-      throw await recordRefusal(ctx, { store }, { caller, ...reading }, exhaustedBudgets())
+      throw exhaustedBudgets()
     }
     const { subjects, epoch } = caller.basis
     if (change === undefined || (await store.signals.isNarrowed(ctx, subjects, epoch))) {
