@@ -62,7 +62,8 @@ function mustFit(count: number, identifier: string): void {
   throw new Fault(
     'conflict',
     `More than ${mostGrants} grants and eligibilities would change with this, and one change takes no more: list them ` +
-      'with GET /grants?status=active&resource=… and GET /eligibilities, take some back, and ask again.',
+      'with GET /grants?status=active&resource=… and GET /eligibilities, take some back with DELETE /grants/{id} or ' +
+      'POST /eligibilities/{id}/revoke, and ask again.',
     { kind: 'too_many_grants', resource: identifier },
   )
 }
