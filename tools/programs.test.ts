@@ -115,10 +115,12 @@ test('a run counts each test once, suites not at all, and keeps the reason of a 
   // The program below is handed to the runner under test: what it skips and leaves to do is what the runner has to count.
   const code = `describe('s', () => {
     test('a', () => {})
+    // Planted text, no test of ours: one skipped with a reason, which the runner has to report with that reason.
     test('b', { skip: 'no vectors' }, () => {})
     describe('t', () => { test('c', () => { console.log('said'); throw new Error('boom') }) })
   })
   test('d', async t => { await t.test('e', () => {}) })
+  // Planted text as well: one left to do without a reason, which the runner has to report as such.
   test('f', { todo: true }, () => {})`
   const { passed, failed, skipped, output } = await ran(context, code)
   assert.equal(passed, 3)
