@@ -1,36 +1,17 @@
 // The programs in the guide for agent authors run as they stand, against a real authority and a real API on sockets.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { createMcpHandler, fromJsonSchema, McpServer } from '@modelcontextprotocol/server'
-import { Agent } from '@writ/sdk/agent'
 import { require as demand, protect, toResponse } from '@writ/sdk/resource/fetch'
 import { decideRequest, mcpGuard } from '@writ/sdk/resource/mcp'
-import { createServer } from '@writ/server'
+import { guideAuthority, programsOf, runProgram } from '../harness/guide.ts'
 import { freshDirectory } from './agents.ts'
 import { listen } from './listening.ts'
 
-const root = join(import.meta.dirname, '../..')
-const guide = readFileSync(join(root, 'docs/guide/agents.md'), 'utf8')
-const programs = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, program = '']) => program)
+const programs = programsOf('agents.md')
 let environment: Record<string, string>
 const started = new AsyncDisposableStack()
 after(() => started.disposeAsync())
-
-async function startAuthority(): Promise<string> {
-  const data = mkdtempSync(join(tmpdir(), 'writ-guide-'))
-  started.defer(() => rmSync(data, { recursive: true }))
-  let answer: (request: Request) => Promise<Response>
-  const { origin } = started.use(await listen(request => answer(request)))
-  const server = await createServer({ data, issuer: origin, rateLimits: 'off' })
-  started.defer(() => server.close())
-  answer = server.fetch
-  return data
-}
 
 async function startInvoices(issuer: string): Promise<string> {
   let answer: (request: Request) => Promise<Response>
@@ -74,17 +55,9 @@ async function startTools(issuer: string): Promise<string> {
 }
 
 before(async () => {
-  const data = await startAuthority()
-  const operator = Agent.fromCredentials(JSON.parse(readFileSync(join(data, 'operator.json'), 'utf8')))
-  const [api, tools] = [await startInvoices(operator.issuer), await startTools(operator.issuer)]
-  const management = `${operator.issuer}/api/v1`
-  const asOperator = operator.fetchFor({ resource: management, scope: 'writ:*' })
-  const post = async (path: string, members: object): Promise<Record<string, string>> => {
-    const [headers, body] = [{ 'content-type': 'application/json' }, JSON.stringify(members)]
-    const answer = await asOperator(management + path, { method: 'POST', headers, body })
-    assert.equal(answer.status, 201, path)
-    return (await answer.json()) as Record<string, string>
-  }
+  const { issuer, operator, manage } = await guideAuthority(started)
+  const [api, tools] = [await startInvoices(issuer), await startTools(issuer)]
+  const post = (path: string, members: object) => manage('POST', path, members)
   const scopesOf = (...names: string[]) => names.map(name => ({ name, description: name }))
   await post('/resources', {
     identifier: api,
@@ -92,7 +65,7 @@ before(async () => {
     scopes: scopesOf('invoices:read', 'invoices:erase'),
   })
   await post('/resources', { identifier: tools, name: 'Tools', scopes: scopesOf('tools:echo') })
-  const { id = '' } = await post('/agents', { name: 'reader', owner: operator.clientId, purpose: 'Reads' })
+  const { id } = await post('/agents', { name: 'reader', owner: operator.clientId, purpose: 'Reads' })
   await post('/grants', { agent: id, resource: api, scopes: ['invoices:read'], reason: 'guide' })
   await post('/grants', { agent: id, resource: tools, scopes: ['tools:echo'], reason: 'guide' })
   const { enroll_uri, token } = await post(`/agents/${id}/enrollments`, {})
@@ -100,35 +73,24 @@ before(async () => {
   environment = { API: api, MCP: tools, ...enrollment }
 })
 
-/** Runs a program as a user would, and ends with it: nothing of the agent keeps a process alive. */
-async function run(program: string): Promise<string> {
-  const conditions = process.execArgv.filter(flag => flag.startsWith('--conditions'))
-  const flags = [...conditions, '--input-type=module-typescript', '-e', program]
-  const child = spawn(process.execPath, flags, {
-    cwd: root,
-    env: { ...process.env, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
-  assert.equal(stderr, '')
-  return stdout.trim()
-}
-
 test('the guide shows as many programs as are tested here', () => assert.equal(programs.length, 4))
 
 test('three lines call an API, on the first start and on the next', async () => {
-  assert.equal(await run(programs[0] ?? ''), "200 [ 'an invoice' ]")
-  assert.equal(await run(programs[0] ?? ''), "200 [ 'an invoice' ]")
+  assert.equal(await runProgram(programs[0] ?? '', environment), "200 [ 'an invoice' ]")
+  assert.equal(await runProgram(programs[0] ?? '', environment), "200 [ 'an invoice' ]")
 })
 
 test('a refusal says what is not granted', async () => {
-  assert.match(await run(programs[1] ?? ''), /^invalid_scope: .*invoices:erase is not granted/)
+  assert.match(
+    await runProgram(programs[1] ?? '', environment),
+    /^invalid_scope: .*invoices:erase is not granted/,
+  )
 })
 
 test('the official MCP client lists and calls tools with the fetch of the agent', async () => {
-  assert.match(await run(programs[2] ?? ''), /text: 'hello'/)
+  assert.match(await runProgram(programs[2] ?? '', environment), /text: 'hello'/)
 })
 
 test('a run is a session, and what it calls belongs to it', async () => {
-  assert.equal(await run(programs[3] ?? ''), '200 monthly report')
+  assert.equal(await runProgram(programs[3] ?? '', environment), '200 monthly report')
 })

@@ -2,17 +2,15 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createServer as createUpstream } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { Agent } from '@writ/sdk/agent'
-import { createServer } from '@writ/server'
-import { listen } from '../agent/listening.ts'
 import { freePort } from '../cli/process.ts'
 import { until } from '../harness/deadline.ts'
+import { guideAuthority } from '../harness/guide.ts'
 
 const root = join(import.meta.dirname, '../..')
 const page = readFileSync(join(root, 'docs/guide/protecting-a-resource.md'), 'utf8')
@@ -33,22 +31,9 @@ interface Scene {
 let scene: Scene
 
 before(async () => {
-  const data = mkdtempSync(join(tmpdir(), 'writ-guide-'))
-  started.defer(() => rmSync(data, { recursive: true }))
-  let answer: (request: Request) => Promise<Response>
-  const { origin: issuer } = started.use(await listen(request => answer(request)))
-  const server = await createServer({ data, issuer, rateLimits: 'off' })
-  started.defer(() => server.close())
-  answer = server.fetch
-  const operator = Agent.fromCredentials(JSON.parse(readFileSync(join(data, 'operator.json'), 'utf8')))
+  const { issuer, data, operator, manage: call } = await guideAuthority(started)
   const management = `${issuer}/api/v1`
-  const asOperator = operator.fetchFor({ resource: management, scope: 'writ:*' })
-  const manage: Scene['manage'] = async (path, body) => {
-    const headers = { 'content-type': 'application/json' }
-    const made = await asOperator(management + path, { method: 'POST', headers, body: JSON.stringify(body) })
-    assert.equal(made.status, 201, `${path} ${await made.clone().text()}`)
-    return (await made.json()) as Record<string, string>
-  }
+  const manage: Scene['manage'] = (path, body) => call('POST', path, body)
   const scope = (name: string) => ({ name, description: name })
   await manage('/resources', { identifier: api, name: 'Invoices', scopes: [scope('invoices:read')] })
   const actions = { call: { any_of: ['echo:call'] } }

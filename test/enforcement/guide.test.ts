@@ -1,53 +1,28 @@
 // The programs in the guides to stopping and to sessions run as they stand, against a real authority on a socket.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
 import { Agent } from '@writ/sdk/agent'
 import { generateKeyPair } from '@writ/sdk/protocol/jwk'
 import { require as demand, protect } from '@writ/sdk/resource/fetch'
 import { createVerifier } from '@writ/sdk/resource/verifier'
-import { createServer } from '@writ/server'
 import { freshDirectory } from '../agent/agents.ts'
 import { listen } from '../agent/listening.ts'
+import { type GuideAuthority, guideAuthority, programsOf, runProgram } from '../harness/guide.ts'
 
-const root = join(import.meta.dirname, '../..')
 const api = 'https://api.example'
 const started = new AsyncDisposableStack()
 after(() => started.disposeAsync())
 
-interface Scene {
-  readonly issuer: string
-  // biome-ignore lint/suspicious/noExplicitAny: answers are looked at member by member in assertions
-  manage(method: 'GET' | 'POST', path: string, body?: object): Promise<any>
+interface Scene extends Pick<GuideAuthority, 'issuer' | 'manage'> {
   /** An agent with this one right, and the file of who acts as it. */
   newcomer(resource: string, scope: string): Promise<{ readonly id: string; readonly file: string }>
 }
 let scene: Scene
 
 before(async () => {
-  const data = mkdtempSync(join(tmpdir(), 'writ-guide-'))
-  started.defer(() => rmSync(data, { recursive: true }))
-  let answer: (request: Request) => Promise<Response>
-  const { origin: issuer } = started.use(await listen(request => answer(request)))
-  const server = await createServer({ data, issuer, rateLimits: 'off' })
-  started.defer(() => server.close())
-  answer = server.fetch
-  const operator = Agent.fromCredentials(JSON.parse(readFileSync(join(data, 'operator.json'), 'utf8')))
-  const management = `${issuer}/api/v1`
-  const asOperator = operator.fetchFor({ resource: management, scope: 'writ:*' })
-  const manage: Scene['manage'] = async (method, path, body) => {
-    const headers = { 'content-type': 'application/json' }
-    const made = await asOperator(management + path, {
-      method,
-      ...(body && { headers, body: JSON.stringify(body) }),
-    })
-    assert.ok(made.ok, `${path} ${made.status}`)
-    return made.json()
-  }
+  const { issuer, data, operator, manage } = await guideAuthority(started)
   const newcomer: Scene['newcomer'] = async (resource, scope) => {
     const { secret, verify } = generateKeyPair('ES256')
     const { id } = await manage('POST', '/agents', {
@@ -67,19 +42,9 @@ before(async () => {
 })
 
 async function run(guide: string, environment: Record<string, string>): Promise<string> {
-  const [program, ...others] = [
-    ...readFileSync(join(root, 'docs/guide', guide), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g),
-  ].map(([, code = '']) => code)
+  const [program, ...others] = programsOf(guide)
   assert.deepEqual(others, [], 'every program of the page is run')
-  const flags = process.execArgv.filter(flag => flag.startsWith('--conditions'))
-  const child = spawn(process.execPath, [...flags, '--input-type=module-typescript', '-e', program ?? ''], {
-    cwd: root,
-    env: { ...process.env, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
-  assert.equal(stderr, '')
-  return stdout.trim()
+  return runProgram(program ?? '', environment)
 }
 
 test('a program with the right to halt and no other stops an agent, and hears who enforces it', async () => {
